@@ -1,0 +1,83 @@
+//! The key ring that seals sessions and login flows (`SESSION_KEYS`).
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// A named 256-bit key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RingKey {
+    name: String,
+    key: [u8; 32],
+}
+
+impl RingKey {
+    /// The key's name, written in clear into what it seals.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The key itself.
+    #[must_use]
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.key
+    }
+}
+
+impl fmt::Debug for RingKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:[redacted]", self.name)
+    }
+}
+
+/// The first key seals, all open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRing {
+    newest: RingKey,
+    older: Vec<RingKey>,
+}
+
+impl KeyRing {
+    /// Parses `v2:<base64>,v1:<base64>`. Refused: a repeated name, a key that is not 32 bytes, and a key of one
+    /// repeated byte (all zero above all), which nobody drew at random.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut keys = text.split(',').map(|item| parse_key(item.trim())).collect::<Option<Vec<_>>>()?;
+        let repeated =
+            keys.iter().enumerate().any(|(index, key)| keys.iter().skip(index + 1).any(|other| other.name == key.name));
+        if repeated || keys.len() > MAX_KEYS {
+            return None;
+        }
+        let newest = keys.remove(0);
+        Some(Self { newest, older: keys })
+    }
+
+    /// The key that seals.
+    #[must_use]
+    pub fn newest(&self) -> &RingKey {
+        &self.newest
+    }
+
+    /// The key of that name.
+    #[must_use]
+    pub fn find(&self, name: &[u8]) -> Option<&RingKey> {
+        std::iter::once(&self.newest).chain(&self.older).find(|key| key.name.as_bytes() == name)
+    }
+}
+
+fn parse_key(item: &str) -> Option<RingKey> {
+    let (name, encoded) = item.split_once(':')?;
+    let named = (1..=MAX_NAME_CHARS).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let key: [u8; 32] = STANDARD.decode(encoded).ok()?.try_into().ok()?;
+    let [first, ..] = key;
+    let repeated_byte = key.iter().all(|byte| *byte == first);
+    (named && !repeated_byte).then(|| RingKey { name: name.to_owned(), key })
+}
+
+/// A rotation needs two; more than a few means that old ones were never dropped.
+const MAX_KEYS: usize = 8;
+/// Names stand in every sealed value.
+const MAX_NAME_CHARS: usize = 16;

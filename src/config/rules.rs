@@ -1,0 +1,116 @@
+//! Who may read which path (`RULES`): an ordered list, first match wins, no match means signed-in.
+
+use serde::Deserialize;
+
+/// Who may read a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody.
+    Public,
+    /// Everybody with a session.
+    SignedIn,
+    /// Members of at least one of these Cognito groups.
+    Groups(Vec<String>),
+}
+
+/// The ordered rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules(Vec<Rule>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Rule {
+    pattern: Pattern,
+    access: Access,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Pattern {
+    /// This path alone.
+    Exact(String),
+    /// `/admin/*`: `/admin` and everything below; stored as `/admin`. `/*` is stored as the empty string.
+    Below(String),
+}
+
+impl Rules {
+    /// Parses the JSON list.
+    #[must_use]
+    pub fn parse(json: &str) -> Option<Self> {
+        let written: Vec<WrittenRule> = serde_json::from_str(json).ok()?;
+        written.into_iter().map(WrittenRule::check).collect::<Option<Vec<_>>>().map(Self)
+    }
+
+    /// Who may read `path`: decoded once, normal (see `web::path`), compared case-sensitively.
+    #[must_use]
+    pub fn access(&self, path: &str) -> &Access {
+        self.0.iter().find(|rule| rule.pattern.matches(path)).map_or(&Access::SignedIn, |rule| &rule.access)
+    }
+}
+
+impl Default for Rules {
+    /// What browsers, robots and certificate issuers ask for without a session; the rest is signed-in.
+    fn default() -> Self {
+        let public = |pattern| Rule { pattern, access: Access::Public };
+        Self(vec![
+            public(Pattern::Below("/.well-known".to_owned())),
+            public(Pattern::Exact("/robots.txt".to_owned())),
+            public(Pattern::Exact("/favicon.ico".to_owned())),
+            Rule { pattern: Pattern::Below(String::new()), access: Access::SignedIn },
+        ])
+    }
+}
+
+impl Pattern {
+    fn parse(text: &str) -> Option<Self> {
+        let (path, below) = text.strip_suffix("/*").map_or((text, false), |path| (path, true));
+        let rooted = path.starts_with('/') || (below && path.is_empty());
+        // The characters that a normal path never has: such a rule would never match.
+        let odd = |c: char| c.is_control() || matches!(c, '*' | '%' | '\\' | ';' | '?' | '#');
+        let dots = path.split('/').any(|segment| segment == "." || segment == "..");
+        if !rooted || dots || path.contains(odd) || path.contains("//") {
+            return None;
+        }
+        Some(if below { Self::Below(path.to_owned()) } else { Self::Exact(path.to_owned()) })
+    }
+
+    fn matches(&self, path: &str) -> bool {
+        match self {
+            Self::Exact(exact) => path == exact,
+            Self::Below(folder) => {
+                path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenRule {
+    path: String,
+    allow: WrittenAccess,
+}
+
+#[derive(Deserialize)]
+enum WrittenAccess {
+    #[serde(rename = "public")]
+    Public,
+    #[serde(rename = "signed-in")]
+    SignedIn,
+    #[serde(rename = "groups")]
+    Groups(Vec<String>),
+}
+
+impl WrittenRule {
+    fn check(self) -> Option<Rule> {
+        let access = match self.allow {
+            WrittenAccess::Public => Access::Public,
+            WrittenAccess::SignedIn => Access::SignedIn,
+            WrittenAccess::Groups(groups) => {
+                if groups.is_empty() || groups.iter().any(String::is_empty) {
+                    return None;
+                }
+                Access::Groups(groups)
+            }
+        };
+        Pattern::parse(&self.path).map(|pattern| Rule { pattern, access })
+    }
+}

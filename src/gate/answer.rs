@@ -1,0 +1,114 @@
+//! Answers that the gateway makes itself, and their security headers.
+
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::oidc::logout::build_logout_url;
+
+/// A whole answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Header lines; `set-cookie` may repeat.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: String,
+}
+
+impl Answer {
+    /// An answer without body.
+    #[must_use]
+    pub fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: String::new() }
+    }
+
+    /// A JSON answer.
+    #[must_use]
+    pub fn json(status: u16, body: &impl Serialize) -> Self {
+        // Our own types always serialise; an empty object would say so plainly if one ever did not.
+        let body = serde_json::to_string(body).unwrap_or_else(|_| "{}".to_owned());
+        Self { status, headers: vec![("content-type", "application/json; charset=utf-8".to_owned())], body }
+    }
+
+    /// A redirect: 302 or 303, never one that repeats a POST (RFC 9700 §4.12).
+    #[must_use]
+    pub fn redirect(status: u16, location: &str) -> Self {
+        Self::empty(status).with("location", location)
+    }
+
+    /// With one more header line.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// With `Set-Cookie` lines.
+    #[must_use]
+    pub fn with_cookies(mut self, lines: Vec<String>) -> Self {
+        self.headers.extend(lines.into_iter().map(|line| ("set-cookie", line)));
+        self
+    }
+
+    /// A header's first value.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Adds the headers that every answer of ours has, where the answer did not choose its own.
+    #[must_use]
+    pub fn secured(mut self, config: &Config) -> Self {
+        let mut defaults = vec![
+            ("cache-control", "no-store"),
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("content-security-policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+            ("cross-origin-resource-policy", "same-site"),
+        ];
+        if config.public_url.is_https() {
+            defaults.push(("strict-transport-security", "max-age=31536000; includeSubDomains"));
+        }
+        for (name, value) in defaults {
+            if self.header(name).is_none() {
+                self.headers.push((name, value.to_owned()));
+            }
+        }
+        self
+    }
+}
+
+/// `{"success":true,"access_token","expires_in"}`; the token is left out where browsers get none.
+#[derive(Serialize)]
+pub(super) struct TokenAnswer<'a> {
+    success: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token: Option<&'a str>,
+    expires_in: u64,
+}
+
+impl<'a> TokenAnswer<'a> {
+    /// For a session's access token that expires at `expires_at`.
+    #[must_use]
+    pub(super) fn new(config: &Config, access_token: &'a str, expires_at: u64, now: u64) -> Self {
+        let given = matches!(config.browser_tokens, crate::config::BrowserTokens::Access);
+        Self { success: true, access_token: given.then_some(access_token), expires_in: expires_at.saturating_sub(now) }
+    }
+}
+
+/// `{"success":true,"logoutUrl"}`.
+#[derive(Serialize)]
+pub(super) struct LogoutAnswer {
+    success: bool,
+    #[serde(rename = "logoutUrl")]
+    logout_url: String,
+}
+
+impl LogoutAnswer {
+    /// Where to go to end Cognito's own session.
+    #[must_use]
+    pub(super) fn new(config: &Config) -> Self {
+        Self { success: true, logout_url: build_logout_url(&config.cognito) }
+    }
+}

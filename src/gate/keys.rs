@@ -1,0 +1,137 @@
+//! The key set: from this isolate's memory, this location's cache, or Cognito, in that order.
+
+use serde::{Deserialize, Serialize};
+
+use crate::jose::jwk::KeySet;
+use crate::jose::key_cache::{Decision, FRESH_SECS, FetchReason, MAX_STALE_SECS};
+use crate::ports::{HttpError, HttpRequest, HttpResponse, Ports, RsaPublicKey, UnixSecs};
+
+use super::{Failure, Gate, GateError};
+
+/// Why there is no key for a token.
+pub(super) enum NoKey {
+    /// The current key set does not have it: a verdict.
+    Unknown,
+    /// Could not know.
+    Unavailable(Failure),
+}
+
+/// What the location's cache keeps.
+#[derive(Serialize, Deserialize)]
+struct CachedKeySet {
+    fetched_at: UnixSecs,
+    /// The body as Cognito sent it.
+    body: String,
+}
+
+impl<P: Ports> Gate<P> {
+    /// The key of that id, fetching the key set if that may help.
+    pub(super) async fn signing_key(&self, key_id: &str) -> Result<RsaPublicKey, NoKey> {
+        let mut failure = Failure::new(GateError::IdpUnavailable, "jwks_unavailable");
+        for _ in 0..MAX_ROUNDS {
+            let now = self.ports.now();
+            let decision = self.memory.keys.borrow().decide(key_id, now);
+            match decision {
+                Decision::Use(key) => return Ok(key),
+                Decision::Unknown => return Err(NoKey::Unknown),
+                Decision::Unavailable => break,
+                Decision::Wait => self.ports.sleep(POLL_MS).await,
+                Decision::Fetch(reason) => {
+                    self.memory.keys.borrow_mut().begin(reason, now);
+                    if let Err(error) = self.fetch_keys(reason, now).await {
+                        self.memory.keys.borrow_mut().fail(self.ports.now());
+                        failure = error;
+                    }
+                }
+            }
+        }
+        Err(NoKey::Unavailable(failure))
+    }
+
+    /// Whether some key set is at hand, for `/readyz`.
+    pub(super) async fn keys_ready(&self) -> Result<(), Failure> {
+        let now = self.ports.now();
+        if self.memory.keys.borrow().is_usable(now) {
+            return Ok(());
+        }
+        self.memory.keys.borrow_mut().begin(FetchReason::Stale, now);
+        self.fetch_keys(FetchReason::Stale, now).await.inspect_err(|_| self.memory.keys.borrow_mut().fail(self.ports.now()))
+    }
+
+    async fn fetch_keys(&self, reason: FetchReason, now: UnixSecs) -> Result<(), Failure> {
+        let cached = self.cached_keys(now).await;
+        if let (FetchReason::Stale, Some((keys, fetched_at))) = (reason, &cached)
+            && now.saturating_sub(*fetched_at) < FRESH_SECS
+        {
+            self.memory.keys.borrow_mut().keep(keys.clone(), *fetched_at);
+            return Ok(());
+        }
+        match self.download_keys().await {
+            Ok((keys, body)) => {
+                self.memory.keys.borrow_mut().keep(keys, now);
+                if let Ok(text) = serde_json::to_string(&CachedKeySet { fetched_at: now, body }) {
+                    self.ports.keep(&text, u32::try_from(MAX_STALE_SECS).unwrap_or(u32::MAX)).await;
+                }
+                Ok(())
+            }
+            Err(failure) => {
+                // A new isolate in an outage: yesterday's keys are better than none.
+                if let Some((keys, fetched_at)) = cached {
+                    self.memory.keys.borrow_mut().keep(keys, fetched_at);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    async fn cached_keys(&self, now: UnixSecs) -> Option<(KeySet, UnixSecs)> {
+        let cached: CachedKeySet = serde_json::from_str(&self.ports.load().await?).ok()?;
+        let young = cached.fetched_at <= now && now - cached.fetched_at < MAX_STALE_SECS;
+        KeySet::parse(cached.body.as_bytes()).ok().filter(|_| young).map(|keys| (keys, cached.fetched_at))
+    }
+
+    /// One download, and one more after a failure that may have been a moment's.
+    async fn download_keys(&self) -> Result<(KeySet, String), Failure> {
+        let request = || HttpRequest {
+            url: self.config.jwks_url(),
+            headers: vec![("accept", "application/json".to_owned())],
+            form: None,
+            timeout_ms: JWKS_TIMEOUT_MS,
+            max_body_bytes: MAX_JWKS_BYTES,
+        };
+        let mut answer = self.ports.send(request()).await;
+        if matches!(&answer, Err(HttpError::Unreachable) | Ok(HttpResponse { status: 500..=599, .. })) {
+            let mut jitter = [0];
+            self.ports.fill(&mut jitter);
+            let [jitter] = jitter;
+            self.ports.sleep(RETRY_AFTER_MS + u32::from(jitter)).await;
+            answer = self.ports.send(request()).await;
+        }
+        let invalid = |reason| Failure::new(GateError::IdpInvalidResponse, reason);
+        match answer {
+            Ok(HttpResponse { status: 200, body, .. }) => {
+                let keys = KeySet::parse(&body).map_err(|_| invalid("jwks_malformed"))?;
+                let body = String::from_utf8(body).map_err(|_| invalid("jwks_malformed"))?;
+                Ok((keys, body))
+            }
+            Ok(HttpResponse { status: 429, .. }) => Err(Failure::new(GateError::IdpThrottled, "jwks_429")),
+            Ok(HttpResponse { status: 500..=599, .. }) | Err(HttpError::Unreachable) => {
+                Err(Failure::new(GateError::IdpUnavailable, "jwks_unavailable"))
+            }
+            Ok(_) => Err(invalid("jwks_status")),
+            Err(HttpError::TooLarge) => Err(invalid("jwks_too_large")),
+            Err(HttpError::Timeout) => Err(Failure::new(GateError::IdpTimeout, "jwks_timeout")),
+        }
+    }
+}
+
+/// Cognito's set has two keys in 1 kB.
+const MAX_JWKS_BYTES: usize = 128 * 1024;
+/// Cognito answers in some 50 ms.
+const JWKS_TIMEOUT_MS: u32 = 4000;
+/// Before the one retry; up to 255 ms are added.
+const RETRY_AFTER_MS: u32 = 100;
+/// Between looks at a fetch that another request makes.
+const POLL_MS: u32 = 25;
+/// Longer than such a fetch can take.
+const MAX_ROUNDS: u32 = 400;

@@ -1,0 +1,49 @@
+//! `GET /auth/login`: sends the browser to Cognito (RFC 6749 §4.1.1).
+
+use crate::oidc::authorize::{PassThrough, build_authorize_url};
+use crate::oidc::flow::LoginFlow;
+use crate::ports::{IncomingRequest, Ports};
+use crate::web::query::Query;
+use crate::web::return_path::ReturnPath;
+
+use super::flow_cookies::begin_flow;
+use super::visit::Visit;
+use super::{Answer, Failure, Gate, GateError};
+
+impl<P: Ports> Gate<P> {
+    /// 1. A prefetch gets nothing and costs nothing; a script or frame is refused: signing in is a navigation.
+    /// 2. Under another host than the public one, go there first: the flow's cookie must be where Cognito returns.
+    /// 3. Check the return path (a bad one is the default) and the pass-through parameters (a bad one is 400).
+    /// 4. Make state, nonce and verifier, seal them into a cookie of their own, redirect.
+    pub(super) async fn login<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
+        if visit.is_prefetch() {
+            return Ok(Answer::empty(204));
+        }
+        let asked_by_browser = visit.request.header("sec-fetch-mode").is_some();
+        if asked_by_browser && !visit.navigation {
+            return Err(Failure::new(GateError::InvalidRequest, "login_not_a_navigation"));
+        }
+        let public_url = &self.config.public_url;
+        if !visit.on_public_host(public_url) {
+            return Ok(Answer::redirect(302, &format!("{public_url}{}", visit.path_and_query())));
+        }
+        self.limit("login", &visit.client()).await?;
+
+        let query = Query::new(visit.query());
+        let bad = |_| Failure::new(GateError::InvalidRequest, "login_parameter");
+        let return_to = query.one("return_to").map_err(|_| Failure::new(GateError::InvalidRequest, "login_parameter"))?;
+        let return_path = return_to.and_then(|path| ReturnPath::parse(&path, public_url)).unwrap_or_default();
+        let pass_through = PassThrough::parse(query).map_err(bad)?;
+
+        let flow = LoginFlow::generate(&self.ports, return_path.as_str().to_owned(), visit.now);
+        let cookies = begin_flow(&self.config, visit, &flow, &self.ports)?;
+        let location = build_authorize_url(&self.config.cognito, &flow, &pass_through);
+        Ok(Answer::redirect(302, &location).with_cookies(cookies))
+    }
+
+    /// Refuses with 429 when the optional rate limit says so. The key is hashed by nobody but the platform: it holds an
+    /// address or a session's look-up hash and is not stored.
+    pub(super) async fn limit(&self, what: &str, who: &str) -> Result<(), Failure> {
+        if self.ports.allows(&format!("{what}:{who}")).await { Ok(()) } else { Err(GateError::RateLimited.into()) }
+    }
+}

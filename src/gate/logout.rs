@@ -1,0 +1,57 @@
+//! `POST /auth/logout`: ends the session here, then at Cognito.
+
+use std::rc::Rc;
+
+use crate::oidc::logout::build_logout_url;
+use crate::oidc::token_request::build_revocation;
+use crate::ports::{IncomingRequest, Level, Ports};
+use crate::session::id::SessionId;
+
+use super::answer::LogoutAnswer;
+use super::visit::Visit;
+use super::{Answer, Failure, Gate, GateError};
+
+impl<P: Ports> Gate<P> {
+    /// 1. Without a session it is the same answer: signing out twice is no error.
+    /// 2. Read the record for its refresh token. Absent or unreadable, the session is marked as ended all the same: this
+    ///    location may just not see it yet.
+    /// 3. Mark, delete (KV refuses → 503 with the way to Cognito's sign-out, never `success`).
+    /// 4. Revoke the refresh token beside the answer (RFC 7009): best effort, and nobody waits for it.
+    /// 5. Clear the cookie; tell a script where to go, send a form there.
+    pub(super) async fn logout<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
+        let style = visit.cookie_style;
+        let clear = vec![style.clear(style.session_name())];
+        let logout_url = build_logout_url(&self.config.cognito);
+        let cookie = visit.cookies().one(style.session_name());
+        if let Some(id) = cookie.and_then(SessionId::parse) {
+            let keys = id.keys();
+            keys.log_name().clone_into(&mut visit.session_log_name.borrow_mut());
+            let record = self.load(&id, &keys).await.ok().flatten().map(Rc::new);
+            let ends_at = record.as_ref().map_or(visit.now + self.config.session.ttl_secs, |record| record.expires_at);
+            let ended = self.end_session(&keys, ends_at).await;
+            if let Some(refresh_token) = record.and_then(|record| record.refresh_token.clone()) {
+                self.revoke(refresh_token);
+            }
+            if let Err(error) = ended {
+                return Err(Failure { set_cookies: clear, logout_url: Some(logout_url), ..error.into() });
+            }
+        }
+        let answer = if visit.is_form_post() {
+            Answer::redirect(303, &logout_url)
+        } else {
+            Answer::json(200, &LogoutAnswer::new(&self.config))
+        };
+        Ok(answer.with_cookies(clear))
+    }
+
+    fn revoke(&self, refresh_token: String) {
+        let gate = self.clone();
+        self.ports.run(Box::pin(async move {
+            let answer = gate.ports.send(build_revocation(&gate.config.cognito, &refresh_token)).await;
+            if !answer.is_ok_and(|response| response.status == 200) {
+                let code = GateError::IdpUnavailable.describe().code;
+                gate.ports.line(Level::Warn, "refresh_token_not_revoked", &[("code", code)]);
+            }
+        }));
+    }
+}

@@ -1,0 +1,162 @@
+//! Errors as answers: JSON for scripts, a small page for people. Neither holds anything that came from outside, but for
+//! a return path that was checked and sealed by us.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::config::Config;
+use crate::ports::IncomingRequest;
+use crate::web::language::Language;
+use crate::web::query::encode;
+
+use super::route::Route;
+use super::visit::Visit;
+use super::words::{ENGLISH, KOREAN, korean};
+use super::{Answer, Failure, GateError};
+
+/// `{"error","message","requestId"}`, with `loginUrl` on 401 and `logoutUrl` where signing out was not complete.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ErrorBody<'a> {
+    error: &'static str,
+    message: &'static str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logout_url: Option<&'a str>,
+}
+
+impl ErrorBody<'_> {
+    /// For failures before anything is known of the request.
+    #[must_use]
+    pub(super) fn bare(failure: &Failure) -> Self {
+        let description = failure.error.describe();
+        Self { error: description.code, message: description.message, request_id: "", login_url: None, logout_url: None }
+    }
+}
+
+/// The answer to a failed request.
+pub(super) fn failure_answer<R: IncomingRequest>(
+    config: &Config,
+    visit: &Visit<'_, R>,
+    route: Route,
+    failure: &Failure,
+) -> Answer {
+    let description = failure.error.describe();
+    let people = visit.navigation && !route.is_json() && !route.is_monitoring() || route == Route::Logout && visit.is_form_post();
+    let mut answer = if people {
+        error_page(config, visit, failure)
+    } else {
+        let login_url = (description.status == 401).then(|| format!("{}/auth/login", config.public_url));
+        let body = ErrorBody {
+            error: description.code,
+            message: description.message,
+            request_id: &visit.request_id,
+            login_url,
+            logout_url: failure.logout_url.as_deref(),
+        };
+        Answer::json(description.status, &body)
+    };
+    if description.status == 401 && route == Route::UserInfo {
+        let challenge = if failure.error == GateError::TokenInvalid { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+        answer = answer.with("www-authenticate", challenge);
+    }
+    if let Some(secs) = failure.retry_after_secs {
+        answer = answer.with("retry-after", secs.to_string());
+    }
+    if let Some(allow) = failure.allow {
+        answer = answer.with("allow", allow);
+    }
+    answer.with_cookies(failure.set_cookies.clone())
+}
+
+fn error_page<R: IncomingRequest>(config: &Config, visit: &Visit<'_, R>, failure: &Failure) -> Answer {
+    let language = visit.language();
+    let description = failure.error.describe();
+    let (words, message) = match language {
+        Language::English => (ENGLISH, description.message),
+        Language::Korean => (KOREAN, korean(failure.error)),
+    };
+    let login = failure
+        .return_path
+        .as_ref()
+        .map_or("/auth/login".to_owned(), |path| format!("/auth/login?return_to={}", encode(path.as_str())));
+    let link = |href: &str, text: &str| format!("<a class=\"main\" href=\"{}\">{text}</a>", escape(href));
+    let action = match (&failure.logout_url, failure.error) {
+        (Some(logout_url), _) => link(logout_url, words.finish_sign_out),
+        (None, GateError::Forbidden) => {
+            format!("<form method=\"post\" action=\"/auth/logout\"><button class=\"main\">{}</button></form>", words.sign_out)
+        }
+        (None, error) if starts_over(error) => link(&login, words.sign_in),
+        (None, error) if passes(error) => {
+            link(visit.return_path(&config.public_url).map_or(login, |path| path.as_str().to_owned()).as_str(), words.try_again)
+        }
+        (None, _) => String::new(),
+    };
+    let body = format!(
+        "<!doctype html>\n<html lang=\"{lang}\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
+         <style>{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n<p>{message}</p>\n\
+         <div class=\"actions\">{action}<a href=\"/\">{home}</a></div>\n\
+         <p class=\"small\">{code} <code id=\"error-code\">{error_code}</code> · {request} <code>{request_id}</code></p>\n\
+         </main>\n</body>\n</html>\n",
+        lang = language.tag(),
+        title = words.title,
+        home = words.home,
+        code = words.code,
+        error_code = description.code,
+        request = words.request,
+        request_id = visit.request_id,
+    );
+    // Chromium holds `form-action` against the redirect that follows the form, so Cognito is in it.
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{}'; form-action 'self' {}; frame-ancestors 'none'; base-uri 'none'",
+        STANDARD.encode(Sha256::digest(STYLE)),
+        config.cognito.domain,
+    );
+    let has_form = failure.error == GateError::Forbidden;
+    let answer = Answer { status: description.status, headers: Vec::new(), body }
+        .with("content-type", "text/html; charset=utf-8")
+        .with("content-language", language.tag())
+        .with("vary", "Accept-Language")
+        .with("content-security-policy", policy)
+        .with("cross-origin-opener-policy", "same-origin");
+    // A form's POST must carry its origin for the CSRF check.
+    if has_form { answer.with("referrer-policy", "same-origin") } else { answer }
+}
+
+/// A new login mends it.
+fn starts_over(error: GateError) -> bool {
+    use GateError as E;
+    matches!(
+        error,
+        E::LoginExpired
+            | E::StateMismatch
+            | E::CodeRejected
+            | E::SessionRequired
+            | E::SessionExpired
+            | E::RefreshRejected
+            | E::LoginDenied
+            | E::TokenRejected
+    )
+}
+
+/// Waiting a moment mends it.
+fn passes(error: GateError) -> bool {
+    error.describe().status >= 502 || matches!(error, GateError::Internal | GateError::RateLimited)
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}
+
+const STYLE: &str = ":root{color-scheme:light dark;--bg:#f5f6f8;--card:#fff;--text:#1d2430;--soft:#5b6577;--line:#dfe3ea;--main:#2456c8}\
+@media(prefers-color-scheme:dark){:root{--bg:#12151b;--card:#1b2028;--text:#e8ebf1;--soft:#a3acbb;--line:#303744;--main:#8ab0ff}}\
+body{margin:0;min-height:100vh;display:grid;place-items:center;background:var(--bg);color:var(--text);font:16px/1.6 system-ui,sans-serif}\
+main{box-sizing:border-box;width:min(30rem,calc(100vw - 2rem));padding:2rem;background:var(--card);border:1px solid var(--line);border-radius:12px}\
+h1{margin:0 0 .5rem;font-size:1.35rem}p{margin:.5rem 0}.actions{display:flex;flex-wrap:wrap;gap:.75rem 1.25rem;align-items:center;margin:1.25rem 0}\
+form{margin:0}a{color:var(--main)}.main{font:inherit;font-weight:600;padding:.55rem 1.1rem;border:0;border-radius:8px;background:var(--main);color:var(--card);text-decoration:none;cursor:pointer}\
+.small{color:var(--soft);font-size:.85rem}code{font-size:.85em;overflow-wrap:anywhere}";

@@ -1,0 +1,206 @@
+//! Renewing a session's tokens (RFC 6749 §6): who asks Cognito, and what each answer means for the session.
+//!
+//! In an isolate one request at a time refreshes a session, by a lease with a deadline. A refusal never deletes or
+//! overwrites a record: another location may have renewed it meanwhile. Trouble that passes keeps the session.
+
+use std::rc::Rc;
+
+use crate::oidc::claims::Nonce;
+use crate::oidc::token_request::build_refresh;
+use crate::oidc::token_response::{self, TokenError, TokenSet};
+use crate::ports::{Level, Ports};
+use crate::session::memory::Remembered;
+use crate::session::policy::{LEASE_SECS, RETRY_SECS, Standing, grace_holds, standing};
+use crate::session::record::Record;
+
+use super::sessions::Session;
+use super::tokens::{TokenFailure, VerifiedTokens};
+use super::{Failure, Gate, GateError};
+
+/// What a session is needed for while Cognito cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// A plain page under a signed-in rule: stays open for the outage grace.
+    Page,
+    /// A token, claims, or a page for a group: only while the access token lives.
+    Identity,
+}
+
+/// What became of a renewal.
+pub(super) enum Renewal {
+    /// The session has living tokens, from us or from somebody else.
+    Renewed(Session),
+    /// The session was ended meanwhile.
+    Ended,
+    /// Cognito refused the refresh token and nobody has a newer one.
+    Refused,
+    /// It could not be known; the session stays.
+    Failed(Failure),
+}
+
+impl<P: Ports> Gate<P> {
+    /// A session whose access token lives: renewed if it must be; renewed beside the answer if its end is near.
+    ///
+    /// # Errors
+    /// 401 when the session has ended, 5xx when Cognito could not be asked.
+    pub(super) async fn living(&self, session: Session, need: Need) -> Result<Session, Failure> {
+        match standing(&session.record, &self.config.session, self.ports.now()) {
+            Standing::Fresh => Ok(session),
+            Standing::Ended => Err(GateError::SessionExpired.into()),
+            Standing::RenewSoon => {
+                let (gate, beside) = (self.clone(), session.clone());
+                self.ports.run(Box::pin(async move {
+                    gate.renew(beside).await;
+                }));
+                Ok(session)
+            }
+            Standing::RenewNow => match self.renew(session.clone()).await {
+                Renewal::Renewed(session) => Ok(session),
+                Renewal::Ended => Err(GateError::SessionExpired.into()),
+                Renewal::Refused => Err(GateError::RefreshRejected.into()),
+                Renewal::Failed(_)
+                    if need == Need::Page && grace_holds(&session.record, &self.config.session, self.ports.now()) =>
+                {
+                    Ok(session)
+                }
+                Renewal::Failed(failure) => Err(failure),
+            },
+        }
+    }
+
+    /// Renews a session's tokens, or finds out that somebody else has.
+    pub(super) async fn renew(&self, session: Session) -> Renewal {
+        let key = &session.keys.record;
+        let give_up_at = self.ports.now() + LEASE_SECS;
+        loop {
+            let now = self.ports.now();
+            let recalled = self.memory.sessions.borrow().recall(key, now);
+            match recalled {
+                Some(Remembered::Ended) => return Renewal::Ended,
+                Some(Remembered::Record(record)) if record.version > session.record.version => {
+                    return Renewal::Renewed(Session { record, ..session });
+                }
+                _ => {}
+            }
+            if let Some(failure) = self.memory.sessions.borrow().recent_failure(key, now) {
+                return Renewal::Failed(failure);
+            }
+            let Some(refresh_token) = &session.record.refresh_token else { return Renewal::Refused };
+            if self.memory.sessions.borrow().is_refused(refresh_token, now) {
+                return Renewal::Refused;
+            }
+            let leads = self.memory.sessions.borrow_mut().take_lease(key, now);
+            if leads {
+                let renewal = self.ask_cognito(&session, refresh_token).await;
+                self.memory.sessions.borrow_mut().release_lease(key);
+                return renewal;
+            }
+            if now >= give_up_at {
+                return Renewal::Failed(Failure::new(GateError::IdpTimeout, "refresh_lease"));
+            }
+            self.ports.sleep(POLL_MS).await;
+        }
+    }
+
+    /// One refresh, by the holder of the lease.
+    async fn ask_cognito(&self, session: &Session, refresh_token: &str) -> Renewal {
+        let answer = self.ports.send(build_refresh(&self.config.cognito, refresh_token)).await;
+        match token_response::read(answer) {
+            Ok(tokens) => self.take_over(session, tokens).await,
+            Err(TokenError::Refused) => self.refused(session, refresh_token).await,
+            Err(error) => self.failed(session, Failure::of_token_endpoint(error, GateError::RefreshRejected)),
+        }
+    }
+
+    /// Verifies new tokens as at login and saves them. A new refresh token replaces the old one in the same write.
+    async fn take_over(&self, session: &Session, tokens: TokenSet) -> Renewal {
+        let new_refresh_token = tokens.refresh_token.clone();
+        let old = &session.record;
+        match self.verify_tokens(tokens, Nonce::AbsentOr(&old.nonce)).await {
+            Ok(verified) => match renewed_record(old, verified, self.ports.now()) {
+                Ok(record) => self.save(session, record, new_refresh_token.is_some()).await,
+                Err(reason) => self.failed(session, Failure::new(GateError::TokenRejected, reason)),
+            },
+            Err(TokenFailure::Refused(reason)) => self.failed(session, Failure::new(GateError::TokenRejected, reason)),
+            Err(TokenFailure::Unknown(failure)) => {
+                // The keys were not to be had, so the new tokens cannot be believed yet. But the old refresh token may be
+                // spent: the new one, which only Cognito will ever judge, must not be lost.
+                if let Some(refresh_token) = new_refresh_token {
+                    let record = Record { refresh_token: Some(refresh_token), version: old.version + 1, ..Record::clone(old) };
+                    if let Renewal::Ended = self.save(session, record, true).await {
+                        return Renewal::Ended;
+                    }
+                }
+                self.failed(session, failure)
+            }
+        }
+    }
+
+    /// After `invalid_grant`: another location may have rotated the token. Read again; newer tokens win.
+    async fn refused(&self, session: &Session, refresh_token: &str) -> Renewal {
+        let now = self.ports.now();
+        match self.load(&session.id, &session.keys).await {
+            Ok(Some(record)) if record.version > session.record.version && now < record.access_expires_at => {
+                match self.memory.sessions.borrow_mut().remember(&session.keys.record, Rc::new(record), now) {
+                    Remembered::Record(record) => Renewal::Renewed(Session { record, ..session.clone() }),
+                    Remembered::Ended => Renewal::Ended,
+                }
+            }
+            Ok(Some(_)) => {
+                self.memory.sessions.borrow_mut().refuse(refresh_token, now);
+                Renewal::Refused
+            }
+            Ok(None) => Renewal::Ended,
+            Err(error) => self.failed(session, error.into()),
+        }
+    }
+
+    /// Remembers trouble that passes, so that nobody waits for it again at once.
+    fn failed(&self, session: &Session, failure: Failure) -> Renewal {
+        let mut jitter = [0];
+        self.ports.fill(&mut jitter);
+        let [jitter] = jitter;
+        let for_secs = RETRY_SECS - u64::from(jitter % 4);
+        let now = self.ports.now();
+        self.memory.sessions.borrow_mut().note_failure(&session.keys.record, failure.clone(), for_secs, now);
+        let fields = [("code", failure.error.describe().code), ("reason", failure.reason), ("session", session.keys.log_name())];
+        let level = if failure.error.level() == Level::Info { Level::Warn } else { failure.error.level() };
+        self.ports.line(level, "refresh_failed", &fields);
+        Renewal::Failed(failure)
+    }
+}
+
+/// The record with its new tokens, if they are the same person's (OIDC Core §12.2).
+fn renewed_record(old: &Record, tokens: VerifiedTokens, now: u64) -> Result<Record, &'static str> {
+    let VerifiedTokens { id, access, set } = tokens;
+    if access.subject != old.subject {
+        return Err("refresh_sub_differs");
+    }
+    if access.times.issued_at < old.access_issued_at {
+        return Err("refresh_iat_older");
+    }
+    let mut profile = old.profile.clone();
+    match id {
+        Some(id) => {
+            if id.auth_time.is_some() && old.auth_time.is_some() && id.auth_time != old.auth_time {
+                return Err("refresh_auth_time_differs");
+            }
+            profile = id.profile;
+        }
+        // Groups decide who may read what; they are in the access token as well.
+        None => profile.groups = access.profile.groups,
+    }
+    Ok(Record {
+        profile,
+        access_token: set.access_token,
+        refresh_token: set.refresh_token.or_else(|| old.refresh_token.clone()),
+        renewed_at: now,
+        access_issued_at: access.times.issued_at,
+        access_expires_at: access.times.expires_at,
+        version: old.version + 1,
+        ..old.clone()
+    })
+}
+
+/// Between looks at a refresh that another request makes.
+const POLL_MS: u32 = 50;

@@ -1,0 +1,112 @@
+//! All routes, visible at once. What is not ours is the site's.
+
+use crate::config::CALLBACK_PATH;
+use crate::ports::IncomingRequest;
+
+use super::visit::Visit;
+use super::{Answer, Failure, GateError};
+
+/// Where a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// `GET /config`
+    Config,
+    /// `GET /user-info`
+    UserInfo,
+    /// `GET /auth/login`
+    Login,
+    /// `GET /auth/callback`
+    Callback,
+    /// `POST /auth/token`
+    Token,
+    /// `POST /auth/refresh`
+    Refresh,
+    /// `POST /auth/logout`
+    Logout,
+    /// `GET /auth/status`
+    Status,
+    /// `GET /healthz`
+    Healthz,
+    /// `GET /readyz`
+    Readyz,
+    /// Below one of our paths, but nothing: never the site, so that no cache takes `/user-info/x.css` for a style sheet.
+    Unknown,
+    /// The site.
+    Site,
+}
+
+impl Route {
+    /// The route of a normal path.
+    #[must_use]
+    pub(super) fn of(path: &str) -> Self {
+        match path {
+            "/config" => Self::Config,
+            "/user-info" => Self::UserInfo,
+            "/auth/login" => Self::Login,
+            CALLBACK_PATH => Self::Callback,
+            "/auth/token" => Self::Token,
+            "/auth/refresh" => Self::Refresh,
+            "/auth/logout" => Self::Logout,
+            "/auth/status" => Self::Status,
+            "/healthz" => Self::Healthz,
+            "/readyz" => Self::Readyz,
+            "/auth" => Self::Unknown,
+            _ if OWN_FOLDERS.iter().any(|folder| path.starts_with(folder)) => Self::Unknown,
+            _ => Self::Site,
+        }
+    }
+
+    /// The route's name in the log.
+    #[must_use]
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::UserInfo => "user-info",
+            Self::Login => "login",
+            Self::Callback => "callback",
+            Self::Token => "token",
+            Self::Refresh => "refresh",
+            Self::Logout => "logout",
+            Self::Status => "status",
+            Self::Healthz => "healthz",
+            Self::Readyz => "readyz",
+            Self::Unknown => "unknown",
+            Self::Site => "site",
+        }
+    }
+
+    /// Whether pages call it with scripts: JSON for everybody, CORS for allowed origins.
+    #[must_use]
+    pub(super) fn is_json(self) -> bool {
+        matches!(self, Self::Config | Self::UserInfo | Self::Token | Self::Refresh | Self::Logout | Self::Status)
+    }
+
+    /// Whether monitors call it.
+    #[must_use]
+    pub(super) fn is_monitoring(self) -> bool {
+        matches!(self, Self::Healthz | Self::Readyz)
+    }
+
+    fn allow(self) -> Option<&'static str> {
+        match self {
+            Self::Config | Self::UserInfo | Self::Status => Some("GET, HEAD, OPTIONS"),
+            Self::Healthz | Self::Readyz => Some("GET, HEAD"),
+            // A HEAD that spends a code or opens a flow would be a trap (RFC 9110 §9.2.1).
+            Self::Login | Self::Callback => Some("GET"),
+            Self::Token | Self::Refresh | Self::Logout => Some("POST, OPTIONS"),
+            Self::Unknown | Self::Site => None,
+        }
+    }
+
+    /// Answers preflights and refuses methods that the route does not have. The site's methods are checked after its
+    /// rules.
+    pub(super) fn check_method<R: IncomingRequest>(self, visit: &Visit<'_, R>) -> Result<Option<Answer>, Failure> {
+        let Some(allow) = self.allow() else { return Ok(None) };
+        if !allow.split(", ").any(|method| method == visit.method) {
+            return Err(Failure { allow: Some(allow), ..GateError::MethodNotAllowed.into() });
+        }
+        Ok((visit.method == "OPTIONS").then(|| Answer::empty(204).with("allow", allow)))
+    }
+}
+
+const OWN_FOLDERS: [&str; 5] = ["/auth/", "/config/", "/user-info/", "/healthz/", "/readyz/"];

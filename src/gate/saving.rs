@@ -1,0 +1,85 @@
+//! Saving a renewed record. KV takes one write a second per key, has no compare-and-set, and its reads lag: so a save
+//! never fails a renewal, looks before it repeats, and looks back at the marks of a logout.
+
+use std::rc::Rc;
+
+use crate::ports::{KvError, Level, Ports};
+use crate::session::memory::Remembered;
+use crate::session::record::Record;
+
+use super::renewal::Renewal;
+use super::sessions::Session;
+use super::{Failure, Gate, GateError};
+
+impl<P: Ports> Gate<P> {
+    /// Saves `record` over `session`. With a rotated refresh token the answer waits for the write, since the old token in
+    /// KV is dead; otherwise a second attempt may happen beside the answer.
+    pub(super) async fn save(&self, session: &Session, record: Record, rotated: bool) -> Renewal {
+        let saved = Session { record: Rc::new(record), ..session.clone() };
+        let now = self.ports.now();
+        let remembered = self.memory.sessions.borrow_mut().remember(&saved.keys.record, saved.record.clone(), now);
+        if let Remembered::Ended = remembered {
+            return Renewal::Ended;
+        }
+        match self.write(&saved).await {
+            Ok(()) => {}
+            Err(_) if rotated => self.write_again(&saved).await,
+            Err(_) => {
+                let (gate, beside) = (self.clone(), saved.clone());
+                self.ports.run(Box::pin(async move { gate.write_again(&beside).await }));
+            }
+        }
+        self.look_back(saved).await
+    }
+
+    /// The first write of a new session.
+    ///
+    /// # Errors
+    /// KV did not take it: there is no session.
+    pub(super) async fn create(&self, session: &Session) -> Result<(), Failure> {
+        self.write(session).await?;
+        let now = self.ports.now();
+        self.memory.sessions.borrow_mut().remember(&session.keys.record, session.record.clone(), now);
+        Ok(())
+    }
+
+    async fn write(&self, session: &Session) -> Result<(), KvError> {
+        let Some(sealed) = session.record.seal(&self.config.keys, &session.id, &self.ports) else {
+            return Err(KvError::Unavailable);
+        };
+        let expires_at = session.record.kv_expires_at(&self.config.session, self.ports.now());
+        self.ports.write(&session.keys.record, &sealed, expires_at).await
+    }
+
+    /// The second attempt, after KV's second for a key has passed, unless somebody else's newer record is there.
+    async fn write_again(&self, session: &Session) {
+        let newer = |record: Record| record.version > session.record.version;
+        if let Ok(Some(true)) = self.load(&session.id, &session.keys).await.map(|found| found.map(newer)) {
+            return;
+        }
+        self.ports.sleep(WRITE_AGAIN_MS).await;
+        if self.write(session).await.is_err() {
+            let fields = [("code", GateError::StoreUnavailable.describe().code), ("session", session.keys.log_name())];
+            self.ports.line(Level::Error, "renewed_session_not_saved", &fields);
+        }
+    }
+
+    /// A logout that came between our read and our write has set a mark: then the record goes again.
+    async fn look_back(&self, saved: Session) -> Renewal {
+        match self.is_marked(&saved).await {
+            Ok(true) => {
+                let now = self.ports.now();
+                self.memory.sessions.borrow_mut().end(&saved.keys.record, now);
+                if self.ports.delete(&saved.keys.record).await.is_err() {
+                    self.ports.line(Level::Warn, "ended_session_not_deleted", &[("session", saved.keys.log_name())]);
+                }
+                Renewal::Ended
+            }
+            // KV could not say: the next cold read looks at the marks again.
+            Ok(false) | Err(_) => Renewal::Renewed(saved),
+        }
+    }
+}
+
+/// KV takes one write a second per key.
+const WRITE_AGAIN_MS: u32 = 1100;

@@ -1,0 +1,190 @@
+//! The two ends of a login: `GET /auth/callback` at the edge, and `POST /auth/token` for an app page that is the redirect
+//! URI. Both take the same steps.
+
+use std::rc::Rc;
+
+use serde::Deserialize;
+
+use crate::oidc::callback::{AuthorizeError, CallbackAnswer, CallbackParams};
+use crate::oidc::claims::Nonce;
+use crate::oidc::flow::LoginFlow;
+use crate::oidc::token_request::build_code_exchange;
+use crate::oidc::token_response::{self, TokenError};
+use crate::ports::{IncomingRequest, Level, Ports};
+use crate::session::id::SessionId;
+use crate::session::record::Record;
+use crate::web::query::Query;
+use crate::web::return_path::ReturnPath;
+
+use super::answer::TokenAnswer;
+use super::flow_cookies::{FoundFlow, find_flow};
+use super::renewal::Need;
+use super::sessions::{Found, Session};
+use super::tokens::VerifiedTokens;
+use super::visit::Visit;
+use super::{Answer, Failure, Gate, GateError};
+
+/// How a login ended well.
+struct SignedIn {
+    session: Session,
+    return_path: ReturnPath,
+    set_cookies: Vec<String>,
+}
+
+/// The body of `POST /auth/token`.
+#[derive(Deserialize)]
+struct TokenBody {
+    code: String,
+    state: String,
+}
+
+impl<P: Ports> Gate<P> {
+    /// `GET /auth/callback` (RFC 6749 §4.1.2, OIDC Core §3.1.2.5)
+    ///
+    /// 1. A prefetch gets nothing and spends nothing.  2. The query becomes [`CallbackParams`] (ambiguous → 400).
+    /// 3. [`Self::finish`].  4. 303 to the return path, which drops code and state from the address bar.
+    pub(super) async fn callback<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
+        if visit.is_prefetch() {
+            return Ok(Answer::empty(204));
+        }
+        self.limit("callback", &visit.client()).await?;
+        let params = CallbackParams::parse(Query::new(visit.query()), &self.config.cognito.issuer)
+            .map_err(|_| Failure::new(GateError::InvalidRequest, "callback_query"))?;
+        let signed_in = self.finish(visit, params).await?;
+        Ok(Answer::redirect(303, signed_in.return_path.as_str()).with_cookies(signed_in.set_cookies))
+    }
+
+    /// `POST /auth/token`: the same steps for an app page; the return path is in `Location`, since the 200 is the page's.
+    pub(super) async fn token<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
+        self.limit("token", &visit.client()).await?;
+        let bad = |reason| Failure::new(GateError::InvalidRequest, reason);
+        let kind = visit.request.header("content-type").unwrap_or_default();
+        if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
+            return Err(bad("token_content_type"));
+        }
+        let body = self.body(visit).await?;
+        let TokenBody { code, state } = serde_json::from_slice(&body).map_err(|_| bad("token_body"))?;
+        let params = CallbackParams::from_page(code, state).map_err(|_| bad("token_body"))?;
+        let SignedIn { session, return_path, set_cookies } = self.finish(visit, params).await?;
+        let session = self.living(session, Need::Identity).await?;
+        let record = &session.record;
+        let answer = TokenAnswer::new(&self.config, &record.access_token, record.access_expires_at, self.ports.now());
+        Ok(Answer::json(200, &answer).with("location", return_path.as_str()).with_cookies(set_cookies))
+    }
+
+    /// A request body within the limit.
+    pub(super) async fn body<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Vec<u8>, Failure> {
+        use crate::ports::BodyError;
+        visit.request.body(MAX_BODY_BYTES).await.map_err(|error| match error {
+            BodyError::TooLarge => GateError::PayloadTooLarge.into(),
+            BodyError::Broken => Failure::new(GateError::InvalidRequest, "body_broken"),
+        })
+    }
+
+    /// The steps of every login.
+    ///
+    /// 1. Find the flow of `state`; its cookie is cleared whatever comes of it.
+    /// 2. A late or repeated callback of a browser that is signed in is not an error: it goes where it wanted to.
+    /// 3. Cognito's error, or no code at all → its own answer, no token request.
+    /// 4. Exchange the code; verify the tokens and the nonce; create a session under a new id.
+    /// 5. The browser's older session ends.
+    async fn finish<R: IncomingRequest>(&self, visit: &Visit<'_, R>, params: CallbackParams) -> Result<SignedIn, Failure> {
+        let FoundFlow { flow, clear } = find_flow(&self.config, visit, params.state.as_deref());
+        let return_path = flow.as_ref().ok().and_then(|flow| ReturnPath::parse(&flow.return_path, &self.config.public_url));
+        let result = match (params.answer, flow) {
+            (CallbackAnswer::Error(error), _) => Err(authorize_failure(error)),
+            (CallbackAnswer::Nothing, _) => Err(Failure::new(GateError::InvalidRequest, "callback_without_code")),
+            (CallbackAnswer::Code(_), Err(_)) if params.state.is_none() => {
+                Err(Failure::new(GateError::InvalidRequest, "callback_without_state"))
+            }
+            (CallbackAnswer::Code(_), Err(error)) => Err(Failure::new(error, "flow_missing")),
+            (CallbackAnswer::Code(code), Ok(flow)) => self.sign_in(visit, &code, &flow).await,
+        };
+        match result {
+            Ok(mut signed_in) => {
+                signed_in.set_cookies.extend(clear);
+                Ok(signed_in)
+            }
+            Err(failure) => {
+                let late = matches!(failure.error, GateError::CodeRejected | GateError::LoginExpired | GateError::StateMismatch);
+                if late && let Ok(Found::Session(session)) = self.find_session(visit).await {
+                    let return_path = return_path.unwrap_or_default();
+                    return Ok(SignedIn { session, return_path, set_cookies: clear });
+                }
+                Err(Failure { set_cookies: clear, return_path, ..failure })
+            }
+        }
+    }
+
+    async fn sign_in<R: IncomingRequest>(&self, visit: &Visit<'_, R>, code: &str, flow: &LoginFlow) -> Result<SignedIn, Failure> {
+        let request = build_code_exchange(&self.config.cognito, code, &flow.verifier);
+        let tokens = token_response::read(self.ports.send(request).await)
+            .map_err(|error: TokenError| Failure::of_token_endpoint(error, GateError::CodeRejected))?;
+        if tokens.id_token.is_none() {
+            return Err(Failure::new(GateError::IdpInvalidResponse, "no_id_token"));
+        }
+        let tokens = self
+            .verify_tokens(tokens, Nonce::MustBe(&flow.nonce))
+            .await
+            .map_err(|failure| failure.into_failure(GateError::TokenRejected))?;
+        let session = self.new_session(tokens, &flow.nonce);
+        self.create(&session).await?;
+        session.keys.log_name().clone_into(&mut visit.session_log_name.borrow_mut());
+        self.end_older(visit).await;
+
+        let style = visit.cookie_style;
+        let cookie = style.set(style.session_name(), &session.id.expose(), self.config.session.ttl_secs);
+        let return_path = ReturnPath::parse(&flow.return_path, &self.config.public_url).unwrap_or_default();
+        Ok(SignedIn { session, return_path, set_cookies: vec![cookie] })
+    }
+
+    /// A session under a new secret; a value that a client brought is never adopted.
+    fn new_session(&self, tokens: VerifiedTokens, nonce: &str) -> Session {
+        let VerifiedTokens { id, access, set } = tokens;
+        let now = self.ports.now();
+        let cognito = &self.config.cognito;
+        let (auth_time, profile) = id.map_or((None, access.profile), |id| (id.auth_time, id.profile));
+        let session_id = SessionId::generate(&self.ports, &cognito.issuer, &access.subject);
+        let record = Record {
+            issuer: cognito.issuer.clone(),
+            subject: access.subject,
+            client_id: cognito.client_id.clone(),
+            profile,
+            auth_time,
+            nonce: nonce.to_owned(),
+            access_token: set.access_token,
+            refresh_token: set.refresh_token,
+            created_at: now,
+            renewed_at: now,
+            access_issued_at: access.times.issued_at,
+            access_expires_at: access.times.expires_at,
+            expires_at: now + self.config.session.ttl_secs,
+            version: 1,
+        };
+        Session { keys: session_id.keys(), id: session_id, record: Rc::new(record) }
+    }
+
+    /// Ends the session that this browser had before. Its failure does not fail the login: the old cookie is replaced
+    /// anyway.
+    async fn end_older<R: IncomingRequest>(&self, visit: &Visit<'_, R>) {
+        let new_name = visit.session_log_name.borrow().clone();
+        if let Ok(Found::Session(older)) = self.find_session(visit).await
+            && self.end_session(&older.keys, older.record.expires_at).await.is_err()
+        {
+            self.ports.line(Level::Warn, "older_session_not_ended", &[("session", older.keys.log_name())]);
+        }
+        *visit.session_log_name.borrow_mut() = new_name;
+    }
+}
+
+fn authorize_failure(error: AuthorizeError) -> Failure {
+    match error {
+        AuthorizeError::Denied => Failure::new(GateError::LoginDenied, "authorize_denied"),
+        AuthorizeError::LoginRequired => Failure::new(GateError::SessionRequired, "authorize_login_required"),
+        AuthorizeError::Misconfigured => Failure::new(GateError::IdpMisconfigured, "authorize_client_refused"),
+        AuthorizeError::Unavailable => Failure::new(GateError::IdpUnavailable, "authorize_server_error"),
+    }
+}
+
+/// `{"code","state"}` and `{"force":true}` are short.
+const MAX_BODY_BYTES: usize = 16 * 1024;

@@ -1,0 +1,175 @@
+//! One request, read once: limits, normal path, time, and what kind of caller it is.
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+
+use url::Url;
+
+use crate::config::{Config, Origin};
+use crate::ports::{IncomingRequest, Ports, UnixSecs};
+use crate::web::cookie::{CookieStyle, Cookies};
+use crate::web::fetch_metadata;
+use crate::web::language::Language;
+use crate::web::origin;
+use crate::web::path::NormalPath;
+use crate::web::return_path::ReturnPath;
+
+use super::route::Route;
+use super::{Answer, Failure, GateError};
+
+/// A request and what every handler needs to know of it.
+pub(super) struct Visit<'r, R> {
+    /// The request itself, for headers and body.
+    pub request: &'r R,
+    /// Method in upper case.
+    pub method: String,
+    /// The parsed URL.
+    pub url: Url,
+    /// The time, read once.
+    pub now: UnixSecs,
+    /// When it began, for the log.
+    pub started_ms: u64,
+    /// Names the request in answer and log.
+    pub request_id: String,
+    /// Whether a page is being loaded into the browser's window.
+    pub navigation: bool,
+    /// A few characters that name the session in the log; empty until one is found.
+    pub session_log_name: RefCell<String>,
+    /// How the cookies are named here.
+    pub cookie_style: CookieStyle,
+    path: NormalPath,
+    cookie_header: String,
+}
+
+impl<'r, R: IncomingRequest> Visit<'r, R> {
+    /// Reads the request, length before content.
+    ///
+    /// # Errors
+    /// It is too long, or its path could be read in two ways.
+    pub(super) fn new(request: &'r R, config: &Config, ports: &impl Ports) -> Result<Self, Failure> {
+        let url = request.url();
+        if url.len() > MAX_URL_BYTES {
+            return Err(GateError::UriTooLong.into());
+        }
+        let cookie_header = request.header("cookie").unwrap_or_default();
+        let authorization_bytes = request.header("authorization").map_or(0, |value| value.len());
+        if cookie_header.len() > MAX_COOKIE_BYTES || authorization_bytes > MAX_AUTHORIZATION_BYTES {
+            return Err(GateError::HeadersTooLarge.into());
+        }
+        let url = Url::parse(&url).map_err(|_| Failure::new(GateError::InvalidRequest, "url_malformed"))?;
+        let path = NormalPath::parse(url.path()).map_err(|_| Failure::new(GateError::InvalidRequest, "path_ambiguous"))?;
+        let started_ms = ports.now_ms();
+        Ok(Self {
+            method: request.method(),
+            navigation: fetch_metadata::is_navigation(request),
+            now: started_ms / 1000,
+            started_ms,
+            request_id: request_id(ports),
+            session_log_name: RefCell::default(),
+            cookie_style: CookieStyle::of(&config.public_url),
+            request,
+            url,
+            path,
+            cookie_header,
+        })
+    }
+
+    /// The normal path.
+    pub(super) fn path(&self) -> &str {
+        self.path.as_str()
+    }
+
+    /// The path and query as they stand in the URL.
+    pub(super) fn path_and_query(&self) -> &str {
+        &self.url[url::Position::BeforePath..url::Position::AfterQuery]
+    }
+
+    /// The query, without the question mark.
+    pub(super) fn query(&self) -> &str {
+        self.url.query().unwrap_or_default()
+    }
+
+    /// The browser's cookies.
+    pub(super) fn cookies(&self) -> Cookies<'_> {
+        Cookies::new(&self.cookie_header)
+    }
+
+    /// Where a login from here should return to.
+    pub(super) fn return_path(&self, public_url: &Origin) -> Option<ReturnPath> {
+        ReturnPath::parse(self.path_and_query(), public_url)
+    }
+
+    /// Whether the browser asked under the public host; a login begun under another one could not come back.
+    pub(super) fn on_public_host(&self, public_url: &Origin) -> bool {
+        &self.url[url::Position::BeforeHost..url::Position::AfterPort] == public_url.host()
+    }
+
+    /// The language of our pages.
+    pub(super) fn language(&self) -> Language {
+        Language::negotiate(self.request.header("accept-language").as_deref())
+    }
+
+    /// Whether the browser asks ahead of the user.
+    pub(super) fn is_prefetch(&self) -> bool {
+        fetch_metadata::is_prefetch(self.request)
+    }
+
+    /// Whether a form of a page was sent (an HTML form navigates).
+    pub(super) fn is_form_post(&self) -> bool {
+        let form = self.request.header("content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+        let navigates = self.request.header("sec-fetch-mode").is_none_or(|mode| mode == "navigate");
+        let wants_html = self.request.header("accept").is_some_and(|accept| accept.contains("text/html"));
+        self.method == "POST" && form && navigates && wants_html
+    }
+
+    /// Refuses what does not come from our own pages.
+    ///
+    /// # Errors
+    /// `csrf_rejected`.
+    pub(super) fn check_own_page(&self, config: &Config) -> Result<(), Failure> {
+        let (sender, site) = (self.request.header("origin"), self.request.header("sec-fetch-site"));
+        origin::check_own_page(config, sender.as_deref(), site.as_deref()).map_err(|_| GateError::CsrfRejected.into())
+    }
+
+    /// Who is calling, for rate limits: the address that Cloudflare saw.
+    pub(super) fn client(&self) -> String {
+        self.request.header("cf-connecting-ip").unwrap_or_default()
+    }
+
+    /// Adds CORS headers for scripts of allowed origins, and none for others.
+    pub(super) fn readable(&self, answer: Answer, route: Route, config: &Config) -> Answer {
+        let script = route.is_json() || route == Route::Site && !self.navigation;
+        if !script {
+            return answer;
+        }
+        let sender = self.request.header("origin");
+        let answer = answer.with("vary", "Origin");
+        let Some(origin) = origin::readable_by(config, sender.as_deref()) else { return answer };
+        let answer = answer.with("access-control-allow-origin", origin).with("access-control-allow-credentials", "true");
+        if self.method != "OPTIONS" {
+            return answer;
+        }
+        answer
+            .with("access-control-allow-methods", "GET, HEAD, POST")
+            .with("access-control-allow-headers", "authorization, content-type")
+            .with("access-control-max-age", "600")
+    }
+}
+
+/// 64 random bits in hex.
+fn request_id(ports: &impl Ports) -> String {
+    let mut bytes = [0; 8];
+    ports.fill(&mut bytes);
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// What CloudFront takes as well.
+const MAX_URL_BYTES: usize = 8192;
+/// Five login flows with the longest return paths have 12 kB; the site's own cookies come on top.
+const MAX_COOKIE_BYTES: usize = 24 * 1024;
+/// A bearer token of the largest size that is verified, and the scheme.
+const MAX_AUTHORIZATION_BYTES: usize = crate::jose::compact::MAX_TOKEN_BYTES + 16;

@@ -1,0 +1,71 @@
+//! The words of the gateway's pages, in the languages that they are written in.
+
+use super::GateError;
+
+/// Words of the page besides the error's own.
+pub(super) struct Words {
+    pub(super) title: &'static str,
+    pub(super) sign_in: &'static str,
+    pub(super) try_again: &'static str,
+    pub(super) sign_out: &'static str,
+    pub(super) finish_sign_out: &'static str,
+    pub(super) home: &'static str,
+    pub(super) code: &'static str,
+    pub(super) request: &'static str,
+}
+
+pub(super) const ENGLISH: Words = Words {
+    title: "This did not work",
+    sign_in: "Sign in",
+    try_again: "Try again",
+    sign_out: "Sign out and use another account",
+    finish_sign_out: "Finish signing out",
+    home: "To the start page",
+    code: "Code",
+    request: "Request",
+};
+
+pub(super) const KOREAN: Words = Words {
+    title: "문제가 발생했습니다",
+    sign_in: "로그인",
+    try_again: "다시 시도",
+    sign_out: "로그아웃하고 다른 계정 사용",
+    finish_sign_out: "로그아웃 마치기",
+    home: "시작 페이지로",
+    code: "코드",
+    request: "요청",
+};
+
+/// The error's sentence in Korean.
+pub(super) fn korean(error: GateError) -> &'static str {
+    match error {
+        GateError::InvalidRequest => "요청을 이해할 수 없습니다.",
+        GateError::LoginExpired => "로그인 시간이 만료되었습니다. 다시 로그인해 주세요.",
+        GateError::StateMismatch => "이 브라우저에서 시작된 로그인이 아닙니다. 다시 로그인해 주세요.",
+        GateError::CodeRejected => "로그인 코드가 승인되지 않았습니다. 다시 로그인해 주세요.",
+        GateError::SessionRequired => "로그인이 필요합니다.",
+        GateError::SessionExpired => "세션이 종료되었습니다. 다시 로그인해 주세요.",
+        GateError::TokenInvalid => "토큰이 유효하지 않습니다.",
+        GateError::RefreshRejected => "로그인을 갱신할 수 없습니다. 다시 로그인해 주세요.",
+        GateError::Forbidden => "로그인되어 있지만 이 페이지에 접근할 권한이 없습니다.",
+        GateError::CsrfRejected => "이 사이트의 페이지에서 보낸 요청이 아닙니다.",
+        GateError::LoginDenied => "로그인이 거부되었거나 취소되었습니다.",
+        GateError::NotFound => "이 주소에는 아무것도 없습니다.",
+        GateError::MethodNotAllowed => "이 주소에서는 해당 요청을 처리하지 않습니다.",
+        GateError::PayloadTooLarge => "요청 본문이 너무 큽니다.",
+        GateError::UriTooLong => "주소가 너무 깁니다.",
+        GateError::RateLimited => "요청이 너무 많습니다. 잠시 기다려 주세요.",
+        GateError::HeadersTooLarge => "요청 헤더가 너무 큽니다. 이 사이트의 쿠키를 지우면 해결될 수 있습니다.",
+        GateError::ConfigInvalid => "이 사이트의 로그인 설정이 올바르지 않습니다.",
+        GateError::IdpMisconfigured => "로그인 서비스가 이 사이트의 설정을 거부했습니다. 사이트 운영자에게 알려 주세요.",
+        GateError::Internal => "문제가 발생했습니다. 다시 시도해 주세요.",
+        GateError::IdpInvalidResponse => "로그인 서비스의 응답이 올바르지 않습니다. 다시 시도해 주세요.",
+        GateError::TokenRejected => "로그인 서비스의 토큰을 확인할 수 없습니다.",
+        GateError::OriginUnavailable => "지금은 사이트에 연결할 수 없습니다. 다시 시도해 주세요.",
+        GateError::IdpUnavailable => "지금은 로그인 서비스에 연결할 수 없습니다. 잠시 후 다시 시도해 주세요.",
+        GateError::IdpThrottled => "로그인 서비스가 혼잡합니다. 잠시 후 다시 시도해 주세요.",
+        GateError::StoreUnavailable => "지금은 세션을 확인할 수 없습니다. 잠시 후 다시 시도해 주세요.",
+        GateError::IdpTimeout => "로그인 서비스가 제때 응답하지 않았습니다. 다시 시도해 주세요.",
+        GateError::OriginTimeout => "사이트가 제때 응답하지 않았습니다. 다시 시도해 주세요.",
+    }
+}

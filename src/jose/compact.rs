@@ -1,0 +1,155 @@
+//! The compact serialization of a JWS (RFC 7515 §3.1, §7.1): structure by jwt-compact, then the header against our
+//! allow-list. Nothing is believed yet.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jwt_compact::UntrustedToken;
+use serde_json::{Map, Value};
+
+use super::json::UniqueObject;
+
+/// A well-formed token whose header we accept. It gives away the key id and nothing else: claims come from
+/// [`super::verify`] after the signature.
+pub struct UnverifiedToken<'a> {
+    signed: &'a str,
+    key_id: String,
+    pub(super) token: UntrustedToken<'a, Map<String, Value>>,
+}
+
+/// Why a token is refused before any key is touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StructureError {
+    /// Longer than [`MAX_TOKEN_BYTES`].
+    #[error("token too long")]
+    TooLong,
+    /// Not three non-empty parts of canonical base64url without padding, or a header that is no JSON object.
+    #[error("not a compact signed token")]
+    NotCompact,
+    /// A header member stands there twice.
+    #[error("header member repeated")]
+    RepeatedMember,
+    /// Any algorithm but RS256, `none` included (RFC 8725 §3.1).
+    #[error("algorithm not allowed")]
+    AlgorithmNotAllowed,
+    /// `crit`, `b64`, `zip`, `enc` or `cty`: nothing that we understand (RFC 7515 §4.1.11).
+    #[error("header extension not understood")]
+    ExtensionNotUnderstood,
+    /// `typ` is there and is not `JWT`.
+    #[error("token type not allowed")]
+    TypeNotAllowed,
+    /// No `kid`; Cognito always sends one.
+    #[error("no key id")]
+    NoKeyId,
+}
+
+impl<'a> UnverifiedToken<'a> {
+    /// Splits and decodes a token.
+    ///
+    /// # Errors
+    /// It is not a compact JWS with exactly the header that we accept.
+    pub fn parse(text: &'a str) -> Result<Self, StructureError> {
+        if text.len() > MAX_TOKEN_BYTES {
+            return Err(StructureError::TooLong);
+        }
+        let token: UntrustedToken<'a, Map<String, Value>> = text.try_into().map_err(|_| StructureError::NotCompact)?;
+        let (signed, _) = text.rsplit_once('.').ok_or(StructureError::NotCompact)?;
+        let (header, _) = signed.split_once('.').ok_or(StructureError::NotCompact)?;
+        let unique = URL_SAFE_NO_PAD.decode(header).ok().and_then(|header| UniqueObject::parse(&header));
+        if unique.is_none() {
+            return Err(StructureError::RepeatedMember);
+        }
+        let key_id = check_header(&token)?;
+        Ok(Self { signed, key_id, token })
+    }
+
+    /// Which key is said to have signed.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
+    /// The octets that the signature covers.
+    #[must_use]
+    pub fn signed(&self) -> &[u8] {
+        self.signed.as_bytes()
+    }
+
+    /// The signature as sent.
+    #[must_use]
+    pub fn signature(&self) -> &[u8] {
+        self.token.signature_bytes()
+    }
+}
+
+fn check_header(token: &UntrustedToken<'_, Map<String, Value>>) -> Result<String, StructureError> {
+    if token.algorithm() != "RS256" {
+        return Err(StructureError::AlgorithmNotAllowed);
+    }
+    let header = token.header();
+    if ["crit", "b64", "zip", "enc", "cty"].iter().any(|name| header.other_fields.contains_key(*name)) {
+        return Err(StructureError::ExtensionNotUnderstood);
+    }
+    if header.token_type.as_ref().is_some_and(|token_type| !token_type.eq_ignore_ascii_case("JWT")) {
+        return Err(StructureError::TypeNotAllowed);
+    }
+    header.key_id.clone().filter(|key_id| !key_id.is_empty()).ok_or(StructureError::NoKeyId)
+}
+
+/// Cognito's tokens have 1 to 2 kB and grow with groups (100 of 128 characters) and attributes; no size is promised.
+pub const MAX_TOKEN_BYTES: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(header: &str) -> Result<String, StructureError> {
+        let text = format!("{}.e30.c2ln", URL_SAFE_NO_PAD.encode(header));
+        UnverifiedToken::parse(&text).map(|token| token.key_id().to_owned())
+    }
+
+    #[test]
+    fn cognitos_header_is_accepted_and_each_deviation_is_not() {
+        assert_eq!(parse(r#"{"kid":"abc=","alg":"RS256"}"#).as_deref(), Ok("abc="));
+        assert_eq!(parse(r#"{"kid":"abc=","alg":"RS256","typ":"jwt"}"#).as_deref(), Ok("abc="));
+        for (header, error) in [
+            (r#"{"kid":"a","alg":"none"}"#, StructureError::AlgorithmNotAllowed),
+            (r#"{"kid":"a","alg":"HS256"}"#, StructureError::AlgorithmNotAllowed),
+            (r#"{"kid":"a","alg":"rs256"}"#, StructureError::AlgorithmNotAllowed),
+            (r#"{"kid":"a","alg":"RS512"}"#, StructureError::AlgorithmNotAllowed),
+            (r#"{"kid":"a"}"#, StructureError::NotCompact),
+            (r#"{"kid":"a","alg":"RS256","crit":[]}"#, StructureError::ExtensionNotUnderstood),
+            (r#"{"kid":"a","alg":"RS256","crit":["exp"],"exp":1}"#, StructureError::ExtensionNotUnderstood),
+            (r#"{"kid":"a","alg":"RS256","zip":"DEF"}"#, StructureError::ExtensionNotUnderstood),
+            (r#"{"kid":"a","alg":"RS256","typ":"at+jwt"}"#, StructureError::TypeNotAllowed),
+            (r#"{"alg":"RS256"}"#, StructureError::NoKeyId),
+            (r#"{"kid":"","alg":"RS256"}"#, StructureError::NoKeyId),
+            (r#"{"kid":7,"alg":"RS256"}"#, StructureError::NotCompact),
+            (r#"{"kid":"a","alg":"RS256","x":1,"x":2}"#, StructureError::RepeatedMember),
+            ("[]", StructureError::NotCompact),
+        ] {
+            assert_eq!(parse(header), Err(error), "{header}");
+        }
+    }
+
+    #[test]
+    fn the_shape_is_strict() {
+        let header = URL_SAFE_NO_PAD.encode(r#"{"kid":"a","alg":"RS256"}"#);
+        for text in [
+            String::new(),
+            header.clone(),
+            format!("{header}.e30"),
+            format!("{header}.e30.c2ln.c2ln"),
+            format!("{header}.e30=.c2ln"),
+            format!("{header}.e30.c2ln="),
+            format!(" {header}.e30.c2ln"),
+            format!("{header}.e30.c2lp\n"),
+            format!("{header}.e31.c2ln"),
+            format!("{header}.e3+.c2ln"),
+            "{}".to_owned(),
+        ] {
+            assert_eq!(UnverifiedToken::parse(&text).err(), Some(StructureError::NotCompact), "{text:?}");
+        }
+        let long = format!("{header}.{}.c2ln", "A".repeat(MAX_TOKEN_BYTES));
+        assert_eq!(UnverifiedToken::parse(&long).err(), Some(StructureError::TooLong));
+    }
+}

@@ -1,0 +1,178 @@
+//! When to use, fetch or refuse a key: a pure decision over what this isolate remembers.
+//!
+//! Cached are values, never pending fetches: an isolate must not share a promise between requests.
+
+use crate::ports::{RsaPublicKey, UnixSecs};
+
+use super::jwk::KeySet;
+
+/// What the isolate knows of the key set.
+#[derive(Clone, Debug, Default)]
+pub struct KeyCache {
+    good: Option<(KeySet, UnixSecs)>,
+    failed_at: Option<UnixSecs>,
+    unknown_fetched_at: Option<UnixSecs>,
+    /// A request of this isolate is fetching; a deadline, so that one that was cancelled blocks nobody.
+    fetching_until: Option<UnixSecs>,
+}
+
+/// What to do for a token's key id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Verify with this key.
+    Use(RsaPublicKey),
+    /// Fetch the key set, then ask again.
+    Fetch(FetchReason),
+    /// Another request is fetching: ask again in a moment.
+    Wait,
+    /// The current key set does not have it.
+    Unknown,
+    /// No usable key set, and the last attempt to get one failed a moment ago.
+    Unavailable,
+}
+
+/// Why the key set is fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchReason {
+    /// None there, or not fresh any more: a copy in the location's cache will do while it is fresh.
+    Stale,
+    /// A key id that the fresh set does not have: only Cognito itself can tell.
+    UnknownKey,
+}
+
+impl KeyCache {
+    /// Decides for `key_id`. Call again after a fetch, successful or not.
+    #[must_use]
+    pub fn decide(&self, key_id: &str, now: UnixSecs) -> Decision {
+        let fetching = self.fetching_until.is_some_and(|until| now < until);
+        let failed_lately = self.failed_at.is_some_and(|at| now < at + RETRY_SECS);
+        let usable = self.good.as_ref().filter(|(_, fetched_at)| now.saturating_sub(*fetched_at) < MAX_STALE_SECS);
+        let Some((keys, fetched_at)) = usable else {
+            return match (fetching, failed_lately) {
+                (true, _) => Decision::Wait,
+                (false, true) => Decision::Unavailable,
+                (false, false) => Decision::Fetch(FetchReason::Stale),
+            };
+        };
+        let stale = now.saturating_sub(*fetched_at) >= FRESH_SECS;
+        if stale && !fetching && !failed_lately {
+            return Decision::Fetch(FetchReason::Stale);
+        }
+        let cooling = self.unknown_fetched_at.is_some_and(|at| now < at + UNKNOWN_KEY_COOLDOWN_SECS);
+        match keys.find(key_id) {
+            // Known keys never wait, so forged ids and an outage shut nobody out.
+            Some(key) => Decision::Use(key.clone()),
+            None if fetching => Decision::Wait,
+            None if cooling => Decision::Unknown,
+            None => Decision::Fetch(FetchReason::UnknownKey),
+        }
+    }
+
+    /// A fetch begins.
+    pub fn begin(&mut self, reason: FetchReason, now: UnixSecs) {
+        self.fetching_until = Some(now + FETCH_LEASE_SECS);
+        if reason == FetchReason::UnknownKey {
+            self.unknown_fetched_at = Some(now);
+        }
+    }
+
+    /// The fetch failed.
+    pub fn fail(&mut self, now: UnixSecs) {
+        self.fetching_until = None;
+        self.failed_at = Some(now);
+    }
+
+    /// A key set that Cognito gave at `fetched_at`. An older one never replaces a newer one.
+    pub fn keep(&mut self, keys: KeySet, fetched_at: UnixSecs) {
+        if self.good.as_ref().is_none_or(|(_, known)| *known <= fetched_at) {
+            self.good = Some((keys, fetched_at));
+        }
+        self.fetching_until = None;
+        self.failed_at = None;
+    }
+
+    /// Whether a set is there that is young enough to be used at all.
+    #[must_use]
+    pub fn is_usable(&self, now: UnixSecs) -> bool {
+        self.good.as_ref().is_some_and(|(_, fetched_at)| now.saturating_sub(*fetched_at) < MAX_STALE_SECS)
+    }
+}
+
+/// How long a key set counts as current: a removed key verifies for so long.
+pub const FRESH_SECS: u64 = 300;
+/// How long a set stays usable while Cognito cannot be reached.
+pub const MAX_STALE_SECS: u64 = 24 * 3600;
+/// At most one fetch for unknown key ids in this time: forged ids must not become a flood of fetches.
+pub const UNKNOWN_KEY_COOLDOWN_SECS: u64 = 30;
+/// After a failed fetch.
+pub const RETRY_SECS: u64 = 10;
+/// Longer than a fetch with its one retry can take.
+const FETCH_LEASE_SECS: u64 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn keys(id: &str) -> KeySet {
+        use base64::Engine as _;
+        let n = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode([0xff_u8; 256]);
+        let set = json!({"keys":[{"kty":"RSA","kid":id,"e":"AQAB","n":n}]});
+        KeySet::parse(set.to_string().as_bytes()).expect("usable")
+    }
+
+    fn uses(decision: &Decision) -> bool {
+        matches!(decision, Decision::Use(_))
+    }
+
+    #[test]
+    fn an_empty_cache_fetches_once_and_then_waits() {
+        let mut cache = KeyCache::default();
+        assert_eq!(cache.decide("a", 1000), Decision::Fetch(FetchReason::Stale));
+        cache.begin(FetchReason::Stale, 1000);
+        assert_eq!(cache.decide("a", 1000), Decision::Wait);
+        assert_eq!(
+            cache.decide("a", 1000 + FETCH_LEASE_SECS),
+            Decision::Fetch(FetchReason::Stale),
+            "a cancelled fetch blocks nobody"
+        );
+        cache.fail(1002);
+        assert_eq!(cache.decide("a", 1002 + RETRY_SECS - 1), Decision::Unavailable);
+        assert_eq!(cache.decide("a", 1002 + RETRY_SECS), Decision::Fetch(FetchReason::Stale));
+    }
+
+    #[test]
+    fn a_set_is_fresh_for_five_minutes_and_usable_for_a_day() {
+        let mut cache = KeyCache::default();
+        cache.keep(keys("a"), 1000);
+        assert!(uses(&cache.decide("a", 1000 + FRESH_SECS - 1)));
+        assert_eq!(cache.decide("a", 1000 + FRESH_SECS), Decision::Fetch(FetchReason::Stale));
+        cache.begin(FetchReason::Stale, 1000 + FRESH_SECS);
+        assert!(uses(&cache.decide("a", 1000 + FRESH_SECS)), "known keys verify while cognito is down");
+        let last = 1000 + MAX_STALE_SECS - 1;
+        cache.fail(last);
+        assert!(uses(&cache.decide("a", last)));
+        assert_eq!(cache.decide("a", last + 1), Decision::Unavailable);
+    }
+
+    #[test]
+    fn forged_ids_cause_one_fetch_in_thirty_seconds_and_disturb_nobody() {
+        let mut cache = KeyCache::default();
+        cache.keep(keys("a"), 1000);
+        assert_eq!(cache.decide("forged", 1001), Decision::Fetch(FetchReason::UnknownKey));
+        cache.begin(FetchReason::UnknownKey, 1001);
+        cache.keep(keys("a"), 1001);
+        assert_eq!(cache.decide("forged2", 1002), Decision::Unknown);
+        assert!(uses(&cache.decide("a", 1002)));
+        assert_eq!(cache.decide("new", 1001 + UNKNOWN_KEY_COOLDOWN_SECS - 1), Decision::Unknown);
+        assert_eq!(cache.decide("new", 1001 + UNKNOWN_KEY_COOLDOWN_SECS), Decision::Fetch(FetchReason::UnknownKey));
+    }
+
+    #[test]
+    fn an_older_set_never_replaces_a_newer_one() {
+        let mut cache = KeyCache::default();
+        cache.keep(keys("new"), 2000);
+        cache.keep(keys("old"), 1500);
+        assert!(uses(&cache.decide("new", 2001)));
+    }
+}

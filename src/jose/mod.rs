@@ -1,0 +1,10 @@
+//! JSON Web Signatures as Cognito makes them: RS256 only, keys from the configured key set only (RFC 7515, 7517, 8725).
+//!
+//! What a verified token *means* (issuer, audience, nonce) is `oidc`'s business.
+
+pub mod compact;
+pub mod json;
+pub mod jwk;
+pub mod key_cache;
+pub mod times;
+pub mod verify;

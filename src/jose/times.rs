@@ -1,0 +1,111 @@
+//! `exp`, `iat` and `nbf` (RFC 7519 §4.1), checked by jwt-compact within our bounds.
+
+use chrono::{DateTime, Duration, Utc};
+use jwt_compact::{Claims, TimeOptions};
+
+use crate::ports::UnixSecs;
+
+/// The times of a token that holds now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenTimes {
+    /// `iat`.
+    pub issued_at: UnixSecs,
+    /// `exp`.
+    pub expires_at: UnixSecs,
+}
+
+/// Why a token does not hold now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TimeError {
+    /// `exp` or `iat` is missing, or a time is negative or absurdly far (milliseconds, say).
+    #[error("times missing or out of range")]
+    OutOfRange,
+    /// `exp` has come.
+    #[error("token expired")]
+    Expired,
+    /// `iat` or `nbf` lies ahead.
+    #[error("token from the future")]
+    FromTheFuture,
+}
+
+/// Checks that the token holds at `now`.
+///
+/// # Errors
+/// It does not, or its times make no sense.
+pub fn check_times<T>(claims: &Claims<T>, now: UnixSecs) -> Result<TokenTimes, TimeError> {
+    let expires_at = unix_secs(claims.expiration.ok_or(TimeError::OutOfRange)?)?;
+    let issued_at = unix_secs(claims.issued_at.ok_or(TimeError::OutOfRange)?)?;
+    let present = i64::try_from(now).ok().and_then(|secs| DateTime::from_timestamp(secs, 0)).ok_or(TimeError::OutOfRange)?;
+
+    // jwt-compact still accepts the very second of `exp`; "on or after" it the token is dead (RFC 7519 §4.1.4).
+    let strictly_before = TimeOptions::new(Duration::zero(), || present + Duration::seconds(1));
+    claims.validate_expiration(&strictly_before).map_err(|_| TimeError::Expired)?;
+    if issued_at > now + FUTURE_LEEWAY_SECS {
+        return Err(TimeError::FromTheFuture);
+    }
+    if let Some(not_before) = claims.not_before {
+        unix_secs(not_before)?;
+        let leeway = Duration::seconds(FUTURE_LEEWAY_SECS.cast_signed());
+        claims.validate_maturity(&TimeOptions::new(leeway, || present)).map_err(|_| TimeError::FromTheFuture)?;
+    }
+    Ok(TokenTimes { issued_at, expires_at })
+}
+
+fn unix_secs(time: DateTime<Utc>) -> Result<UnixSecs, TimeError> {
+    UnixSecs::try_from(time.timestamp()).ok().filter(|secs| *secs <= YEAR_9999).ok_or(TimeError::OutOfRange)
+}
+
+/// Clocks of Cognito and the edge are synchronised; a minute covers what is left. `exp` gets no leeway: a token lives
+/// five minutes at the least, and the last seconds of one are worth nothing.
+pub const FUTURE_LEEWAY_SECS: u64 = 60;
+/// 9999-12-31T23:59:59Z: anything later was not meant in seconds.
+const YEAR_9999: u64 = 253_402_300_799;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jwt_compact::Empty;
+    use serde_json::{Value, json};
+
+    const NOW: u64 = 1_760_000_000;
+
+    fn check(claims: &Value) -> Option<Result<TokenTimes, TimeError>> {
+        let claims: Claims<Empty> = serde_json::from_value(claims.clone()).ok()?;
+        Some(check_times(&claims, NOW))
+    }
+
+    #[test]
+    fn times_hold_up_to_their_limits() {
+        let good = TokenTimes { issued_at: NOW, expires_at: NOW + 1 };
+        assert_eq!(check(&json!({"iat":NOW,"exp":NOW + 1})), Some(Ok(good)));
+        assert_eq!(check(&json!({"iat":NOW - 1,"exp":NOW})), Some(Err(TimeError::Expired)));
+        assert!(matches!(check(&json!({"iat":NOW + 60,"exp":NOW + 99})), Some(Ok(_))));
+        assert_eq!(check(&json!({"iat":NOW + 61,"exp":NOW + 99})), Some(Err(TimeError::FromTheFuture)));
+        assert!(matches!(check(&json!({"iat":NOW,"exp":NOW + 99,"nbf":NOW + 60})), Some(Ok(_))));
+        assert_eq!(check(&json!({"iat":NOW,"exp":NOW + 99,"nbf":NOW + 61})), Some(Err(TimeError::FromTheFuture)));
+    }
+
+    #[test]
+    fn missing_and_absurd_times_are_refused() {
+        for claims in [
+            json!({"iat":NOW}),
+            json!({"exp":NOW + 1}),
+            json!({"iat":-1,"exp":NOW + 1}),
+            json!({"iat":NOW,"exp":-1}),
+            json!({"iat":NOW,"exp":(NOW + 1) * 1000}),
+            json!({"iat":NOW,"exp":NOW + 1,"nbf":-8_334_601_228_800_i64}),
+        ] {
+            assert_eq!(check(&claims), Some(Err(TimeError::OutOfRange)), "{claims}");
+        }
+        for claims in [
+            json!({"iat":NOW,"exp":"9999999999"}),
+            json!({"iat":NOW,"exp":null}),
+            json!({"iat":NOW,"exp":u64::MAX}),
+            json!({"iat":NOW,"exp":1e300}),
+            json!({"iat":[],"exp":NOW + 1}),
+            json!({"iat":NOW,"exp":NOW + 1,"nbf":true}),
+        ] {
+            assert_eq!(check(&claims), None, "{claims}");
+        }
+    }
+}

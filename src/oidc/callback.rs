@@ -1,0 +1,147 @@
+//! The authorization response (RFC 6749 §4.1.2): a query becomes [`CallbackParams`] before any code sees `code`.
+
+use crate::web::query::Query;
+
+/// What Cognito sent back with the browser.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CallbackParams {
+    /// `state`, if any.
+    pub state: Option<String>,
+    /// The outcome.
+    pub answer: CallbackAnswer,
+}
+
+/// The outcome of an authorization request.
+#[derive(Clone, PartialEq, Eq)]
+pub enum CallbackAnswer {
+    /// A code to exchange.
+    Code(String),
+    /// An error; it wins over a code.
+    Error(AuthorizeError),
+    /// Neither: not an authorization response at all.
+    Nothing,
+}
+
+/// Cognito's errors by what the user can do about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthorizeError {
+    /// The user, a Lambda trigger or an upstream provider refused.
+    Denied,
+    /// `prompt=none` without a session at Cognito.
+    LoginRequired,
+    /// The app client may not ask this.
+    Misconfigured,
+    /// Cognito's own trouble.
+    Unavailable,
+}
+
+/// Why a query is no authorization response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallbackError {
+    /// `code`, `state`, `error` or `iss` stands there twice.
+    #[error("parameter repeated")]
+    Repeated,
+    /// `iss` names another issuer (RFC 9207 §2.4).
+    #[error("issuer does not match")]
+    WrongIssuer,
+    /// A value longer than Cognito would make it.
+    #[error("parameter too long")]
+    TooLong,
+}
+
+impl CallbackParams {
+    /// Reads the query of the redirect.
+    ///
+    /// # Errors
+    /// It is ambiguous, or comes from another issuer.
+    pub fn parse(query: Query<'_>, issuer: &str) -> Result<Self, CallbackError> {
+        let one = |name| query.one(name).map_err(|_| CallbackError::Repeated);
+        let (state, code, error) = (one("state")?, one("code")?, one("error")?);
+        if one("iss")?.is_some_and(|iss| iss != issuer) {
+            return Err(CallbackError::WrongIssuer);
+        }
+        // Cognito's `error_description` decides one case and is never shown: it may hold anybody's text.
+        let description = query.one("error_description").ok().flatten();
+        let answer = match (error, code.filter(|code| !code.is_empty())) {
+            (Some(error), _) => CallbackAnswer::Error(AuthorizeError::read(&error, description.as_deref())),
+            (None, Some(code)) => CallbackAnswer::Code(code.into_owned()),
+            (None, None) => CallbackAnswer::Nothing,
+        };
+        Self::check(state.map(std::borrow::Cow::into_owned), answer)
+    }
+
+    /// The same from the JSON that an app page posts.
+    ///
+    /// # Errors
+    /// A value is too long.
+    pub fn from_page(code: String, state: String) -> Result<Self, CallbackError> {
+        let answer = if code.is_empty() { CallbackAnswer::Nothing } else { CallbackAnswer::Code(code) };
+        Self::check(Some(state), answer)
+    }
+
+    fn check(state: Option<String>, answer: CallbackAnswer) -> Result<Self, CallbackError> {
+        let code_bytes = if let CallbackAnswer::Code(code) = &answer { code.len() } else { 0 };
+        if code_bytes > MAX_PARAMETER_BYTES || state.as_ref().is_some_and(|state| state.len() > MAX_PARAMETER_BYTES) {
+            return Err(CallbackError::TooLong);
+        }
+        Ok(Self { state: state.filter(|state| !state.is_empty()), answer })
+    }
+}
+
+impl AuthorizeError {
+    fn read(error: &str, description: Option<&str>) -> Self {
+        match error {
+            "server_error" | "temporarily_unavailable" => Self::Unavailable,
+            "unauthorized_client" | "invalid_scope" => Self::Misconfigured,
+            // Seen at Cognito in place of `invalid_scope`.
+            "invalid_request" if description == Some("invalid_scope") => Self::Misconfigured,
+            "login_required" => Self::LoginRequired,
+            _ => Self::Denied,
+        }
+    }
+}
+
+/// Codes are UUIDs, our state has 43 characters; federated detours have been seen to make them longer.
+const MAX_PARAMETER_BYTES: usize = 2048;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(query: &str) -> Result<CallbackParams, CallbackError> {
+        CallbackParams::parse(Query::new(query), "https://issuer.example/pool")
+    }
+
+    #[test]
+    fn an_error_wins_over_a_code_and_is_classified() {
+        for (query, error) in [
+            ("error=access_denied&code=c", AuthorizeError::Denied),
+            ("error=server_error", AuthorizeError::Unavailable),
+            ("error=temporarily_unavailable", AuthorizeError::Unavailable),
+            ("error=unauthorized_client", AuthorizeError::Misconfigured),
+            ("error=invalid_scope", AuthorizeError::Misconfigured),
+            ("error_description=invalid_scope&state=s&error=invalid_request", AuthorizeError::Misconfigured),
+            ("error=invalid_request&error_description=PreSignUp+failed", AuthorizeError::Denied),
+            ("error=login_required", AuthorizeError::LoginRequired),
+            ("error=", AuthorizeError::Denied),
+        ] {
+            assert!(parse(query).is_ok_and(|params| params.answer == CallbackAnswer::Error(error)), "{query}");
+        }
+    }
+
+    #[test]
+    fn ambiguous_and_foreign_answers_are_refused() {
+        for query in ["code=a&code=b&state=s", "code=a&state=s&state=s", "error=a&error=b", "code=a&iss=x&iss=x"] {
+            assert_eq!(parse(query).err(), Some(CallbackError::Repeated), "{query}");
+        }
+        assert_eq!(parse("code=a&state=s&iss=https%3A%2F%2Fevil.example").err(), Some(CallbackError::WrongIssuer));
+        assert!(parse("code=a&state=s&iss=https%3A%2F%2Fissuer.example%2Fpool").is_ok());
+        assert_eq!(parse(&format!("code={}", "a".repeat(2049))).err(), Some(CallbackError::TooLong));
+    }
+
+    #[test]
+    fn empty_values_are_absent() {
+        let params = parse("code=&state=").expect("parses");
+        assert!(params.state.is_none() && params.answer == CallbackAnswer::Nothing);
+    }
+}

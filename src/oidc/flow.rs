@@ -1,0 +1,66 @@
+//! One login attempt between `/auth/login` and the callback: state, nonce, verifier and return path, in a sealed cookie
+//! of its own, so that several tabs can log in at once and KV holds sessions only.
+//!
+//! The flow is sealed under a key derived from the key ring *and* the state (`gate/flow_cookies.rs`): neither the cookie
+//! with the Worker's keys nor the state alone opens it, and a callback with another state finds nothing to open.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::ports::{Random, UnixSecs};
+
+use super::random_text;
+
+/// A login under way.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginFlow {
+    /// `state` (RFC 6749 §10.12).
+    pub state: String,
+    /// `nonce` (OIDC Core §15.5.2).
+    pub nonce: String,
+    /// PKCE `code_verifier` (RFC 7636 §4.1).
+    pub verifier: String,
+    /// Where the login returns to; checked before it was sealed.
+    pub return_path: String,
+    /// End of its life.
+    pub expires_at: UnixSecs,
+}
+
+impl LoginFlow {
+    /// A new login.
+    #[must_use]
+    pub fn generate(random: &impl Random, return_path: String, now: UnixSecs) -> Self {
+        Self {
+            state: random_text(random),
+            nonce: random_text(random),
+            verifier: random_text(random),
+            return_path,
+            expires_at: now + FLOW_LIFE_SECS,
+        }
+    }
+
+    /// Whether the flow is the one that `state` names, and still alive.
+    #[must_use]
+    pub fn answers(&self, state: &str, now: UnixSecs) -> bool {
+        let same: bool = self.state.as_bytes().ct_eq(state.as_bytes()).into();
+        same && now < self.expires_at
+    }
+}
+
+/// What the name of a flow's cookie ends with: tells flows apart, tells nothing of the state.
+#[must_use]
+pub fn flow_tag(state: &str) -> String {
+    let digest = Sha256::new().chain_update("edgegate/flow/1").chain_update(state).finalize();
+    let (tag, _) = digest.split_at(FLOW_TAG_BYTES);
+    URL_SAFE_NO_PAD.encode(tag)
+}
+
+/// Time to type a password and a second factor; at most ten minutes by the security bar.
+pub const FLOW_LIFE_SECS: u64 = 600;
+/// Tabs that can log in at once; the oldest makes room.
+pub const MAX_FLOWS: usize = 5;
+/// 96 bits: no two flows of one browser meet.
+const FLOW_TAG_BYTES: usize = 12;

@@ -1,0 +1,19 @@
+//! OAuth 2.0 and OpenID Connect as Cognito speaks them: requests built, answers judged. No I/O.
+
+pub mod authorize;
+pub mod callback;
+pub mod claims;
+pub mod flow;
+pub mod logout;
+pub mod pkce;
+pub mod token_request;
+pub mod token_response;
+
+/// A random value of 256 bits as 43 characters of base64url: state, nonce and PKCE verifier are made so.
+#[must_use]
+pub fn random_text(random: &impl crate::ports::Random) -> String {
+    use base64::Engine as _;
+    let mut bytes = [0; 32];
+    random.fill(&mut bytes);
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}

@@ -1,0 +1,67 @@
+//! Requests to the token and revocation endpoints (RFC 6749 §4.1.3, §6; RFC 7009): server to server, in a POST body.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::config::Cognito;
+use crate::ports::HttpRequest;
+use crate::web::query::encode;
+
+/// Exchanges a code: the same redirect URI as in the authorization request, and the verifier.
+#[must_use]
+pub fn build_code_exchange(cognito: &Cognito, code: &str, verifier: &str) -> HttpRequest {
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", code),
+        ("redirect_uri", cognito.redirect_uri.as_str()),
+        ("code_verifier", verifier),
+    ];
+    post(cognito, "token", &form, TOKEN_TIMEOUT_MS, MAX_TOKEN_RESPONSE_BYTES)
+}
+
+/// Renews with a refresh token.
+#[must_use]
+pub fn build_refresh(cognito: &Cognito, refresh_token: &str) -> HttpRequest {
+    let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
+    post(cognito, "token", &form, TOKEN_TIMEOUT_MS, MAX_TOKEN_RESPONSE_BYTES)
+}
+
+/// Revokes a refresh token (RFC 7009 §2.1).
+#[must_use]
+pub fn build_revocation(cognito: &Cognito, refresh_token: &str) -> HttpRequest {
+    post(cognito, "revoke", &[("token", refresh_token)], REVOKE_TIMEOUT_MS, MAX_REVOKE_RESPONSE_BYTES)
+}
+
+/// A confidential client authenticates with Basic, a public one names itself in the body. Cognito takes the raw
+/// base64 of `id:secret`; both are of `[\w+]`, so RFC 6749 §2.3.1's form-encoding would only differ for `+`, which
+/// Cognito does not decode.
+fn post(cognito: &Cognito, endpoint: &str, form: &[(&str, &str)], timeout_ms: u32, max_body_bytes: usize) -> HttpRequest {
+    let mut headers = vec![("content-type", "application/x-www-form-urlencoded"), ("accept", "application/json")]
+        .into_iter()
+        .map(|(name, value)| (name, value.to_owned()))
+        .collect::<Vec<_>>();
+    let mut body: Vec<String> = form.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+    match &cognito.client_secret {
+        Some(secret) => {
+            let credentials = STANDARD.encode(format!("{}:{}", cognito.client_id, secret.expose()));
+            headers.push(("authorization", format!("Basic {credentials}")));
+        }
+        None => body.push(format!("client_id={}", encode(&cognito.client_id))),
+    }
+    HttpRequest {
+        url: format!("{}/oauth2/{endpoint}", cognito.domain),
+        headers,
+        form: Some(body.join("&")),
+        timeout_ms,
+        max_body_bytes,
+    }
+}
+
+/// A token answer takes some 100 ms; a user waits behind it. The refresh lease is longer than this.
+pub const TOKEN_TIMEOUT_MS: u32 = 6000;
+/// Signing out does not wait for it; it must end within the runtime's 30 s after the answer.
+const REVOKE_TIMEOUT_MS: u32 = 5000;
+/// Three tokens of a user with many groups; see `jose::compact::MAX_TOKEN_BYTES`.
+const MAX_TOKEN_RESPONSE_BYTES: usize = 256 * 1024;
+/// The body is empty or a short error.
+const MAX_REVOKE_RESPONSE_BYTES: usize = 16 * 1024;

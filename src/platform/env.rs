@@ -1,0 +1,56 @@
+//! Variables, secrets and bindings of the Worker's environment.
+
+use js_sys::{JSON, Reflect};
+use wasm_bindgen::JsValue;
+use worker::Env;
+
+use crate::config::{Config, ConfigProblem, Site};
+
+/// Session records.
+pub(super) const SESSIONS: &str = "SESSIONS";
+/// Static assets.
+pub(super) const ASSETS: &str = "ASSETS";
+/// The optional rate limit.
+pub(super) const RATE_LIMITER: &str = "RATE_LIMITER";
+
+/// Parses the configuration and checks that the bindings are there.
+pub(super) fn parse_config(env: &Env) -> Result<Config, Vec<ConfigProblem>> {
+    let parsed = Config::parse(|name| variable(env, name));
+    let needs_assets = parsed.as_ref().is_ok_and(|config| config.site == Site::Assets);
+    let mut missing = Vec::new();
+    if !has_binding(env, SESSIONS) {
+        missing.push(ConfigProblem {
+            name: SESSIONS,
+            wanted: "a KV namespace bound under this name",
+            example: "[[kv_namespaces]] binding = \"SESSIONS\"",
+        });
+    }
+    if needs_assets && !has_binding(env, ASSETS) {
+        missing.push(ConfigProblem {
+            name: ASSETS,
+            wanted: "static assets bound under this name, or ORIGIN_URL",
+            example: "[assets] directory = \"static\" binding = \"ASSETS\" run_worker_first = true",
+        });
+    }
+    match parsed {
+        Ok(config) if missing.is_empty() => Ok(config),
+        Ok(_) => Err(missing),
+        Err(mut problems) => {
+            problems.extend(missing);
+            Err(problems)
+        }
+    }
+}
+
+/// A variable as text. TOML numbers and tables arrive as numbers and objects; `RULES` may be written so.
+fn variable(env: &Env, name: &str) -> Option<String> {
+    let value = Reflect::get(env, &JsValue::from_str(name)).ok()?;
+    if value.is_undefined() || value.is_null() {
+        return None;
+    }
+    value.as_string().or_else(|| JSON::stringify(&value).ok().and_then(|text| text.as_string()))
+}
+
+fn has_binding(env: &Env, name: &str) -> bool {
+    Reflect::get(env, &JsValue::from_str(name)).is_ok_and(|value| value.is_object())
+}

@@ -1,0 +1,198 @@
+//! What the core needs from the world: time, randomness, KV, HTTP, signatures, a request to read.
+//!
+//! Each port is small and says what failure means. `platform/` implements them on Workers, the tests on fakes.
+//! Futures are not `Send`: a Worker isolate has one thread.
+
+use std::future::Future;
+use std::pin::Pin;
+
+/// A moment as whole seconds since the Unix epoch.
+pub type UnixSecs = u64;
+
+/// Time. The core reads `now` once per request and passes it down.
+pub trait Clock {
+    /// The current time in milliseconds since the Unix epoch.
+    fn now_ms(&self) -> u64;
+    /// The current time in whole seconds.
+    fn now(&self) -> UnixSecs {
+        self.now_ms() / 1000
+    }
+    /// Waits for `duration_ms` milliseconds.
+    async fn sleep(&self, duration_ms: u32);
+}
+
+/// The only source of randomness.
+pub trait Random {
+    /// Fills `bytes` from a cryptographically secure generator.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// Why the key-value store gave no answer. Never to be read as "absent".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KvError {
+    /// The store answered 429: one write a second per key (Workers KV limits).
+    #[error("too many writes to one key")]
+    TooManyWrites,
+    /// The store could not be reached or failed.
+    #[error("key-value store unavailable")]
+    Unavailable,
+}
+
+/// Workers KV: eventually consistent, no compare-and-set. Values are text.
+pub trait Kv {
+    /// Reads several keys in one operation, in the order asked. `None` means absent *as far as this location knows*.
+    ///
+    /// # Errors
+    /// The store could not answer; callers must not treat it as absent.
+    async fn read<const N: usize>(&self, keys: [&str; N]) -> Result<[Option<String>; N], KvError>;
+
+    /// Writes a value that the store drops at `expires_at`, which must be at least 60 s ahead.
+    ///
+    /// # Errors
+    /// The value may or may not have been written.
+    async fn write(&self, key: &str, value: &str, expires_at: UnixSecs) -> Result<(), KvError>;
+
+    /// Deletes a key; an absent key is a success.
+    ///
+    /// # Errors
+    /// The key may still be there.
+    async fn delete(&self, key: &str) -> Result<(), KvError>;
+}
+
+/// A request to Cognito. Redirects are never followed.
+pub struct HttpRequest {
+    /// Where to; built from configuration only.
+    pub url: String,
+    /// Header lines, `Authorization` among them.
+    pub headers: Vec<(&'static str, String)>,
+    /// A form body makes it a POST, none a GET.
+    pub form: Option<String>,
+    /// Limit for the whole exchange, body included, in milliseconds.
+    pub timeout_ms: u32,
+    /// A longer body is [`HttpError::TooLarge`].
+    pub max_body_bytes: usize,
+}
+
+/// An answer of Cognito, whatever its status.
+pub struct HttpResponse {
+    /// The HTTP status.
+    pub status: u16,
+    /// The `Retry-After` header as sent.
+    pub retry_after: Option<String>,
+    /// The whole body.
+    pub body: Vec<u8>,
+}
+
+/// Why an exchange gave no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HttpError {
+    /// No whole answer within the limit.
+    #[error("timed out")]
+    Timeout,
+    /// The body was longer than allowed.
+    #[error("body too large")]
+    TooLarge,
+    /// No connection, or it broke.
+    #[error("unreachable")]
+    Unreachable,
+}
+
+/// Outbound HTTP to Cognito.
+pub trait Http {
+    /// Sends the request once, without following redirects.
+    ///
+    /// # Errors
+    /// No answer came; the server may or may not have acted.
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError>;
+}
+
+/// An RSA public key, big-endian and without leading zeros (RFC 7518 §6.3.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RsaPublicKey {
+    /// The modulus.
+    pub n: Vec<u8>,
+    /// The exponent.
+    pub e: Vec<u8>,
+}
+
+/// The cryptography provider itself failed; says nothing about the signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("signature check could not be made")]
+pub struct SignatureCheckFailed;
+
+/// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 §3.3).
+pub trait Signatures {
+    /// Whether `signature` over `message` is by `key`.
+    ///
+    /// # Errors
+    /// The check could not be made: not a verdict.
+    async fn verify_rs256(&self, key: &RsaPublicKey, message: &[u8], signature: &[u8]) -> Result<bool, SignatureCheckFailed>;
+}
+
+/// The last good key set, shared by the isolates of one location (Workers Cache API). Best effort: it may forget.
+pub trait KeySetCache {
+    /// What was last kept, if anything.
+    async fn load(&self) -> Option<String>;
+    /// Keeps `text` for up to `max_age_secs`.
+    async fn keep(&self, text: &str, max_age_secs: u32);
+}
+
+/// Work that goes on after the answer (Workers `waitUntil`, at most 30 s).
+pub trait Background {
+    /// Runs `work` to its end even when the client has gone.
+    fn run(&self, work: Pin<Box<dyn Future<Output = ()>>>);
+}
+
+/// Optional rate limit (Workers rate-limit binding).
+pub trait Limiter {
+    /// Whether one more call under `key` is within the limit; always so when no limit is bound.
+    async fn allows(&self, key: &str) -> bool;
+}
+
+/// How much a log line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// One line a request.
+    Info,
+    /// Degraded, but it goes on.
+    Warn,
+    /// Someone must act.
+    Error,
+}
+
+/// A structured log. Fields are static names and values that the caller knows to be harmless.
+pub trait Log {
+    /// Writes one line.
+    fn line(&self, level: Level, message: &str, fields: &[(&str, &str)]);
+}
+
+/// Why a request body was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// Longer than allowed.
+    #[error("body too large")]
+    TooLarge,
+    /// The client broke off.
+    #[error("body could not be read")]
+    Broken,
+}
+
+/// The request being answered. Headers are asked for one by one, so that the rest never cross into wasm.
+pub trait IncomingRequest {
+    /// The method in upper case.
+    fn method(&self) -> String;
+    /// The absolute URL as the runtime parsed it (WHATWG).
+    fn url(&self) -> String;
+    /// A header's value; several lines are joined by the runtime.
+    fn header(&self, name: &str) -> Option<String>;
+    /// The body, up to `max_bytes`.
+    ///
+    /// # Errors
+    /// It is longer, or broke off.
+    async fn body(&self, max_bytes: usize) -> Result<Vec<u8>, BodyError>;
+}
+
+/// Everything the gate needs, in one bound.
+pub trait Ports: Clock + Random + Kv + Http + Signatures + KeySetCache + Background + Limiter + Log + Clone + 'static {}
+
+impl<T> Ports for T where T: Clock + Random + Kv + Http + Signatures + KeySetCache + Background + Limiter + Log + Clone + 'static {}

@@ -1,0 +1,163 @@
+//! What this isolate remembers of sessions: read records, leases, recent failures, refused tokens. Values only, with
+//! deadlines; never a pending future, which the runtime would cancel with the request that made it.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::rc::Rc;
+
+use sha2::{Digest, Sha256};
+
+use crate::ports::UnixSecs;
+
+use super::policy::{FORCE_INTERVAL_SECS, LEASE_SECS, REFUSED_SECS};
+use super::record::Record;
+
+/// The memory. `E` is how a failed refresh is remembered.
+#[derive(Debug)]
+pub struct SessionMemory<E> {
+    records: Bounded<String, Remembered>,
+    leases: Bounded<String, ()>,
+    failures: Bounded<String, E>,
+    forced: Bounded<String, ()>,
+    refused: Bounded<[u8; 32], ()>,
+}
+
+/// What is known of a session without asking KV.
+#[derive(Clone)]
+pub enum Remembered {
+    /// Its record, read or written within the last [`RECORD_SECS`].
+    Record(Rc<Record>),
+    /// It was ended here.
+    Ended,
+}
+
+impl std::fmt::Debug for Remembered {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Record(_) => "Record([redacted])",
+            Self::Ended => "Ended",
+        })
+    }
+}
+
+impl<E> Default for SessionMemory<E> {
+    fn default() -> Self {
+        Self {
+            records: Bounded::default(),
+            leases: Bounded::default(),
+            failures: Bounded::default(),
+            forced: Bounded::default(),
+            refused: Bounded::default(),
+        }
+    }
+}
+
+impl<E: Clone> SessionMemory<E> {
+    /// What is known of the session under this record key.
+    #[must_use]
+    pub fn recall(&self, key: &str, now: UnixSecs) -> Option<Remembered> {
+        self.records.live(key, now).cloned()
+    }
+
+    /// Remembers a record, unless a newer one or the session's end is known. Gives what holds now.
+    pub fn remember(&mut self, key: &str, record: Rc<Record>, now: UnixSecs) -> Remembered {
+        match self.recall(key, now) {
+            Some(Remembered::Ended) => return Remembered::Ended,
+            Some(Remembered::Record(known)) if known.version > record.version => return Remembered::Record(known),
+            _ => {}
+        }
+        let remembered = Remembered::Record(record);
+        self.records.put(key.to_owned(), remembered.clone(), now + RECORD_SECS, now);
+        remembered
+    }
+
+    /// Remembers that the session was ended, for longer than KV can be behind.
+    pub fn end(&mut self, key: &str, now: UnixSecs) {
+        self.records.put(key.to_owned(), Remembered::Ended, now + ENDED_SECS, now);
+    }
+
+    /// Takes the refresh lease of a session; `false` while another request holds it.
+    pub fn take_lease(&mut self, key: &str, now: UnixSecs) -> bool {
+        if self.leases.live(key, now).is_some() {
+            return false;
+        }
+        self.leases.put(key.to_owned(), (), now + LEASE_SECS, now);
+        true
+    }
+
+    /// Gives the lease back.
+    pub fn release_lease(&mut self, key: &str) {
+        self.leases.entries.remove(key);
+    }
+
+    /// Remembers a passing failure for `for_secs`.
+    pub fn note_failure(&mut self, key: &str, failure: E, for_secs: u64, now: UnixSecs) {
+        self.failures.put(key.to_owned(), failure, now + for_secs, now);
+    }
+
+    /// A passing failure of the last moments.
+    #[must_use]
+    pub fn recent_failure(&self, key: &str, now: UnixSecs) -> Option<E> {
+        self.failures.live(key, now).cloned()
+    }
+
+    /// Whether a forced refresh is honoured now; if so, the next one is not for [`FORCE_INTERVAL_SECS`].
+    pub fn may_force(&mut self, key: &str, now: UnixSecs) -> bool {
+        if self.forced.live(key, now).is_some() {
+            return false;
+        }
+        self.forced.put(key.to_owned(), (), now + FORCE_INTERVAL_SECS, now);
+        true
+    }
+
+    /// Remembers a refused refresh token, as a hash.
+    pub fn refuse(&mut self, refresh_token: &str, now: UnixSecs) {
+        self.refused.put(Sha256::digest(refresh_token).into(), (), now + REFUSED_SECS, now);
+    }
+
+    /// Whether Cognito refused this refresh token lately.
+    #[must_use]
+    pub fn is_refused(&self, refresh_token: &str, now: UnixSecs) -> bool {
+        let hash: [u8; 32] = Sha256::digest(refresh_token).into();
+        self.refused.live(&hash, now).is_some()
+    }
+}
+
+/// A map whose entries die at their time and whose size is bounded.
+#[derive(Debug)]
+struct Bounded<K, V> {
+    entries: HashMap<K, (V, UnixSecs)>,
+}
+
+impl<K, V> Default for Bounded<K, V> {
+    fn default() -> Self {
+        Self { entries: HashMap::new() }
+    }
+}
+
+impl<K: Eq + Hash, V> Bounded<K, V> {
+    fn live<Q: Eq + Hash + ?Sized>(&self, key: &Q, now: UnixSecs) -> Option<&V>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.entries.get(key).filter(|(_, until)| now < *until).map(|(value, _)| value)
+    }
+
+    fn put(&mut self, key: K, value: V, until: UnixSecs, now: UnixSecs) {
+        if self.entries.len() >= MAX_ENTRIES {
+            self.entries.retain(|_, (_, until)| now < *until);
+        }
+        // All alive: forgetting costs KV reads, never correctness beyond what another isolate would do.
+        if self.entries.len() >= MAX_ENTRIES {
+            self.entries.clear();
+        }
+        self.entries.insert(key, (value, until));
+    }
+}
+
+/// How long a read record serves without another look at KV; with KV's own lag it bounds how late a logout is seen.
+pub const RECORD_SECS: u64 = 30;
+/// Longer than KV's reads lag behind (60 s, not guaranteed, plus the cache of a read).
+const ENDED_SECS: u64 = 300;
+/// Some 5 kB each in the largest map: within an isolate's 128 MB.
+const MAX_ENTRIES: usize = 4096;

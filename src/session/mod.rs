@@ -1,0 +1,7 @@
+//! Sessions: their cookie, their sealed record in KV, and the policy of their life. No I/O.
+
+pub mod id;
+pub mod memory;
+pub mod policy;
+pub mod record;
+pub mod seal;

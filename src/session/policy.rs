@@ -1,0 +1,150 @@
+//! The policy of a session's life: living, to be renewed, ended. Pure functions of a record and the time.
+
+use crate::config::SessionLife;
+use crate::ports::UnixSecs;
+
+use super::record::Record;
+
+/// Where a session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Past its absolute or idle end.
+    Ended,
+    /// The access token lives; nothing to do.
+    Fresh,
+    /// It lives, but its end is near: answer now, renew beside.
+    RenewSoon,
+    /// It has expired: renew before anything is opened.
+    RenewNow,
+}
+
+/// Where `record` stands at `now`.
+#[must_use]
+pub fn standing(record: &Record, life: &SessionLife, now: UnixSecs) -> Standing {
+    if now >= record.ends_at(life) {
+        Standing::Ended
+    } else if now >= record.access_expires_at {
+        Standing::RenewNow
+    } else if now >= renew_at(record) {
+        Standing::RenewSoon
+    } else {
+        Standing::Fresh
+    }
+}
+
+/// When the access token should be renewed: its end less a margin of 300 s or half its life, whichever is less, and of
+/// that three quarters to the whole, by session, so that sessions made together are not renewed together.
+#[must_use]
+pub fn renew_at(record: &Record) -> UnixSecs {
+    let life_secs = record.access_expires_at.saturating_sub(record.access_issued_at);
+    let margin_secs = (life_secs / 2).min(MAX_MARGIN_SECS);
+    let spread =
+        record.access_token.bytes().rev().take(8).fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    let margin_secs = margin_secs - (margin_secs / 4) * (spread % 256) / 256;
+    record.access_expires_at.saturating_sub(margin_secs)
+}
+
+/// Whether a plain page (no token, no rule with groups) stays open although the token has expired and could not be
+/// renewed. Only ever asked after an attempt that failed.
+#[must_use]
+pub fn grace_holds(record: &Record, life: &SessionLife, now: UnixSecs) -> bool {
+    now < record.access_expires_at.saturating_add(life.outage_grace_secs)
+}
+
+/// Whether a sign-out everywhere at `mark` ends this session: those created up to then.
+#[must_use]
+pub fn ended_everywhere(record: &Record, mark: UnixSecs) -> bool {
+    record.created_at <= mark
+}
+
+/// Longer margins would renew tokens of an hour more often than needed.
+const MAX_MARGIN_SECS: u64 = 300;
+
+/// The lease on a session's refresh: longer than the token request can take, so that nobody refreshes twice, and no
+/// longer, so that a leader whose request was cancelled blocks nobody.
+pub const LEASE_SECS: u64 = crate::oidc::token_request::TOKEN_TIMEOUT_MS as u64 / 1000 + 2;
+/// After a passing failure a session is not tried again for so long; no page waits for a time-out that was just seen.
+pub const RETRY_SECS: u64 = 10;
+/// A refresh token that was refused is not sent again for so long.
+pub const REFUSED_SECS: u64 = 600;
+/// A forced refresh is honoured once in this time.
+pub const FORCE_INTERVAL_SECS: u64 = 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oidc::claims::Profile;
+
+    const LIFE: SessionLife = SessionLife { ttl_secs: 1000, idle_secs: None, outage_grace_secs: 600 };
+
+    fn record() -> Record {
+        Record {
+            issuer: String::new(),
+            subject: String::new(),
+            client_id: String::new(),
+            profile: Profile::default(),
+            auth_time: None,
+            nonce: String::new(),
+            access_token: "token".to_owned(),
+            refresh_token: None,
+            created_at: 10_000,
+            renewed_at: 10_000,
+            access_issued_at: 10_000,
+            access_expires_at: 13_600,
+            expires_at: 442_000,
+            version: 1,
+        }
+    }
+
+    #[test]
+    fn a_session_passes_through_its_standings_at_the_exact_seconds() {
+        let record = record();
+        let soon = renew_at(&record);
+        assert!((13_300..=13_375).contains(&soon), "{soon}");
+        for (now, expected) in [
+            (soon - 1, Standing::Fresh),
+            (soon, Standing::RenewSoon),
+            (13_599, Standing::RenewSoon),
+            (13_600, Standing::RenewNow),
+            (441_999, Standing::RenewNow),
+            (442_000, Standing::Ended),
+        ] {
+            assert_eq!(standing(&record, &LIFE, now), expected, "{now}");
+        }
+    }
+
+    #[test]
+    fn an_idle_limit_ends_a_session_that_was_not_renewed() {
+        let life = SessionLife { idle_secs: Some(7200), ..LIFE };
+        assert_eq!(standing(&record(), &life, 17_199), Standing::RenewNow);
+        assert_eq!(standing(&record(), &life, 17_200), Standing::Ended);
+        let renewed = Record { renewed_at: 17_000, ..record() };
+        assert_eq!(standing(&renewed, &life, 17_200), Standing::RenewNow);
+    }
+
+    #[test]
+    fn a_short_token_has_a_margin_of_at_most_half_its_life() {
+        let short = Record { access_expires_at: 10_010, ..record() };
+        assert!((10_005..=10_006).contains(&renew_at(&short)));
+    }
+
+    #[test]
+    fn the_grace_has_an_end() {
+        assert!(grace_holds(&record(), &LIFE, 14_199));
+        assert!(!grace_holds(&record(), &LIFE, 14_200));
+        let none = SessionLife { outage_grace_secs: 0, ..LIFE };
+        assert!(!grace_holds(&record(), &none, 13_600));
+    }
+
+    #[test]
+    fn signing_out_everywhere_ends_what_was_created_up_to_then() {
+        assert!(ended_everywhere(&record(), 10_000));
+        assert!(!ended_everywhere(&record(), 9_999));
+    }
+
+    #[test]
+    fn kv_keeps_a_record_for_a_minute_at_least() {
+        assert_eq!(record().kv_expires_at(&LIFE, 10_000), 442_000);
+        assert_eq!(record().kv_expires_at(&LIFE, 441_990), 442_050);
+    }
+}

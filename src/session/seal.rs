@@ -1,0 +1,169 @@
+//! Sealing: XChaCha20-Poly1305 under a key that needs both the Worker's key ring and a secret that only the browser has.
+//!
+//! Sealed text is base64url of: format (1 byte) ‖ length of the ring key's name (1) ‖ name ‖ nonce (24) ‖ ciphertext.
+//! The sealing key is HKDF-SHA-256(ring key ‖ secret, info = purpose and version); associated data is
+//! format ‖ name ‖ context, where the context is the full KV key or the cookie's name. So neither a dump of the store
+//! nor the Worker's keys alone open anything, and no value can be moved to another place.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use hkdf::Hkdf;
+use sha2::Sha256;
+
+use crate::config::{KeyRing, RingKey};
+use crate::ports::Random;
+
+/// What is sealed; keys of different purposes are unrelated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A login flow in its cookie.
+    Flow,
+    /// A session record in KV.
+    Session,
+}
+
+/// Why sealed text does not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// Not sealed text, or of a format that this version does not read.
+    #[error("unknown format")]
+    UnknownFormat,
+    /// Sealed under a key that is not in the ring (any more).
+    #[error("unknown ring key")]
+    UnknownKey,
+    /// The key is known and yet it does not open: tampered with, moved, or under another secret.
+    #[error("does not open")]
+    DoesNotOpen,
+}
+
+/// Seals `plain` with the ring's newest key and a new nonce. `None` only for a text beyond the cipher's limit (256 GB).
+#[must_use]
+pub fn seal(
+    keys: &KeyRing,
+    purpose: Purpose,
+    secret: &[u8],
+    context: &str,
+    plain: &[u8],
+    random: &impl Random,
+) -> Option<String> {
+    let ring_key = keys.newest();
+    let mut nonce = [0; NONCE_BYTES];
+    random.fill(&mut nonce);
+    let payload = Payload { msg: plain, aad: &associated_data(ring_key.name(), context) };
+    let sealed = cipher(ring_key, purpose, secret)?.encrypt(XNonce::from_slice(&nonce), payload).ok()?;
+
+    let mut bytes = vec![FORMAT, u8::try_from(ring_key.name().len()).ok()?];
+    bytes.extend_from_slice(ring_key.name().as_bytes());
+    bytes.extend_from_slice(&nonce);
+    bytes.extend_from_slice(&sealed);
+    Some(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// Opens what [`seal`] made for the same purpose, secret and context.
+///
+/// # Errors
+/// It does not open, and why; never to be read as "absent".
+pub fn open(keys: &KeyRing, purpose: Purpose, secret: &[u8], context: &str, sealed: &str) -> Result<Vec<u8>, OpenError> {
+    let bytes = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| OpenError::UnknownFormat)?;
+    let (name, nonce, ciphertext) = parts(&bytes).ok_or(OpenError::UnknownFormat)?;
+    let ring_key = keys.find(name).ok_or(OpenError::UnknownKey)?;
+    let payload = Payload { msg: ciphertext, aad: &associated_data(ring_key.name(), context) };
+    let cipher = cipher(ring_key, purpose, secret).ok_or(OpenError::DoesNotOpen)?;
+    cipher.decrypt(XNonce::from_slice(nonce), payload).map_err(|_| OpenError::DoesNotOpen)
+}
+
+fn parts(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let (format, rest) = bytes.split_first()?;
+    let (name_len, rest) = rest.split_first()?;
+    let (name, rest) = rest.split_at_checked(usize::from(*name_len))?;
+    let (nonce, ciphertext) = rest.split_at_checked(NONCE_BYTES)?;
+    (*format == FORMAT).then_some((name, nonce, ciphertext))
+}
+
+fn cipher(ring_key: &RingKey, purpose: Purpose, secret: &[u8]) -> Option<XChaCha20Poly1305> {
+    let info = match purpose {
+        Purpose::Flow => "edgegate/flow/1",
+        Purpose::Session => "edgegate/session/1",
+    };
+    let material = [ring_key.expose().as_slice(), secret].concat();
+    let mut key = Key::default();
+    Hkdf::<Sha256>::new(None, &material).expand(info.as_bytes(), &mut key).ok()?;
+    Some(XChaCha20Poly1305::new(&key))
+}
+
+/// The name's length is part of it, so that name and context cannot be shifted into one another.
+fn associated_data(name: &str, context: &str) -> Vec<u8> {
+    format!("{FORMAT}:{}:{name}:{context}", name.len()).into_bytes()
+}
+
+/// Grows with every incompatible change; older formats are then read, never guessed.
+const FORMAT: u8 = 1;
+const NONCE_BYTES: usize = 24;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    struct Counter(Cell<u8>);
+
+    impl Random for Counter {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(self.0.get());
+            self.0.set(self.0.get().wrapping_add(1));
+        }
+    }
+
+    fn ring(text: &str) -> KeyRing {
+        KeyRing::parse(text).expect("valid ring")
+    }
+
+    const V1: &str = "v1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+    const V2: &str = "v2:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
+
+    fn sealed() -> String {
+        seal(&ring(V1), Purpose::Session, b"secret", "session/a/b", b"hello", &Counter(Cell::new(0))).expect("seals")
+    }
+
+    #[test]
+    fn what_was_sealed_opens_also_with_the_older_key_of_a_ring() {
+        let rotated = ring(&format!("{V2},{V1}"));
+        assert_eq!(open(&rotated, Purpose::Session, b"secret", "session/a/b", &sealed()).as_deref(), Ok(&b"hello"[..]));
+        assert_eq!(open(&ring(V2), Purpose::Session, b"secret", "session/a/b", &sealed()), Err(OpenError::UnknownKey));
+    }
+
+    #[test]
+    fn purpose_secret_and_context_are_all_needed() {
+        let keys = ring(V1);
+        for (purpose, secret, context) in [
+            (Purpose::Flow, &b"secret"[..], "session/a/b"),
+            (Purpose::Session, b"Secret", "session/a/b"),
+            (Purpose::Session, b"secret", "session/a/c"),
+        ] {
+            assert_eq!(open(&keys, purpose, secret, context, &sealed()), Err(OpenError::DoesNotOpen));
+        }
+    }
+
+    #[test]
+    fn no_bit_can_be_changed() {
+        let bytes = URL_SAFE_NO_PAD.decode(sealed()).expect("base64");
+        for index in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[index] ^= 1;
+            let text = URL_SAFE_NO_PAD.encode(changed);
+            assert!(open(&ring(V1), Purpose::Session, b"secret", "session/a/b", &text).is_err(), "byte {index}");
+        }
+        for text in ["", "AQ", "AQI", "!"] {
+            assert_eq!(open(&ring(V1), Purpose::Session, b"secret", "x", text), Err(OpenError::UnknownFormat));
+        }
+    }
+
+    #[test]
+    fn a_nonce_is_new_each_time() {
+        let random = Counter(Cell::new(0));
+        let once = || seal(&ring(V1), Purpose::Flow, b"s", "c", b"same", &random);
+        assert_ne!(once(), once());
+    }
+}

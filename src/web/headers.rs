@@ -1,0 +1,146 @@
+//! Headers between browser and origin: what passes, what does not (RFC 9110 §7.6.1).
+
+use crate::config::Origin;
+
+/// Whether a request header of the client may reach the origin. `connection` is the client's `Connection` header, which
+/// may list more hop-by-hop names. `Cookie` is handled apart.
+#[must_use]
+pub fn passes_to_origin(name: &str, connection: Option<&str>) -> bool {
+    let name = name.to_ascii_lowercase();
+    let listed = connection.is_some_and(|list| list.split(',').any(|item| item.trim().eq_ignore_ascii_case(&name)));
+    // Identity headers are for a gateway to set: from a client they are a lie. `_` for `-`, since some servers fold them.
+    let identity = IDENTITY_PREFIXES.iter().any(|prefix| name.replace('_', "-").starts_with(prefix));
+    !listed && !identity && !HOP_BY_HOP.contains(&name.as_str()) && !OURS_TO_SET.contains(&name.as_str())
+}
+
+/// `Cache-Control` for a gated answer: as the origin said, but private. `None` when it already is.
+#[must_use]
+pub fn private_cache_control(sent: Option<&str>) -> Option<String> {
+    let Some(sent) = sent.filter(|value| !value.trim().is_empty()) else {
+        // No word from the origin: keep it out of heuristic caches, and ask us again each time.
+        return Some("private, no-cache".to_owned());
+    };
+    let directives: Vec<&str> = sent.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
+    let named = |item: &&str, name: &str| item.split('=').next().is_some_and(|key| key.trim().eq_ignore_ascii_case(name));
+    let whole = |name: &str| directives.iter().any(|item| item.eq_ignore_ascii_case(name));
+    let public = directives.iter().any(|item| named(item, "public") || named(item, "s-maxage"));
+    if (whole("private") || whole("no-store")) && !public {
+        return None;
+    }
+    let mut private = vec!["private"];
+    private.extend(directives.iter().filter(|item| !["public", "s-maxage", "private"].iter().any(|name| named(item, name))));
+    Some(private.join(", "))
+}
+
+/// Headers with which an origin speaks to shared caches apart from `Cache-Control`.
+pub const SHARED_CACHE_HEADERS: [&str; 4] = ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control", "expires"];
+
+/// A `Location` that names the origin, rewritten to the public host; `None` when it needs no change.
+#[must_use]
+pub fn public_location(location: &str, origin: &Origin, public_url: &Origin) -> Option<String> {
+    // Resolved as a browser would, so that `HTTP://ORIGIN/…` and `//origin/…` are seen through as well.
+    let names_a_host = url::Url::parse(location).is_ok() || location.replace('\\', "/").starts_with("//");
+    let url = origin.join(location)?;
+    let origin_host = origin.join("/")?;
+    (names_a_host && url.host_str() == origin_host.host_str())
+        .then(|| format!("{public_url}{}", &url[url::Position::BeforePath..]))
+}
+
+const IDENTITY_PREFIXES: [&str; 7] = [
+    "x-auth-",
+    "x-user",
+    "x-forwarded-user",
+    "x-forwarded-email",
+    "x-forwarded-groups",
+    "x-forwarded-preferred-username",
+    "x-forwarded-access-token",
+];
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+/// Set by us, or not for the origin at all. `Accept-Encoding` is the runtime's.
+const OURS_TO_SET: [&str; 9] = [
+    "authorization",
+    "cookie",
+    "host",
+    "forwarded",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-for",
+    "x-forwarded-uri",
+    "x-real-ip",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identity_and_hop_by_hop_headers_of_a_client_stop_here() {
+        for name in [
+            "Authorization",
+            "X-Auth-Request-Email",
+            "X-User",
+            "x-user-id",
+            "X_User",
+            "X-Forwarded-User",
+            "X-Forwarded-Access-Token",
+            "Connection",
+            "TE",
+            "Upgrade",
+            "Cookie",
+            "Host",
+            "X-Forwarded-For",
+            "Forwarded",
+        ] {
+            assert!(!passes_to_origin(name, None), "{name}");
+        }
+        assert!(!passes_to_origin("X-Secret-Hop", Some("close, x-secret-hop")));
+        for name in ["Range", "If-None-Match", "Accept", "Accept-Language", "User-Agent", "X-Requested-With"] {
+            assert!(passes_to_origin(name, Some("close")), "{name}");
+        }
+    }
+
+    #[test]
+    fn gated_answers_are_private() {
+        for (sent, expected) in [
+            (None, Some("private, no-cache")),
+            (Some(""), Some("private, no-cache")),
+            (Some("public, max-age=600"), Some("private, max-age=600")),
+            (Some("max-age=600, s-maxage=9"), Some("private, max-age=600")),
+            (Some("Public"), Some("private")),
+            (Some("private, no-cache"), None),
+            (Some("no-store"), None),
+            (Some("PRIVATE"), None),
+            (Some("private=\"x\", max-age=1"), Some("private, max-age=1")),
+            (Some("private, public"), Some("private")),
+        ] {
+            assert_eq!(private_cache_control(sent).as_deref(), expected, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn a_location_that_names_the_origin_is_rewritten() {
+        let origin = Origin::parse("https://d1.cloudfront.net").expect("origin");
+        let public = Origin::parse("https://app.example.com").expect("origin");
+        for (location, expected) in [
+            ("https://d1.cloudfront.net/a?b#c", Some("https://app.example.com/a?b#c")),
+            ("HTTP://D1.cloudfront.net/a", Some("https://app.example.com/a")),
+            ("//d1.cloudfront.net/a", Some("https://app.example.com/a")),
+            ("/a/b", None),
+            ("a/b", None),
+            ("https://elsewhere.example/", None),
+            ("https://d1.cloudfront.net.evil.example/", None),
+        ] {
+            assert_eq!(public_location(location, &origin, &public).as_deref(), expected, "{location}");
+        }
+    }
+}
