@@ -38,6 +38,14 @@ pub(super) enum Renewal {
     Failed(Failure),
 }
 
+/// What one request to Cognito came to.
+enum Asked {
+    /// The end of it.
+    Renewal(Renewal),
+    /// Refused, but another location has stored a newer record whose access token has run out too.
+    Newer(Session),
+}
+
 impl<P: Ports> Gate<P> {
     /// A session whose access token lives: renewed if it must be; renewed beside the answer if its end is near.
     ///
@@ -102,13 +110,27 @@ impl<P: Ports> Gate<P> {
         }
     }
 
-    /// One refresh, by the holder of the lease.
+    /// One refresh, by the holder of the lease. A second one only when another location has stored a newer refresh token
+    /// whose access token has run out as well.
     async fn ask_cognito(&self, session: &Session, refresh_token: &str) -> Renewal {
+        match self.ask_once(session, refresh_token).await {
+            Asked::Renewal(renewal) => renewal,
+            Asked::Newer(newer) => match &newer.record.refresh_token {
+                Some(refresh_token) => match self.ask_once(&newer, refresh_token).await {
+                    Asked::Renewal(renewal) => renewal,
+                    Asked::Newer(newest) => self.failed(&newest, Failure::new(GateError::IdpUnavailable, "refresh_race")),
+                },
+                None => Renewal::Refused,
+            },
+        }
+    }
+
+    async fn ask_once(&self, session: &Session, refresh_token: &str) -> Asked {
         let answer = self.ports.send(build_refresh(&self.config.cognito, refresh_token)).await;
         match token_response::read(answer) {
-            Ok(tokens) => self.take_over(session, tokens).await,
+            Ok(tokens) => Asked::Renewal(self.take_over(session, tokens).await),
             Err(TokenError::Refused) => self.refused(session, refresh_token).await,
-            Err(error) => self.failed(session, Failure::of_token_endpoint(error, GateError::RefreshRejected)),
+            Err(error) => Asked::Renewal(self.failed(session, Failure::of_token_endpoint(error, GateError::RefreshRejected))),
         }
     }
 
@@ -136,23 +158,23 @@ impl<P: Ports> Gate<P> {
         }
     }
 
-    /// After `invalid_grant`: another location may have rotated the token. Read again; newer tokens win.
-    async fn refused(&self, session: &Session, refresh_token: &str) -> Renewal {
+    /// After `invalid_grant`: another location may have rotated the token. Read again; a newer record wins.
+    async fn refused(&self, session: &Session, refresh_token: &str) -> Asked {
         let now = self.ports.now();
-        match self.load(&session.id, &session.keys).await {
-            Ok(Some(record)) if record.version > session.record.version && now < record.access_expires_at => {
-                match self.memory.sessions.borrow_mut().remember(&session.keys.record, Rc::new(record), now) {
-                    Remembered::Record(record) => Renewal::Renewed(Session { record, ..session.clone() }),
-                    Remembered::Ended => Renewal::Ended,
-                }
-            }
+        let found = match self.load(&session.id, &session.keys).await {
+            Ok(Some(record)) if record.version > session.record.version => record,
             Ok(Some(_)) => {
                 self.memory.sessions.borrow_mut().refuse(refresh_token, now);
-                Renewal::Refused
+                return Asked::Renewal(Renewal::Refused);
             }
-            Ok(None) => Renewal::Ended,
-            Err(error) => self.failed(session, error.into()),
-        }
+            Ok(None) => return Asked::Renewal(Renewal::Ended),
+            Err(error) => return Asked::Renewal(self.failed(session, error.into())),
+        };
+        let remembered = self.memory.sessions.borrow_mut().remember(&session.keys.record, Rc::new(found), now);
+        let Remembered::Record(record) = remembered else { return Asked::Renewal(Renewal::Ended) };
+        let lives = now < record.access_expires_at;
+        let newer = Session { record, ..session.clone() };
+        if lives { Asked::Renewal(Renewal::Renewed(newer)) } else { Asked::Newer(newer) }
     }
 
     /// Remembers trouble that passes, so that nobody waits for it again at once.

@@ -1,0 +1,128 @@
+// Builds the Worker: `npm run build`, and the [build] command of wrangler.toml. Does nothing when nothing has changed.
+// Option: --force builds in any case.
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import process from 'node:process';
+import { OUTPUTS, inputHash, isUpToDate, writeStamp } from './build-stamp.mjs';
+import { withLock } from './lock.mjs';
+import { ROOT, Stop, WORK_DIR, elapsed, isMain, main } from './plain.mjs';
+import { run, stopOnSignals, toolEnv, withoutColour } from './processes.mjs';
+import { measure, sizeTable } from './size-report.mjs';
+
+/** What rustc emits for wasm32-unknown-unknown, plus the exceptions of wasm-bindgen's catch wrappers. With more
+ *  (`--all-features`), wasm-opt writes imports that workerd refuses. */
+const WASM_FEATURES = [
+  'bulk-memory',
+  'exception-handling',
+  'multivalue',
+  'mutable-globals',
+  'nontrapping-float-to-int',
+  'reference-types',
+  'sign-ext',
+];
+
+const BUILD_DIR = path.join(ROOT, 'build');
+const STAGING = path.join(WORK_DIR, 'staging');
+
+/** Brings build/ up to date; returns whether there was anything to do. */
+export async function build({ force = false } = {}) {
+  if (!force && isUpToDate()) return false;
+  return withLock(
+    path.join(WORK_DIR, 'build.lock'),
+    () => console.log('Waiting for another build of this folder …'),
+    async ({ waited }) => {
+      if ((!force || waited) && isUpToDate()) return false;
+      await buildNow();
+      return true;
+    },
+  );
+}
+
+async function buildNow() {
+  const { workerBuild, wasmBindgen } = await ensureTools();
+  const inputs = inputHash();
+  const since = Date.now();
+  console.log('Building the Worker …');
+  const program = (name) => path.join(ROOT, 'node_modules', '.bin', name);
+  const env = toolEnv({
+    CARGO_TERM_COLOR: process.stdout.isTTY ? 'always' : 'auto',
+    RUST_BACKTRACE: '0', // worker-build's, on a compile error
+    // worker-build downloads each of these unless it is told where it is.
+    ESBUILD_BIN: program('esbuild'),
+    WASM_BINDGEN_BIN: wasmBindgen.program,
+    WASM_OPT_BIN: program('wasm-opt'),
+    // A request's work goes on when its client has gone: a refresh must store the token it has been given.
+    RUN_TO_COMPLETION: '1',
+  });
+  const staging = path.relative(ROOT, STAGING);
+  const args = ['--release', '--no-opt', '--out-dir', staging, '--locked'];
+  const built = await run(workerBuild.program, args, { env, onLine: newsFilter((line) => console.log(line)) });
+  if (!built.ok) throw new Stop('The Worker could not be built: the lines above say why.');
+  await optimise();
+  publish(inputs);
+  console.log(`Built in ${elapsed(since)}.`);
+}
+
+/** The tools, installed if they are missing: wrangler may have been started by hand in a fresh clone. */
+async function ensureTools() {
+  const { cargoTools, ensureCargoTools, missingCargoTools } = await import('./cargo-tools.mjs');
+  const { packagesProblem } = await import('./npm-packages.mjs');
+  const { ensureRust } = await import('./rust.mjs');
+  const problem = packagesProblem();
+  if (problem) throw new Stop(`The npm packages are not ready (${problem}): run \`npm ci\` once.`);
+  await ensureRust({ forTests: false });
+  if (missingCargoTools().length > 0) await ensureCargoTools();
+  return cargoTools();
+}
+
+/** Lets cargo's warnings and errors through; the chatter of cargo, esbuild and worker-build says nothing about the project. */
+function newsFilter(show) {
+  const chatter = /^\s*(\[INFO\]|Compiling |Finished |Download(ed|ing) |Blocking |Locking |Updating |⚡|index\.js\s|$)/;
+  let over = false;
+  return (line) => {
+    over ||= line.startsWith('Error: Compiling your crate'); // cargo has said it all; a long account of worker-build follows
+    if (!over && !chatter.test(withoutColour(line))) show(line);
+  };
+}
+
+/** Makes the wasm small; the names of functions, a third of it, go. */
+async function optimise() {
+  const wasm = path.join(STAGING, 'index_bg.wasm');
+  const small = path.join(STAGING, 'small.wasm');
+  const features = WASM_FEATURES.map((feature) => `--enable-${feature}`);
+  const args = [...features, '-Oz', '--strip-debug', '--strip-producers', wasm, '--output', small];
+  const optimised = await run('wasm-opt', args, { quiet: true });
+  if (!optimised.ok) {
+    console.error(optimised.output);
+    throw new Stop('wasm-opt failed: the lines above say why; `npm ci` installs it anew.');
+  }
+  renameSync(small, wasm);
+}
+
+/** Moves the result into build/, the stamp last: whoever sees the stamp sees the whole. */
+function publish(inputs) {
+  for (const name of OUTPUTS) {
+    if (!existsSync(path.join(STAGING, name))) throw new Stop(`The build gave no ${name}: run \`npm run build -- --force\`.`);
+  }
+  mkdirSync(BUILD_DIR, { recursive: true });
+  for (const name of ['package.json', 'index_bg.wasm', 'index.js']) {
+    renameSync(path.join(STAGING, name), path.join(BUILD_DIR, name));
+  }
+  rmSync(STAGING, { recursive: true, force: true });
+  writeStamp(inputs);
+}
+
+/** The table of sizes of what is in build/. */
+export function sizes() {
+  return sizeTable(measure(BUILD_DIR, OUTPUTS));
+}
+
+if (isMain(import.meta.url)) {
+  stopOnSignals();
+  await main(async () => {
+    const changed = await build({ force: process.argv.includes('--force') });
+    if (process.env.WRANGLER_COMMAND) return; // wrangler asks before each start: no report there
+    if (!changed) console.log('build/ is up to date.');
+    console.log(sizes());
+  });
+}

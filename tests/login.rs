@@ -1,0 +1,95 @@
+//! Signing in: what the browser sees and what stays behind when a login goes wrong, on fakes.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+
+use edgegate::ports::KvError;
+use serde_json::json;
+use support::{Browser, Trouble, World};
+
+#[test]
+fn a_login_ends_at_its_deep_link_with_one_session() {
+    let browser = Browser::new(&World::new());
+    let reply = browser.open("/app/?view=reports");
+    assert_eq!((reply.status, reply.location()), (302, "/auth/login?return_to=%2Fapp%2F%3Fview%3Dreports"));
+    let reply = browser.sign_in("/app/?view=reports");
+    assert_eq!((reply.status, reply.location()), (303, "/app/?view=reports"));
+    assert_eq!(browser.cookies.borrow().keys().collect::<Vec<_>>(), ["__Host-session"]);
+    assert!(browser.open("/app/?view=reports").site);
+    let form = browser.world.cognito.token_forms.borrow().first().unwrap().clone();
+    assert!(form.contains("redirect_uri=https%3A%2F%2Fapp.example.com%2Fauth%2Fcallback") && form.contains("code_verifier="));
+    assert!(!form.contains("client_id="), "a confidential client names itself in Basic only");
+}
+
+#[test]
+fn whatever_goes_wrong_leaves_no_session_behind() {
+    let claims = |claims| Trouble::Claims(claims);
+    for (trouble, status, code) in [
+        (Trouble::Error("invalid_grant"), 400, "code_rejected"),
+        (Trouble::Error("invalid_client"), 500, "idp_misconfigured"),
+        (Trouble::Error("unheard_of"), 502, "idp_invalid_response"),
+        (Trouble::Status(429), 503, "idp_throttled"),
+        (Trouble::Status(503), 503, "idp_unavailable"),
+        (Trouble::Status(307), 502, "idp_invalid_response"),
+        (Trouble::Timeout, 504, "idp_timeout"),
+        (claims(json!({"nonce": "another"})), 502, "token_rejected"),
+        (claims(json!({"aud": "another", "client_id": "another"})), 502, "token_rejected"),
+        (claims(json!({"iss": "https://evil.example"})), 502, "token_rejected"),
+        (claims(json!({"exp": 1_760_000_000_u64})), 502, "token_rejected"),
+        (claims(json!({"token_use": "access"})), 502, "token_rejected"),
+        (claims(json!({"at_hash": "wrong"})), 502, "token_rejected"),
+    ] {
+        let browser = Browser::new(&World::new());
+        let callback = browser.begin("/app/");
+        browser.world.cognito.will(trouble.clone());
+        let reply = browser.get(&callback);
+        assert_eq!((reply.status, reply.code().as_str()), (status, code), "{trouble:?}");
+        assert!(browser.cookies.borrow().is_empty(), "{trouble:?}: {:?}", browser.cookies.borrow());
+        assert!(browser.world.kv.keys().is_empty(), "{trouble:?}");
+    }
+}
+
+#[test]
+fn a_store_that_does_not_take_the_session_means_no_session() {
+    let browser = Browser::new(&World::new());
+    let callback = browser.begin("/app/");
+    browser.world.kv.fail_writes.borrow_mut().push(KvError::Unavailable);
+    let reply = browser.get(&callback);
+    assert_eq!((reply.status, reply.code().as_str()), (503, "store_unavailable"));
+    assert!(browser.cookies.borrow().is_empty() && browser.world.kv.keys().is_empty());
+}
+
+#[test]
+fn a_flow_dies_after_ten_minutes() {
+    for (waited, status) in [(599, 303), (600, 400)] {
+        let browser = Browser::new(&World::new());
+        let callback = browser.begin("/app/");
+        browser.world.pass(waited);
+        assert_eq!(browser.open(&callback).status, status, "after {waited} s");
+    }
+}
+
+#[test]
+fn a_sixth_login_makes_room_and_the_newest_five_all_work() {
+    let browser = Browser::new(&World::new());
+    for number in 0..6 {
+        browser.begin(&format!("/tab-{number}"));
+        assert!(browser.cookies.borrow().len() <= 5);
+    }
+    assert_eq!(browser.cookies.borrow().len(), 5);
+}
+
+#[test]
+fn a_late_or_repeated_callback_of_a_signed_in_browser_is_no_error() {
+    let browser = Browser::new(&World::new());
+    let callback = browser.begin("/app/");
+    assert_eq!(browser.open(&callback).status, 303);
+    let again = browser.open(&callback);
+    assert_eq!((again.status, again.location()), (303, "/"), "its flow is gone");
+    let late = browser.begin("/reports/");
+    browser.world.cognito.will(Trouble::Error("invalid_grant"));
+    let reply = browser.open(&late);
+    assert_eq!((reply.status, reply.location()), (303, "/reports/"), "its code is spent");
+    assert!(browser.open("/app/").site, "and the session is as it was");
+}

@@ -1,0 +1,157 @@
+//! A browser with a cookie jar, and one isolate of the gateway that it talks to.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use edgegate::config::Config;
+use edgegate::gate::{Gate, Memory, Outcome};
+use edgegate::ports::{BodyError, IncomingRequest};
+use serde_json::Value;
+
+use super::world::{Ports, World};
+use super::{PUBLIC_URL, config};
+
+/// What came back: an answer, or the site (status 200, no body of ours).
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+    pub site: bool,
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).expect("a JSON body")
+    }
+
+    pub fn code(&self) -> String {
+        self.json()["error"].as_str().expect("an error code").to_owned()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn location(&self) -> &str {
+        self.header("location").expect("a location")
+    }
+}
+
+struct Request {
+    method: &'static str,
+    url: String,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+impl IncomingRequest for Request {
+    fn method(&self) -> String {
+        self.method.to_owned()
+    }
+
+    fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    fn header(&self, name: &str) -> Option<String> {
+        self.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone())
+    }
+
+    async fn body(&self, max_bytes: usize) -> Result<Vec<u8>, BodyError> {
+        if self.body.len() > max_bytes { Err(BodyError::TooLarge) } else { Ok(self.body.clone()) }
+    }
+}
+
+/// A browser before one isolate.
+pub struct Browser {
+    pub world: Rc<World>,
+    pub config: Rc<Config>,
+    memory: Rc<Memory>,
+    pub cookies: RefCell<BTreeMap<String, String>>,
+}
+
+impl Browser {
+    pub fn new(world: &Rc<World>) -> Self {
+        Self::with(world, config(&[]))
+    }
+
+    pub fn with(world: &Rc<World>, config: Rc<Config>) -> Self {
+        Self { world: world.clone(), config, memory: Rc::default(), cookies: RefCell::default() }
+    }
+
+    /// The same browser before another isolate or location, which remembers nothing.
+    pub fn elsewhere(&self, world: &Rc<World>) -> Self {
+        Self { world: world.clone(), config: self.config.clone(), memory: Rc::default(), cookies: self.cookies.clone() }
+    }
+
+    /// A page load.
+    pub fn open(&self, path: &str) -> Reply {
+        futures_executor::block_on(self.open_async(path))
+    }
+
+    pub async fn open_async(&self, path: &str) -> Reply {
+        let headers = vec![("sec-fetch-mode", "navigate".to_owned()), ("sec-fetch-dest", "document".to_owned())];
+        self.send("GET", path, headers, Vec::new()).await
+    }
+
+    /// A script's GET.
+    pub fn get(&self, path: &str) -> Reply {
+        futures_executor::block_on(self.send("GET", path, Vec::new(), Vec::new()))
+    }
+
+    /// A script's POST from our own page.
+    pub fn post(&self, path: &str, body: &str) -> Reply {
+        futures_executor::block_on(self.post_async(path, body))
+    }
+
+    pub async fn post_async(&self, path: &str, body: &str) -> Reply {
+        let headers = vec![("origin", PUBLIC_URL.to_owned()), ("content-type", "application/json".to_owned())];
+        self.send("POST", path, headers, body.as_bytes().to_vec()).await
+    }
+
+    /// Signs in and gives the callback's answer.
+    pub fn sign_in(&self, return_to: &str) -> Reply {
+        let callback = self.begin(return_to);
+        self.open(&callback)
+    }
+
+    /// Begins a login and gives the callback that Cognito would send the browser to.
+    pub fn begin(&self, return_to: &str) -> String {
+        let query: String = url::form_urlencoded::byte_serialize(return_to.as_bytes()).collect();
+        let reply = self.open(&format!("/auth/login?return_to={query}"));
+        assert_eq!(reply.status, 302, "{}", reply.body);
+        let authorize = url::Url::parse(reply.location()).expect("an absolute URL");
+        let parameter = |name: &str| {
+            authorize.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).expect("there")
+        };
+        *self.world.cognito.nonce.borrow_mut() = parameter("nonce");
+        format!("/auth/callback?code=c-1&state={}", parameter("state"))
+    }
+
+    async fn send(&self, method: &'static str, path: &str, mut headers: Vec<(&'static str, String)>, body: Vec<u8>) -> Reply {
+        let cookies: Vec<String> = self.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        if !cookies.is_empty() {
+            headers.push(("cookie", cookies.join("; ")));
+        }
+        let request = Request { method, url: format!("{PUBLIC_URL}{path}"), headers, body };
+        let gate = Gate::new(self.config.clone(), Ports(self.world.clone()), self.memory.clone());
+        let reply = match gate.handle(&request).await {
+            Outcome::Forward(_) => Reply { status: 200, headers: Vec::new(), body: String::new(), site: true },
+            Outcome::Respond(answer) => {
+                let headers = answer.headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+                Reply { status: answer.status, headers, body: answer.body, site: false }
+            }
+        };
+        for (_, line) in reply.headers.iter().filter(|(name, _)| name == "set-cookie") {
+            let (name, rest) = line.split_once('=').expect("a cookie");
+            let value = rest.split(';').next().expect("a value").to_owned();
+            if line.contains("Max-Age=0;") {
+                self.cookies.borrow_mut().remove(name);
+            } else {
+                self.cookies.borrow_mut().insert(name.to_owned(), value);
+            }
+        }
+        reply
+    }
+}
