@@ -24,23 +24,43 @@ before(async () => {
 });
 after(() => browser?.close());
 
-/** A test with its own gateway and browser profile. `options` go to both; `signedIn` puts a session there first. */
+/** Pages to use again: opening a browser profile is most of what a test costs. */
+const idlePages = [];
+
+/**
+ * A test with its own gateway. `options.signedIn` puts a session into the browser first; `options.context` asks for a
+ * browser profile of its own, with these settings, which a test needs that changes the clock or adds a script.
+ */
 function scenario(name, options, run) {
   it(name, { timeout: 20_000 }, async () => {
     const gateway = await startFakeGateway(options);
-    const context = await browser.newContext({ locale: "en-GB", ...options.context });
-    const page = await context.newPage();
+    const page = (options.context ? null : idlePages.pop()) ?? await newPage(options.context);
+    const context = page.context();
     const faults = watch(page, gateway);
+    let isReusable = false;
     try {
       if (options.signedIn) await context.addCookies([gateway.signIn()]);
       await run({ gateway, context, page, open: (path) => page.goto(gateway.origin + path) });
       assert.deepEqual(faults(), []);
       gateway.assertAllAsExpected();
+      isReusable = !options.context;
     } finally {
-      await context.close();
+      page.removeAllListeners();
+      if (isReusable) {
+        await page.goto("about:blank");
+        await context.clearCookies();
+        idlePages.push(page);
+      } else {
+        await context.close();
+      }
       gateway.close();
     }
   });
+}
+
+async function newPage(settings) {
+  const context = await browser.newContext({ locale: "en-GB", ...settings });
+  return context.newPage();
 }
 
 /** Console errors and uncaught exceptions, less one "Failed to load resource" for each failure that was answered. */
@@ -143,7 +163,7 @@ describe("auth.js: the token", { concurrency: 4 }, () => {
     });
   });
 
-  scenario("a token with 60 seconds left is renewed, one with 61 is not", { signedIn: true }, async ({ gateway, page, open }) => {
+  scenario("a token with 60 seconds left is renewed, one with 61 is not", { signedIn: true, context: {} }, async ({ gateway, page, open }) => {
     await page.clock.install({ time: 1_790_000_000_000 });
     await open(BARE);
     await page.clock.pauseAt(1_790_000_100_000);
@@ -166,7 +186,7 @@ describe("auth.js: the token", { concurrency: 4 }, () => {
     assert.equal(gateway.count("/auth/refresh"), 1);
   });
 
-  scenario("while the gateway cannot renew, the old token serves to its end and no longer", { signedIn: true }, async ({ gateway, page, open }) => {
+  scenario("while the gateway cannot renew, the old token serves to its end and no longer", { signedIn: true, context: {} }, async ({ gateway, page, open }) => {
     await page.clock.install({ time: 1_790_000_000_000 });
     await open(BARE);
     await page.clock.pauseAt(1_790_000_100_000);
@@ -372,7 +392,8 @@ describe("signing in", { concurrency: 4 }, () => {
     assert.deepEqual((await context.cookies()).map((cookie) => [cookie.name, cookie.httpOnly]), [["session", true]]);
 
     const { entries } = await (await context.newCDPSession(page)).send("Page.getNavigationHistory");
-    assert.deepEqual(entries.map((entry) => entry.url.slice(gateway.origin.length)).filter((url) => url.startsWith("/")), ["/", "/app/"]);
+    const visited = entries.map((entry) => entry.url).filter((url) => url.startsWith(gateway.origin));
+    assert.deepEqual(visited, [`${gateway.origin}/`, `${gateway.origin}/app/`]);
     assert.equal(gateway.count("/auth/token"), 1);
   });
 
@@ -452,7 +473,7 @@ describe("signing in", { concurrency: 4 }, () => {
 });
 
 describe("the app page", { concurrency: 4 }, () => {
-  scenario("shows the user, the token's countdown and the session's end", { signedIn: true }, async ({ page, open }) => {
+  scenario("shows the user, the token's countdown and the session's end", { signedIn: true, context: {} }, async ({ page, open }) => {
     await page.clock.install();
     await open("/app/");
     await shows(page, "#greeting", "Hello, Dana Kim");
@@ -481,7 +502,7 @@ describe("the app page", { concurrency: 4 }, () => {
     await shows(page, "[data-user-empty=groups]", "None");
   });
 
-  scenario("renews the token shortly before its end, once", { signedIn: true }, async ({ gateway, page, open }) => {
+  scenario("renews the token shortly before its end, once", { signedIn: true, context: {} }, async ({ gateway, page, open }) => {
     gateway.expiresIn = 600;
     await page.clock.install();
     await open("/app/");
@@ -496,7 +517,7 @@ describe("the app page", { concurrency: 4 }, () => {
     assert.equal(gateway.count("/auth/refresh"), 2);
   });
 
-  scenario("renews nothing while out of view, and does on coming back", { signedIn: true }, async ({ gateway, page, open }) => {
+  scenario("renews nothing while out of view, and does on coming back", { signedIn: true, context: {} }, async ({ gateway, page, open }) => {
     gateway.expiresIn = 600;
     await page.addInitScript(() => {
       window.view = "visible";
@@ -528,7 +549,7 @@ describe("the app page", { concurrency: 4 }, () => {
     assert.equal(gateway.calls.findLast((call) => call.path === "/auth/refresh").body, '{"force":true}');
   });
 
-  scenario("a passing failure keeps the page and is tried again when the gateway said", { signedIn: true }, async ({ gateway, page, open }) => {
+  scenario("a passing failure keeps the page and is tried again when the gateway said", { signedIn: true, context: {} }, async ({ gateway, page, open }) => {
     await page.clock.install();
     gateway.answer("/auth/refresh", failure(503, "idp_unavailable", { headers: { "Retry-After": "30" } }));
     await open("/app/");
@@ -557,7 +578,7 @@ describe("the app page", { concurrency: 4 }, () => {
     await context.setOffline(false);
   });
 
-  scenario("an ended session offers sign-in, stays on the page and asks no more", { signedIn: true }, async ({ gateway, page, open }) => {
+  scenario("an ended session offers sign-in, stays on the page and asks no more", { signedIn: true, context: {} }, async ({ gateway, page, open }) => {
     await page.clock.install();
     await open("/app/?view=reports");
     await shows(page, "#token-expiry", /\d/);
@@ -703,7 +724,7 @@ describe("the other pages", { concurrency: 4 }, () => {
     assert.equal(await page.locator("#sign-out").isVisible(), true);
   });
 
-  scenario("the landing page claims nothing while it cannot ask, and asks again", {}, async ({ gateway, page, open }) => {
+  scenario("the landing page claims nothing while it cannot ask, and asks again", { context: {} }, async ({ gateway, page, open }) => {
     await page.clock.install();
     gateway.answer("/auth/status", failure(503, "store_unavailable", { headers: { "Retry-After": "5" } }));
     await open("/");

@@ -13,12 +13,13 @@ export const API_PORT = 9401;
 export const PUBLIC_URL = 'http://localhost:8787';
 
 /** Both servers, or neither: a taken port rejects with a `PortTaken` that says what to do. */
-export async function startAll({ port = COGNITO_PORT, apiPort = API_PORT, publicUrls = [PUBLIC_URL] } = {}) {
+export async function startAll({ port = COGNITO_PORT, apiPort = API_PORT, publicUrls = [PUBLIC_URL], accessTtl } = {}) {
   const bases = publicUrls.map((url) => new URL(url).origin);
   const cognito = await startCognito({
     port,
     callbackUrls: bases.flatMap((base) => [`${base}/auth/callback`, `${base}/signed-in.html`]),
     logoutUrls: bases.map((base) => `${base}/`),
+    ...(accessTtl && { accessTtl }),
   }).catch((error) => { throw explain(error, port, '--port'); });
   try {
     const api = await startSampleApi({ port: apiPort, issuer: cognito.issuer, clientId: cognito.clientId, allowedOrigins: bases });
@@ -59,6 +60,7 @@ function parseOptions(args) {
       port: { type: 'string', default: String(COGNITO_PORT) },
       'api-port': { type: 'string', default: String(API_PORT) },
       'public-url': { type: 'string', multiple: true, default: [PUBLIC_URL] },
+      'access-ttl': { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
@@ -67,11 +69,17 @@ function parseOptions(args) {
     port: parsePort('--port', values.port),
     apiPort: parsePort('--api-port', values['api-port']),
     publicUrls: values['public-url'].map(parsePublicUrl),
+    accessTtl: values['access-ttl'] && parseSeconds('--access-ttl', values['access-ttl']),
   };
 }
 
 function parsePort(option, text) {
   if (!/^\d{1,5}$/.test(text) || Number(text) > 65535) throw new TypeError(`${option} takes a port number, not "${text}".`);
+  return Number(text);
+}
+
+function parseSeconds(option, text) {
+  if (!/^[1-9]\d{0,6}$/.test(text)) throw new TypeError(`${option} takes a number of seconds, not "${text}".`);
   return Number(text);
 }
 
@@ -106,6 +114,7 @@ A local stand-in for Amazon Cognito, and a sample API. Development only.
   --api-port N      port of the sample API (${API_PORT})
   --public-url URL  where the gateway is (${PUBLIC_URL}); repeatable. Registers URL/auth/callback, URL/signed-in.html
                     and the sign-out URL URL/
+  --access-ttl N    life of ID and access tokens in seconds (3600)
   --help            this
 
 Switches, at /_control in a browser or as JSON: curl -d '{"rotation":true}' http://127.0.0.1:${COGNITO_PORT}/_control
