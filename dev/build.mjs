@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import { OUTPUTS, inputHash, isUpToDate, writeStamp } from './build-stamp.mjs';
+import { ensureDevVars } from './dev-vars.mjs';
 import { withLock } from './lock.mjs';
 import { ROOT, Stop, WORK_DIR, elapsed, isMain, main } from './plain.mjs';
 import { run, stopOnSignals, toolEnv, withoutColour } from './processes.mjs';
@@ -121,7 +122,10 @@ if (isMain(import.meta.url)) {
   stopOnSignals();
   await main(async () => {
     const changed = await build({ force: process.argv.includes('--force') });
-    if (process.env.WRANGLER_COMMAND) return; // wrangler asks before each start: no report there
+    if (process.env.WRANGLER_COMMAND === 'dev') {
+      ensureDevVars(); // wrangler started by hand: it reads the file after this
+      return; // and no report: wrangler asks before each start
+    }
     if (!changed) console.log('build/ is up to date.');
     console.log(sizes());
   });

@@ -11,6 +11,8 @@ import { ROOT, WORK_DIR, ending } from './plain.mjs';
 /** How long a group may take to end after SIGTERM before it gets SIGKILL. */
 const STOP_GRACE_MS = 5_000;
 
+const PARENT_CHECK_MS = 500;
+
 /** Lines of its output that are kept of each child, to be shown if it fails. */
 const KEPT_LINES = 200;
 
@@ -101,19 +103,23 @@ export async function stopAll() {
   for (const child of left) signalGroup(child, 'SIGKILL');
 }
 
-/** On Ctrl-C (which npm may deliver twice), SIGTERM or a closed terminal: stops the children, then ends this process. */
+/**
+ * On Ctrl-C (which npm may deliver twice), SIGTERM or a closed terminal: stops the children, then ends this process.
+ * Under npm also when npm was killed: the shell between does not pass every signal on.
+ */
 export function stopOnSignals({ announce, exitCode } = {}) {
-  for (const [signal, number] of [
-    ['SIGINT', 2],
-    ['SIGTERM', 15],
-    ['SIGHUP', 1],
-  ]) {
-    process.on(signal, async () => {
-      if (ending.requested) return;
-      ending.requested = true;
-      announce?.();
-      await stopAll();
-      process.exit(exitCode ?? 128 + number);
-    });
+  const stop = async (code) => {
+    if (ending.requested) return;
+    ending.requested = true;
+    announce?.();
+    await stopAll();
+    process.exit(code);
+  };
+  process.on('SIGINT', () => stop(exitCode ?? 130));
+  process.on('SIGTERM', () => stop(exitCode ?? 143));
+  process.on('SIGHUP', () => stop(exitCode ?? 129));
+  if (process.env.npm_lifecycle_event) {
+    const parent = process.ppid;
+    setInterval(() => process.ppid !== parent && stop(exitCode ?? 143), PARENT_CHECK_MS).unref();
   }
 }

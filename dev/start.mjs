@@ -98,7 +98,7 @@ function startPart(what, name, command, args, filter) {
 /** Rejects as soon as one of the parts has ended, with its last lines. */
 async function firstEnd(parts) {
   const part = await Promise.race(parts.map((each) => each.child.done.then(() => each)));
-  if (ending.requested) return;
+  if (ending.requested) return new Promise(() => {}); // stopped on purpose, and this process ends in a moment
   if (!part.ready) for (const line of (part.held.length > 0 ? part.held : part.child.lines).slice(-30)) console.error(line);
   const { code, signal } = await part.child.done;
   const how = signal ? `was ended by ${signal}` : `ended with exit code ${code}`;

@@ -32,7 +32,7 @@ const idlePages = [];
  * browser profile of its own, with these settings, which a test needs that changes the clock or adds a script.
  */
 function scenario(name, options, run) {
-  it(name, { timeout: 20_000 }, async () => {
+  it(name, { timeout: 30_000 }, async () => {
     const gateway = await startFakeGateway(options);
     const page = (options.context ? null : idlePages.pop()) ?? await newPage(options.context);
     const context = page.context();
@@ -91,14 +91,14 @@ function withAuth(page, body, argument) {
 }
 
 const text = (page, selector) => page.locator(selector).innerText();
-const shows = (page, selector, pattern) => page.locator(selector).filter({ hasText: pattern }).waitFor({ timeout: 5_000 });
+const shows = (page, selector, pattern) => page.locator(selector).filter({ hasText: pattern }).waitFor({ timeout: 10_000 });
 
 async function until(condition, what) {
-  for (let tries = 0; tries < 250; tries += 1) {
+  for (let tries = 0; tries < 500; tries += 1) {
     if (await condition()) return;
     await new Promise((resolve) => { setTimeout(resolve, 20); });
   }
-  assert.fail(`not within 5 s: ${what}`);
+  assert.fail(`not within 10 s: ${what}`);
 }
 
 /** Holds an answer back until `release()`. */

@@ -1,6 +1,6 @@
 //! The files that people start from: `wrangler.toml` must parse, and the README must name every variable.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use edgegate::config::{Config, RULES_VARIABLE, VARIABLES};
 use toml::{Table, Value};

@@ -1,6 +1,6 @@
 //! Signing in: what the browser sees and what stays behind when a login goes wrong, on fakes.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod support;
 

@@ -1,6 +1,6 @@
-//! Renewing a session: DESIGN's "Renewal", promise by promise, on fakes and a clock of its own.
+//! Renewing a session: promise by promise, on fakes and a clock of its own.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod support;
 

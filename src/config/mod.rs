@@ -92,7 +92,7 @@ pub enum Site {
     Origin(Origin),
 }
 
-/// The whole configuration (DESIGN: one typed value per isolate).
+/// The whole configuration: one typed value per isolate.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Scheme and host that browsers see.
@@ -352,7 +352,9 @@ fn is_redirect_page(public_url: &Origin, page: &Url, rules: &Rules) -> bool {
         return true;
     }
     let own = OWN.iter().any(|route| path == *route || path.strip_prefix(route).is_some_and(|rest| rest.starts_with('/')));
-    !own && matches!(rules.access(path), Access::Public)
+    // Compared with decoded paths later.
+    let plain = !path.contains('%');
+    plain && !own && matches!(rules.access(path), Access::Public)
 }
 
 /// Letters, digits, `_` and `+`, as Cognito makes client ids and secrets (API model).

@@ -66,14 +66,7 @@ impl<P: Ports> Gate<P> {
 
     /// Handles a request to its end, but for the site's own answer: that is the shell's to fetch.
     pub async fn handle<R: IncomingRequest>(&self, request: &R) -> Outcome {
-        let visit = match Visit::new(request, &self.config, &self.ports) {
-            Ok(visit) => visit,
-            Err(failure) => {
-                let answer = Answer::json(failure.error.describe().status, &page::ErrorBody::bare(&failure));
-                self.log("invalid", "", &failure, 0);
-                return Outcome::Respond(answer.secured(&self.config));
-            }
-        };
+        let visit = Visit::new(request, &self.config, &self.ports);
         let route = Route::of(visit.path());
         let result = self.dispatch(route, &visit).await;
         let duration_ms = self.ports.now_ms().saturating_sub(visit.started_ms);
@@ -97,17 +90,13 @@ impl<P: Ports> Gate<P> {
     /// What the browser gets when the site's origin gave nothing.
     pub fn origin_failed<R: IncomingRequest>(&self, request: &R, error: GateError) -> Answer {
         let failure = Failure::from(error);
-        let answer = match Visit::new(request, &self.config, &self.ports) {
-            Ok(visit) => {
-                self.log(Route::Site.name(), &visit.request_id, &failure, 0);
-                page::failure_answer(&self.config, &visit, Route::Site, &failure)
-            }
-            Err(failure) => Answer::json(failure.error.describe().status, &page::ErrorBody::bare(&failure)),
-        };
-        answer.secured(&self.config)
+        let visit = Visit::new(request, &self.config, &self.ports);
+        self.log(Route::Site.name(), &visit.request_id, &failure, 0);
+        page::failure_answer(&self.config, &visit, Route::Site, &failure).secured(&self.config)
     }
 
     async fn dispatch<R: IncomingRequest>(&self, route: Route, visit: &Visit<'_, R>) -> Result<Outcome, Failure> {
+        visit.check()?;
         if let Some(answer) = route.check_method(visit)? {
             return Ok(Outcome::Respond(answer));
         }

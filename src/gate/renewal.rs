@@ -56,10 +56,7 @@ impl<P: Ports> Gate<P> {
             Standing::Fresh => Ok(session),
             Standing::Ended => Err(GateError::SessionExpired.into()),
             Standing::RenewSoon => {
-                let (gate, beside) = (self.clone(), session.clone());
-                self.ports.run(Box::pin(async move {
-                    gate.renew(beside).await;
-                }));
+                self.renew_beside(&session);
                 Ok(session)
             }
             Standing::RenewNow => match self.renew(session.clone()).await {
@@ -74,6 +71,17 @@ impl<P: Ports> Gate<P> {
                 Renewal::Failed(failure) => Err(failure),
             },
         }
+    }
+
+    /// Renews after the answer, unless another request is at it.
+    fn renew_beside(&self, session: &Session) {
+        if self.memory.sessions.borrow().is_leased(&session.keys.record, self.ports.now()) {
+            return;
+        }
+        let (gate, session) = (self.clone(), session.clone());
+        self.ports.run(Box::pin(async move {
+            gate.renew(session).await;
+        }));
     }
 
     /// Renews a session's tokens, or finds out that somebody else has.
@@ -97,10 +105,10 @@ impl<P: Ports> Gate<P> {
             if self.memory.sessions.borrow().is_refused(refresh_token, now) {
                 return Renewal::Refused;
             }
-            let leads = self.memory.sessions.borrow_mut().take_lease(key, now);
-            if leads {
+            let lease = self.memory.sessions.borrow_mut().take_lease(key, now);
+            if let Some(until) = lease {
                 let renewal = self.ask_cognito(&session, refresh_token).await;
-                self.memory.sessions.borrow_mut().release_lease(key);
+                self.memory.sessions.borrow_mut().release_lease(key, until);
                 return renewal;
             }
             if now >= give_up_at {

@@ -90,6 +90,7 @@ impl<P: Ports> Gate<P> {
     /// 5. The browser's older session ends.
     async fn finish<R: IncomingRequest>(&self, visit: &Visit<'_, R>, params: CallbackParams) -> Result<SignedIn, Failure> {
         let FoundFlow { flow, clear } = find_flow(&self.config, visit, params.state.as_deref());
+        let flow_missing = flow.is_err();
         let return_path = flow.as_ref().ok().and_then(|flow| ReturnPath::parse(&flow.return_path, &self.config.public_url));
         let result = match (params.answer, flow) {
             (CallbackAnswer::Error(error), _) => Err(authorize_failure(error)),
@@ -106,7 +107,7 @@ impl<P: Ports> Gate<P> {
                 Ok(signed_in)
             }
             Err(failure) => {
-                let late = matches!(failure.error, GateError::CodeRejected | GateError::LoginExpired | GateError::StateMismatch);
+                let late = flow_missing || failure.error == GateError::CodeRejected;
                 if late && let Ok(Found::Session(session)) = self.find_session(visit).await {
                     let return_path = return_path.unwrap_or_default();
                     return Ok(SignedIn { session, return_path, set_cookies: clear });

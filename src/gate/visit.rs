@@ -39,27 +39,20 @@ pub(super) struct Visit<'r, R> {
     pub cookie_style: CookieStyle,
     path: NormalPath,
     cookie_header: String,
+    problem: Option<Failure>,
 }
 
 impl<'r, R: IncomingRequest> Visit<'r, R> {
-    /// Reads the request, length before content.
-    ///
-    /// # Errors
-    /// It is too long, or its path could be read in two ways.
-    pub(super) fn new(request: &'r R, config: &Config, ports: &impl Ports) -> Result<Self, Failure> {
-        let url = request.url();
-        if url.len() > MAX_URL_BYTES {
-            return Err(GateError::UriTooLong.into());
-        }
-        let cookie_header = request.header("cookie").unwrap_or_default();
-        let authorization_bytes = request.header("authorization").map_or(0, |value| value.len());
-        if cookie_header.len() > MAX_COOKIE_BYTES || authorization_bytes > MAX_AUTHORIZATION_BYTES {
-            return Err(GateError::HeadersTooLarge.into());
-        }
-        let url = Url::parse(&url).map_err(|_| Failure::new(GateError::InvalidRequest, "url_malformed"))?;
-        let path = NormalPath::parse(url.path()).map_err(|_| Failure::new(GateError::InvalidRequest, "path_ambiguous"))?;
+    /// Reads the request. What is wrong with it is kept for [`Self::check`], so that even then the answer can be a page in
+    /// the right language.
+    pub(super) fn new(request: &'r R, config: &Config, ports: &impl Ports) -> Self {
         let started_ms = ports.now_ms();
-        Ok(Self {
+        let cookie_header = request.header("cookie").unwrap_or_default();
+        let (url, path, problem) = match read(request, &cookie_header) {
+            Ok((url, path)) => (Some(url), Some(path), None),
+            Err(failure) => (None, None, Some(failure)),
+        };
+        Self {
             method: request.method(),
             navigation: fetch_metadata::is_navigation(request),
             now: started_ms / 1000,
@@ -68,10 +61,17 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
             session_log_name: RefCell::default(),
             cookie_style: CookieStyle::of(&config.public_url),
             request,
-            url,
-            path,
+            url: url.unwrap_or_else(|| config.cognito.redirect_uri.clone()),
+            path: path.unwrap_or_default(),
             cookie_header,
-        })
+            problem,
+        }
+    }
+
+    /// # Errors
+    /// The request is too long, or its path could be read in two ways: no handler may see it.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        self.problem.clone().map_or(Ok(()), Err)
     }
 
     /// The normal path.
@@ -154,6 +154,21 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
             .with("access-control-allow-headers", "authorization, content-type")
             .with("access-control-max-age", "600")
     }
+}
+
+/// URL and normal path, length before content.
+fn read(request: &impl IncomingRequest, cookie_header: &str) -> Result<(Url, NormalPath), Failure> {
+    let url = request.url();
+    if url.len() > MAX_URL_BYTES {
+        return Err(GateError::UriTooLong.into());
+    }
+    let authorization_bytes = request.header("authorization").map_or(0, |value| value.len());
+    if cookie_header.len() > MAX_COOKIE_BYTES || authorization_bytes > MAX_AUTHORIZATION_BYTES {
+        return Err(GateError::HeadersTooLarge.into());
+    }
+    let url = Url::parse(&url).map_err(|_| Failure::new(GateError::InvalidRequest, "url_malformed"))?;
+    let path = NormalPath::parse(url.path()).map_err(|_| Failure::new(GateError::InvalidRequest, "path_ambiguous"))?;
+    Ok((url, path))
 }
 
 /// 64 random bits in hex.

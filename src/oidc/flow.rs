@@ -58,7 +58,7 @@ pub fn flow_tag(state: &str) -> String {
     URL_SAFE_NO_PAD.encode(tag)
 }
 
-/// Time to type a password and a second factor; at most ten minutes by the security bar.
+/// Time to type a password and a second factor.
 pub const FLOW_LIFE_SECS: u64 = 600;
 /// Tabs that can log in at once; the oldest makes room.
 pub const MAX_FLOWS: usize = 5;

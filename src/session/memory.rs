@@ -76,18 +76,27 @@ impl<E: Clone> SessionMemory<E> {
         self.records.put(key.to_owned(), Remembered::Ended, now + ENDED_SECS, now);
     }
 
-    /// Takes the refresh lease of a session; `false` while another request holds it.
-    pub fn take_lease(&mut self, key: &str, now: UnixSecs) -> bool {
-        if self.leases.live(key, now).is_some() {
-            return false;
+    /// Takes the refresh lease of a session, until the time given; `None` while another request holds it.
+    pub fn take_lease(&mut self, key: &str, now: UnixSecs) -> Option<UnixSecs> {
+        if self.is_leased(key, now) {
+            return None;
         }
-        self.leases.put(key.to_owned(), (), now + LEASE_SECS, now);
-        true
+        let until = now + LEASE_SECS;
+        self.leases.put(key.to_owned(), (), until, now);
+        Some(until)
     }
 
-    /// Gives the lease back.
-    pub fn release_lease(&mut self, key: &str) {
-        self.leases.entries.remove(key);
+    /// Whether a request is refreshing this session.
+    #[must_use]
+    pub fn is_leased(&self, key: &str, now: UnixSecs) -> bool {
+        self.leases.live(key, now).is_some()
+    }
+
+    /// Gives back the lease that was taken until then; one that somebody took over stays theirs.
+    pub fn release_lease(&mut self, key: &str, until: UnixSecs) {
+        if self.leases.entries.get(key).is_some_and(|((), held_until)| *held_until == until) {
+            self.leases.entries.remove(key);
+        }
     }
 
     /// Remembers a passing failure for `for_secs`.

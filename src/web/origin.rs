@@ -7,7 +7,7 @@ use crate::config::{Config, Origin};
 #[error("not the page's own request")]
 pub struct NotOwnPage;
 
-/// Whether a POST or DELETE is the page's own (DESIGN section 3; OWASP ASVS 3.5.1).
+/// Whether a POST or DELETE is the page's own (OWASP ASVS 3.5.1).
 ///
 /// `Origin` must be `PUBLIC_URL` or an allowed origin, `Sec-Fetch-Site` must agree with it, and one of the two must be
 /// there. `Origin: null` counts as absent. Without `Origin`, only `same-origin` proves the page to be ours.

@@ -9,6 +9,12 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NormalPath(String);
 
+impl Default for NormalPath {
+    fn default() -> Self {
+        Self("/".to_owned())
+    }
+}
+
 /// Why a path is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {

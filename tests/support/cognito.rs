@@ -126,13 +126,13 @@ impl Cognito {
         if login {
             claims["nonce"] = json!(*self.nonce.borrow());
         }
-        sign(merged(claims, changes))
+        sign(&merged(claims, changes))
     }
 
     fn access_token(&self, now: u64, changes: &Value) -> String {
         let claims = json!({"iss": ISSUER, "client_id": CLIENT, "sub": "user-1", "token_use": "access", "username": "alice",
             "iat": now, "exp": now + self.access_life_secs.get(), "jti": self.issued.get(), "cognito:groups": *self.groups.borrow()});
-        sign(merged(claims, changes))
+        sign(&merged(claims, changes))
     }
 }
 
@@ -156,9 +156,9 @@ pub fn fake_signature(modulus: &[u8], message: &[u8]) -> Vec<u8> {
     Sha256::new().chain_update(modulus).chain_update(message).finalize().to_vec()
 }
 
-fn sign(claims: Value) -> String {
+fn sign(claims: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let message = format!("{}.{}", part(&json!({"kid": "key-1=", "alg": "RS256"})), part(&claims));
+    let message = format!("{}.{}", part(&json!({"kid": "key-1=", "alg": "RS256"})), part(claims));
     let signature = fake_signature(&modulus(), message.as_bytes());
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }

@@ -1,7 +1,8 @@
 // The built Worker in real workerd with real local KV, before a local Cognito: one call starts both.
 //
-// The Worker's own outbound requests leave through Node's `fetch`, so everything it asks is a real request to a real
-// server on loopback. Anything else it might ask for fails the test (`unexpected`).
+// The Worker's own requests are real requests to real servers on loopback (network.mjs); what it asks beyond fails the test.
+
+import './quiet.mjs';
 
 import { readFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
@@ -9,13 +10,19 @@ import { fileURLToPath } from 'node:url';
 
 import { createTestHarness } from 'wrangler';
 
+import { TEST_ACCOUNTS } from '../../dev/cognito/accounts.mjs';
 import { startCognito } from '../../dev/cognito/server.mjs';
-import { signIn } from './sign-in.mjs';
+import { Browser, NAVIGATION, OWN_SCRIPT } from './browser.mjs';
+import { strayRequests } from './network.mjs';
+
+export { Browser, NAVIGATION, OWN_SCRIPT };
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const PUBLIC_URL = 'http://localhost:8787';
 /** TEST ONLY: seals nothing that matters. */
 export const SESSION_KEYS = 'v1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=';
+/** Beside `main`: the Worker in a world that can be changed (faulty-worker.mjs). */
+export const FAULTY = 'tests/support/faulty-worker.mjs';
 
 export const RULES = JSON.stringify([
   { path: '/', allow: 'public' },
@@ -28,7 +35,8 @@ export const RULES = JSON.stringify([
 
 /**
  * Starts Cognito and the gateway. `vars` are added to (or with `null` removed from) a working configuration; `main`
- * names another entry script beside build/index.js, `cognito` are options of startCognito.
+ * names another entry script beside build/index.js, `cognito` are options of startCognito, `config` other sections of
+ * wrangler.toml.
  */
 export async function startGateway({ vars = {}, main = 'build/index.js', cognito: cognitoOptions = {}, config = {} } = {}) {
   const publicUrl = vars.PUBLIC_URL ?? PUBLIC_URL;
@@ -37,7 +45,15 @@ export async function startGateway({ vars = {}, main = 'build/index.js', cognito
     logoutUrls: [`${publicUrl}/`],
     ...cognitoOptions,
   });
-  const all = {
+  const worker = (changes) => ({ workers: [{ config: { ...baseConfig(main), ...config, vars: present({ ...workingVars(cognito), ...changes }) } }] });
+  const server = createTestHarness(worker(vars));
+  const { url } = await server.listen();
+  return new Gateway({ server, address: url, cognito, publicUrl, worker, vars });
+}
+
+/** A configuration that works with this Cognito. */
+export function workingVars(cognito) {
+  return {
     PUBLIC_URL,
     COGNITO_USER_POOL_ID: cognito.poolId,
     COGNITO_CLIENT_ID: cognito.clientId,
@@ -46,18 +62,15 @@ export async function startGateway({ vars = {}, main = 'build/index.js', cognito
     COGNITO_ISSUER: cognito.issuer,
     SESSION_KEYS,
     RULES,
-    ...vars,
   };
-  const present = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== null));
-  const server = createTestHarness({
-    workers: [{ config: { ...baseConfig(main), vars: present, ...config } }],
-  });
-  const { url } = await server.listen();
-  return new Gateway(server, url, cognito, publicUrl);
+}
+
+function present(vars) {
+  return Object.fromEntries(Object.entries(vars).filter(([, value]) => value !== null));
 }
 
 /** The sections of wrangler.toml that matter here, with nothing to build and no file of secrets. */
-function baseConfig(main) {
+export function baseConfig(main = 'build/index.js') {
   const toml = readFileSync(`${ROOT}/wrangler.toml`, 'utf8');
   const [, compatibilityDate] = /^compatibility_date = "([^"]+)"/m.exec(toml);
   return {
@@ -79,11 +92,17 @@ function asResponse({ statusCode, rawHeaders }, body) {
 }
 
 export class Gateway {
-  constructor(server, address, cognito, publicUrl) {
+  #worker;
+  #vars;
+  #world = {};
+
+  constructor({ server, address, cognito, publicUrl, worker, vars }) {
     this.server = server;
     this.address = address;
     this.cognito = cognito;
     this.publicUrl = publicUrl;
+    this.#worker = worker;
+    this.#vars = vars;
   }
 
   /**
@@ -112,6 +131,16 @@ export class Gateway {
     return new Browser(this);
   }
 
+  /** A browser that has just signed in. */
+  async signedIn(options = {}) {
+    const browser = this.browser();
+    const response = await browser.signIn('/', options);
+    if (response.status !== 303) throw new Error(`sign-in answered ${response.status}: ${await response.text()}`);
+    return browser;
+  }
+
+  // ---- What it did ----
+
   async kv() {
     const { SESSIONS } = await this.server.getWorker().getEnv();
     return SESSIONS;
@@ -122,6 +151,17 @@ export class Gateway {
     const kv = await this.kv();
     const { keys } = await kv.list();
     return Promise.all(keys.map(async ({ name, expiration }) => ({ name, expiration, value: await kv.get(name) })));
+  }
+
+  /** The keys of the session records in the store. */
+  async sessionKeys() {
+    const kv = await this.kv();
+    return (await kv.list({ prefix: 'session/' })).keys.map(({ name }) => name);
+  }
+
+  /** The requests that Cognito got for a path that ends so, e.g. `/oauth2/token`. */
+  asked(path) {
+    return this.cognito.requests.filter((request) => request.path.endsWith(path));
   }
 
   /** The Worker's own log lines, parsed. */
@@ -136,71 +176,57 @@ export class Gateway {
     });
   }
 
+  // ---- What happens to it ----
+
+  /** Another location, or the next isolate of this one: nothing is remembered, KV and cache stay. */
+  async newIsolate() {
+    await this.configure({});
+  }
+
+  /** A deploy with other variables; KV stays. */
+  async configure(vars) {
+    this.#vars = { ...this.#vars, ...vars };
+    await this.server.update(this.#worker(this.#vars));
+    if (Object.keys(this.#world).length > 0) await this.setWorld({});
+  }
+
+  /**
+   * Changes the world of a FAULTY worker: see there for what there is; undefined takes a change back. Gives the names of
+   * the KV operations since the last call.
+   */
+  async setWorld(changes) {
+    Object.assign(this.#world, changes);
+    const response = await this.fetch('/__world', { method: 'POST', body: JSON.stringify(this.#world) });
+    if (response.status !== 200) throw new Error('start the gateway with `main: FAULTY`');
+    return response.json();
+  }
+
+  /** Lets time pass for a FAULTY worker and Cognito's tokens; what KV and Cognito keep lives on real time. */
+  async passTime(secs) {
+    const clockSecs = (this.#world.clockSecs ?? 0) + secs;
+    this.cognito.set({ clockOffset: clockSecs });
+    await this.setWorld({ clockSecs });
+  }
+
+  /** The time that passTime made, in whole seconds. */
+  now() {
+    return Math.floor(Date.now() / 1000) + (this.#world.clockSecs ?? 0);
+  }
+
+  /** Everything works again and Cognito has forgotten its requests. Clock, sessions and memories stay. */
+  async allWell() {
+    const { clockSecs } = this.#world;
+    this.cognito.reset();
+    for (const [email, account] of Object.entries(TEST_ACCOUNTS)) this.cognito.users[email] = structuredClone(account);
+    if (Object.keys(this.#world).length === 0) return;
+    this.cognito.set({ clockOffset: clockSecs ?? 0 });
+    this.#world = {};
+    await this.setWorld(clockSecs === undefined ? {} : { clockSecs });
+  }
+
   async close() {
     await this.server.close();
     await this.cognito.close();
-  }
-}
-
-/** A browser without a screen: cookies by name, page loads and scripts with the headers that Chromium would send. */
-export class Browser {
-  constructor(gateway) {
-    this.gateway = gateway;
-    this.cookies = new Map();
-    this.cognitoJar = new Map();
-  }
-
-  async send(path, init = {}) {
-    const headers = new Headers(init.headers);
-    if (this.cookies.size > 0 && !headers.has('cookie')) {
-      headers.set('cookie', [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; '));
-    }
-    const response = await this.gateway.fetch(path, { ...init, headers });
-    for (const line of response.headers.getSetCookie()) {
-      const [, name, value] = /^([^=]+)=([^;]*)/.exec(line);
-      if (/Max-Age=0/.test(line)) this.cookies.delete(name);
-      else this.cookies.set(name, value);
-    }
-    return response;
-  }
-
-  /** Loads a page, as a click on a link does. */
-  navigate(path, headers = {}) {
-    return this.send(path, {
-      headers: { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document', 'sec-fetch-site': 'none', ...headers },
-    });
-  }
-
-  /** What a script of our own page does. */
-  script(path, init = {}) {
-    const own = { accept: '*/*', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty', 'sec-fetch-site': 'same-origin' };
-    const origin = init.method === 'POST' ? { origin: this.gateway.publicUrl } : {};
-    return this.send(path, { ...init, headers: { ...own, ...origin, ...init.headers } });
-  }
-
-  /** A script's POST of JSON; no body when `body` is undefined. */
-  post(path, body, headers = {}) {
-    const json = body === undefined ? {} : { 'content-type': 'application/json' };
-    return this.script(path, { method: 'POST', body: body === undefined ? undefined : JSON.stringify(body), headers: { ...json, ...headers } });
-  }
-
-  /** Opens a login and gives the authorize URL that the gateway sent the browser to. */
-  async beginLogin(returnTo = '/') {
-    const response = await this.navigate(`/auth/login?return_to=${encodeURIComponent(returnTo)}`);
-    if (response.status !== 302) throw new Error(`login answered ${response.status}`);
-    return response.headers.get('location');
-  }
-
-  /** What Cognito sends the browser back with. */
-  async authenticate(authorizeUrl, options = {}) {
-    const { callbackUrl, jar } = await signIn(authorizeUrl, { jar: this.cognitoJar, ...options });
-    this.cognitoJar = jar;
-    return callbackUrl;
-  }
-
-  /** A whole login; gives the answer of the callback. */
-  async signIn(returnTo = '/', options = {}) {
-    const callbackUrl = await this.authenticate(await this.beginLogin(returnTo), options);
-    return this.navigate(callbackUrl, { 'sec-fetch-site': 'cross-site' });
+    if (strayRequests.length > 0) throw new Error(`the Worker asked beyond loopback: ${strayRequests.join(', ')}`);
   }
 }

@@ -1,0 +1,369 @@
+// GET /auth/callback: the end of a login. Each of state, PKCE and nonce is shown to work by a login that breaks it alone.
+
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { after, beforeEach, describe, test } from 'node:test';
+
+import { assertErrorJson, assertErrorPage, assertNoSession, assertOwnHeaders, setCookies } from '../support/answers.mjs';
+import { NAVIGATION, PUBLIC_URL, startGateway } from '../support/gateway.mjs';
+
+const [gateway, publicClient] = await Promise.all([
+  startGateway(),
+  startGateway({ vars: { COGNITO_CLIENT_SECRET: null }, cognito: { clientSecret: null } }),
+]);
+after(() => Promise.all([gateway.close(), publicClient.close()]));
+
+beforeEach(async () => {
+  await gateway.allWell();
+  await forgetSessions();
+});
+
+async function forgetSessions() {
+  const kv = await gateway.kv();
+  for (const { name } of (await kv.list()).keys) await kv.delete(name);
+}
+
+const paramsOf = (url) => new URL(url).searchParams;
+const challengeOf = (verifier) => createHash('sha256').update(verifier).digest('base64url');
+
+describe('a login that ends well', () => {
+  test('exchanges the code in one request: Basic, the same redirect URI, the verifier of the challenge, nothing else', async () => {
+    const browser = gateway.browser();
+    const authorizeUrl = await browser.beginLogin('/app/');
+    const callbackUrl = await browser.authenticate(authorizeUrl);
+    await browser.arrive(callbackUrl);
+
+    const [request, ...more] = gateway.asked('/oauth2/token');
+    assert.equal(more.length, 0);
+    assert.equal(request.method, 'POST');
+    assert.deepEqual(request.query, {});
+    const { clientId, clientSecret } = gateway.cognito;
+    assert.equal(request.headers.authorization, `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`);
+    assert.equal(request.headers['content-type'], 'application/x-www-form-urlencoded');
+    assert.equal(request.headers.cookie, undefined);
+    const { code_verifier: verifier, ...form } = request.form;
+    assert.deepEqual(form, { grant_type: 'authorization_code', code: paramsOf(callbackUrl).get('code'), redirect_uri: `${PUBLIC_URL}/auth/callback` });
+    assert.match(verifier, /^[\w.~-]{43,128}$/);
+    assert.equal(challengeOf(verifier), paramsOf(authorizeUrl).get('code_challenge'));
+  });
+
+  test('names a public client in the body and sends no Authorization', async () => {
+    await publicClient.signedIn();
+    const [request] = publicClient.asked('/oauth2/token');
+    assert.equal(request.headers.authorization, undefined);
+    assert.equal(request.form.client_id, publicClient.cognito.clientId);
+    assert.equal('client_secret' in request.form, false);
+    assert.deepEqual(Object.keys(request.form).sort(), ['client_id', 'code', 'code_verifier', 'grant_type', 'redirect_uri']);
+  });
+
+  test('is a 303 to the return path, without code and state, that nobody stores', async () => {
+    const response = await gateway.browser().signIn('/app/?x=1');
+    assert.equal(response.status, 303);
+    assert.equal(response.headers.get('location'), '/app/?x=1');
+    assert.equal(await response.text(), '');
+    assertOwnHeaders(response);
+    assert.equal(response.headers.get('referrer-policy'), 'no-referrer');
+  });
+
+  test('sets the session cookie for its whole life and clears the flow cookie with its own attributes', async () => {
+    const browser = gateway.browser();
+    const authorizeUrl = await browser.beginLogin();
+    const [flow] = browser.flows;
+    const cookies = setCookies(await browser.arrive(await browser.authenticate(authorizeUrl)));
+    assert.deepEqual([...cookies.keys()].sort(), [flow, 'session'].sort());
+    assert.match(cookies.get('session').value, /^[\w-]{64}$/);
+    assert.deepEqual(cookies.get('session').attributes, ['HttpOnly', 'Max-Age=432000', 'Path=/', 'SameSite=Lax']);
+    assert.deepEqual(cookies.get(flow), { value: '', attributes: ['HttpOnly', 'Max-Age=0', 'Path=/', 'SameSite=Lax'] });
+  });
+
+  test('makes a new session id each time, and the one before is dead', async () => {
+    const browser = await gateway.signedIn();
+    const before = browser.copy();
+    await browser.signIn();
+    assert.notEqual(browser.session, before.session);
+    assert.equal((await browser.script('/user-info')).status, 200);
+    await assertErrorJson(await before.script('/user-info'), 401, 'session_expired');
+    assert.equal((await gateway.sessionKeys()).length, 1);
+  });
+
+  test('never adopts a session cookie that the client brought', async () => {
+    const planted = randomBytes(48).toString('base64url');
+    const browser = gateway.browser();
+    browser.cookies.set('session', planted);
+    const thief = browser.copy();
+    await browser.signIn();
+    assert.notEqual(browser.session, planted);
+    assert.equal((await browser.script('/user-info')).status, 200);
+    assert.equal((await thief.script('/user-info')).status, 401);
+  });
+
+  test('in two tabs: both arrive, the second session replaces the first, whose cookie is dead', async () => {
+    const browser = gateway.browser();
+    const urls = [await browser.beginLogin('/app/?tab=1'), await browser.beginLogin('/app/?tab=2')];
+    const callbacks = [await browser.authenticate(urls[0]), await browser.authenticate(urls[1])];
+
+    const first = await browser.arrive(callbacks[0]);
+    assert.equal(first.headers.get('location'), '/app/?tab=1');
+    const firstTab = browser.copy();
+    const second = await browser.arrive(callbacks[1]);
+    assert.equal(second.status, 303);
+    assert.equal(second.headers.get('location'), '/app/?tab=2');
+
+    assert.notEqual(browser.session, firstTab.session);
+    await assertErrorJson(await firstTab.script('/user-info'), 401, 'session_expired');
+    assert.equal((await browser.script('/user-info')).status, 200);
+    assert.deepEqual(browser.flows, []);
+    assert.equal((await gateway.sessionKeys()).length, 1);
+  });
+
+  test('works with the right iss (RFC 9207)', async () => {
+    const browser = gateway.browser();
+    const callbackUrl = await browser.authenticate(await browser.beginLogin());
+    assert.equal((await browser.arrive(`${callbackUrl}&iss=${encodeURIComponent(gateway.cognito.issuer)}`)).status, 303);
+  });
+});
+
+describe('a login that somebody tampered with', () => {
+  test('by a code of another login fails at PKCE', async () => {
+    const browser = gateway.browser();
+    const [one, other] = [await browser.beginLogin(), await browser.beginLogin()];
+    const code = paramsOf(await browser.authenticate(one)).get('code');
+    const response = await browser.arrive(`/auth/callback?code=${code}&state=${paramsOf(other).get('state')}`);
+    await assertErrorPage(response, 400, 'code_rejected');
+    await assertNoSession(gateway, browser, response);
+    const [{ form }] = gateway.asked('/oauth2/token');
+    assert.equal(form.code, code);
+    assert.equal(challengeOf(form.code_verifier), paramsOf(other).get('code_challenge'));
+  });
+
+  for (const fault of ['badNonce', 'missingNonce']) {
+    test(`by an ID token with a ${fault} fails at the nonce`, async () => {
+      gateway.cognito.set({ [fault]: true });
+      const browser = gateway.browser();
+      const response = await browser.signIn();
+      await assertErrorPage(response, 502, 'token_rejected');
+      await assertNoSession(gateway, browser, response);
+      assert.ok(gateway.logs().some(({ reason }) => reason === 'claim_nonce'));
+    });
+  }
+
+  test('by the callback of another browser fails at the state, with no token request', async () => {
+    const attacker = gateway.browser();
+    const callbackUrl = await attacker.authenticate(await attacker.beginLogin());
+
+    const victim = gateway.browser();
+    const without = await victim.arrive(callbackUrl);
+    await assertErrorPage(without, 400, 'login_expired');
+    await assertNoSession(gateway, victim, without);
+
+    await victim.beginLogin();
+    const withFlow = await victim.arrive(callbackUrl);
+    await assertErrorPage(withFlow, 400, 'state_mismatch');
+    await assertNoSession(gateway, victim, withFlow);
+    assert.equal(victim.flows.length, 1, "the victim's own login goes on");
+    assert.deepEqual(gateway.asked('/oauth2/token'), []);
+  });
+
+  test('by another state in the flow cookie of this one fails, with no token request', async () => {
+    const browser = gateway.browser();
+    const callbackUrl = await browser.authenticate(await browser.beginLogin('/app/?one'));
+    const [one] = browser.flows;
+    await browser.beginLogin('/app/?other');
+    const [, other] = browser.flows;
+    browser.cookies.set(one, browser.cookies.get(other)); // under the right name, but sealed for another
+    const response = await browser.arrive(callbackUrl);
+    await assertErrorPage(response, 400, 'login_expired');
+    await assertNoSession(gateway, browser, response);
+    assert.deepEqual(gateway.asked('/oauth2/token'), []);
+  });
+
+  test('by one changed character of the flow cookie fails, with no token request', async () => {
+    const browser = gateway.browser();
+    const callbackUrl = await browser.authenticate(await browser.beginLogin());
+    const [flow] = browser.flows;
+    const value = browser.cookies.get(flow);
+    browser.cookies.set(flow, `${value.slice(0, 60)}${value[60] === 'A' ? 'B' : 'A'}${value.slice(61)}`);
+    const response = await browser.arrive(callbackUrl);
+    await assertErrorPage(response, 400, 'login_expired');
+    await assertNoSession(gateway, browser, response);
+    assert.deepEqual(gateway.asked('/oauth2/token'), []);
+  });
+
+  for (const [what, change] of [
+    ['two codes', (url) => `${url}&code=other`],
+    ['the same code twice', (url) => `${url}&code=${paramsOf(url).get('code')}`],
+    ['two states', (url) => `${url}&state=other`],
+    ['a state spelled twice', (url) => `${url}&%73tate=${paramsOf(url).get('state')}`],
+    ['two errors', (url) => `${url}&error=access_denied&error=server_error`],
+    ['the iss of another issuer', (url) => `${url}&iss=https%3A%2F%2Fevil.example`],
+    ['an empty iss', (url) => `${url}&iss=`],
+    ['no code', (url) => url.replace(/code=[^&]*&/, '')],
+    ['an empty code', (url) => url.replace(/code=[^&]*/, 'code=')],
+    ['no state', (url) => url.replace(/&state=.*/, '')],
+    ['an empty state', (url) => url.replace(/&state=.*/, '&state=')],
+  ]) {
+    test(`by ${what} is refused, with no token request`, async () => {
+      const browser = gateway.browser();
+      const callbackUrl = await browser.authenticate(await browser.beginLogin());
+      const response = await browser.arrive(change(callbackUrl));
+      await assertErrorPage(response, 400, 'invalid_request');
+      await assertNoSession(gateway, browser, response);
+      assert.deepEqual(gateway.asked('/oauth2/token'), []);
+    });
+  }
+
+  test('is refused for a script with the same code as JSON', async () => {
+    const response = await gateway.browser().script('/auth/callback?code=a&state=b');
+    await assertErrorJson(response, 400, 'login_expired');
+  });
+});
+
+describe('a flow is used once: its cookie is cleared', () => {
+  for (const [outcome, { switches = {}, change = (url) => url, status }] of Object.entries({
+    'when the login succeeds': { status: 303 },
+    'when the code is refused': { switches: { tokenError: 'invalid_grant' }, status: 400 },
+    'when the tokens are refused': { switches: { badSignature: 'id' }, status: 502 },
+    'when Cognito is in trouble': { switches: { tokenFault: '500' }, status: 503 },
+    'when our client is refused': { switches: { tokenError: 'invalid_client' }, status: 500 },
+    'when the user cancels': { switches: { authorizeError: { error: 'access_denied' } }, status: 403 },
+    'when the code is missing': { change: (url) => url.replace(/code=[^&]*&/, ''), status: 400 },
+    'when the code is doubled': { change: (url) => `${url}&code=other`, status: 400 },
+    'when the issuer is another': { change: (url) => `${url}&iss=https%3A%2F%2Fevil.example`, status: 400 },
+  })) {
+    test(outcome, async () => {
+      gateway.cognito.set(switches);
+      const browser = gateway.browser();
+      const authorizeUrl = await browser.beginLogin();
+      const [flow] = browser.flows;
+      const response = await browser.arrive(change(await browser.authenticate(authorizeUrl)));
+      assert.equal(response.status, status);
+      assert.equal(setCookies(response).get(flow)?.value, '', 'the flow cookie is cleared');
+    });
+  }
+});
+
+describe('a callback that comes again', () => {
+  test('takes a browser that is signed in to /, once its flow is gone', async () => {
+    const browser = gateway.browser();
+    const callbackUrl = await browser.authenticate(await browser.beginLogin('/app/'));
+    await browser.arrive(callbackUrl);
+    const session = browser.session;
+    const again = await browser.arrive(callbackUrl);
+    assert.equal(again.status, 303);
+    assert.equal(again.headers.get('location'), '/');
+    assert.equal(browser.session, session, 'the session goes on');
+    assert.equal(gateway.asked('/oauth2/token').length, 1);
+    assert.equal((await browser.script('/user-info')).status, 200);
+  });
+
+  test('takes a browser that is signed in to its return path, when the code is spent and the flow lives', async () => {
+    const browser = gateway.browser();
+    const callbackUrl = await browser.authenticate(await browser.beginLogin('/app/?reloaded'));
+    const flows = browser.copy();
+    await browser.arrive(callbackUrl);
+    const { session } = browser;
+    for (const flow of flows.flows) browser.cookies.set(flow, flows.cookies.get(flow)); // two requests were under way at once
+    const again = await browser.arrive(callbackUrl);
+    assert.equal(again.status, 303);
+    assert.equal(again.headers.get('location'), '/app/?reloaded');
+    assert.equal(browser.session, session);
+    assert.deepEqual(browser.flows, []);
+  });
+
+  test('is refused without a session', async () => {
+    const browser = gateway.browser();
+    const callbackUrl = await browser.authenticate(await browser.beginLogin());
+    await browser.arrive(callbackUrl);
+    browser.cookies.clear();
+    await assertErrorPage(await browser.arrive(callbackUrl), 400, 'login_expired');
+    assert.equal(gateway.asked('/oauth2/token').length, 1);
+  });
+
+  test('is refused with a session that has ended', async () => {
+    const browser = gateway.browser();
+    const callbackUrl = await browser.authenticate(await browser.beginLogin());
+    await browser.arrive(callbackUrl);
+    const ended = browser.copy();
+    await browser.post('/auth/logout');
+    await assertErrorPage(await ended.arrive(callbackUrl), 400, 'login_expired');
+  });
+
+  test('as a prefetch gets 204 and spends nothing: the login then succeeds', async () => {
+    const browser = gateway.browser();
+    const callbackUrl = await browser.authenticate(await browser.beginLogin('/app/'));
+    for (const purpose of ['prefetch', 'prefetch;prerender']) {
+      const response = await browser.arrive(callbackUrl, { 'sec-purpose': purpose });
+      assert.equal(response.status, 204);
+      assert.deepEqual(response.headers.getSetCookie(), []);
+    }
+    assert.deepEqual(gateway.asked('/oauth2/token'), []);
+    assert.equal((await browser.arrive(callbackUrl)).headers.get('location'), '/app/');
+  });
+
+  test('as a HEAD gets 405 and spends nothing: the login then succeeds', async () => {
+    const browser = gateway.browser();
+    const callbackUrl = await browser.authenticate(await browser.beginLogin('/app/'));
+    const response = await browser.send(callbackUrl, { method: 'HEAD', headers: NAVIGATION });
+    assert.equal(response.status, 405);
+    assert.equal(response.headers.get('allow'), 'GET');
+    assert.deepEqual(response.headers.getSetCookie(), []);
+    assert.deepEqual(gateway.asked('/oauth2/token'), []);
+    assert.equal((await browser.arrive(callbackUrl)).headers.get('location'), '/app/');
+  });
+});
+
+describe('errors that Cognito sends', () => {
+  const INJECTED = 'PreSignUp failed with error <script>alert(1)</script> evil.example';
+  const TABLE = [
+    ['access_denied', undefined, 403, 'login_denied'],
+    ['server_error', undefined, 503, 'idp_unavailable'],
+    ['temporarily_unavailable', undefined, 503, 'idp_unavailable'],
+    ['unauthorized_client', undefined, 500, 'idp_misconfigured'],
+    ['invalid_scope', undefined, 500, 'idp_misconfigured'],
+    ['invalid_request', 'invalid_scope', 500, 'idp_misconfigured'],
+    ['login_required', undefined, 401, 'session_required'],
+    ['invalid_request', INJECTED, 403, 'login_denied'],
+    ['<b>unheard_of</b>', INJECTED, 403, 'login_denied'],
+  ];
+
+  for (const [error, description, status, code] of TABLE) {
+    const what = `${error}${description ? ` (${description.slice(0, 20)})` : ''}`;
+    test(`${what} from Cognito is ${status} ${code}, without its words and without a token request`, async () => {
+      gateway.cognito.set({ authorizeError: { error, error_description: description } });
+      const browser = gateway.browser();
+      const response = await browser.signIn('/app/');
+      const page = await assertErrorPage(response, status, code);
+      for (const word of ['PreSignUp', 'alert(1)', 'evil.example', 'unheard_of']) assert.equal(page.includes(word), false);
+      await assertNoSession(gateway, browser, response);
+      assert.deepEqual(browser.flows, []);
+      assert.deepEqual(gateway.asked('/oauth2/token'), []);
+    });
+
+    test(`${what} in a script's hands is the same, as JSON`, async () => {
+      const query = new URLSearchParams({ error, ...(description && { error_description: description }), state: 'nobody-knows' });
+      const body = await assertErrorJson(await gateway.browser().script(`/auth/callback?${query}`), status, code);
+      assert.doesNotMatch(JSON.stringify(body), /PreSignUp|alert|evil|unheard_of/);
+    });
+  }
+
+  test('win over a code in the same answer', async () => {
+    const browser = gateway.browser();
+    const callbackUrl = await browser.authenticate(await browser.beginLogin());
+    const response = await browser.arrive(`${callbackUrl}&error=access_denied`);
+    await assertErrorPage(response, 403, 'login_denied');
+    await assertNoSession(gateway, browser, response);
+    assert.deepEqual(gateway.asked('/oauth2/token'), []);
+  });
+
+  test('come of a user who cancels, and the page offers the same login again', async () => {
+    const browser = gateway.browser();
+    const page = await assertErrorPage(await browser.signIn('/app/?x=1', { cancel: true }), 403, 'login_denied');
+    assert.match(page, /href="\/auth\/login\?return_to=%2Fapp%2F%3Fx%3D1"/);
+  });
+
+  test('come of prompt=none without a session at Cognito', async () => {
+    const browser = gateway.browser();
+    const { headers } = await browser.navigate('/auth/login?prompt=none');
+    await assertErrorPage(await browser.arrive(await browser.authenticate(headers.get('location'))), 401, 'session_required');
+  });
+});
