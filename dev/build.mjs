@@ -43,7 +43,8 @@ async function buildNow() {
   const { workerBuild, wasmBindgen } = await ensureTools();
   const inputs = inputHash();
   const since = Date.now();
-  console.log('Building the Worker …');
+  const isFirst = !existsSync(path.join(ROOT, 'target', 'wasm32-unknown-unknown', 'release'));
+  console.log(`Building the Worker${isFirst ? ' (the first time takes a minute or two)' : ''} …`);
   const program = (name) => path.join(ROOT, 'node_modules', '.bin', name);
   const env = toolEnv({
     CARGO_TERM_COLOR: process.stdout.isTTY ? 'always' : 'auto',

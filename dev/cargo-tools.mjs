@@ -114,7 +114,7 @@ function showProgress(title) {
   let crates = '';
   let shownAt = since;
   const show = () => {
-    if (isTTY) process.stdout.write(`\r${title} … ${crates}${elapsed(since)} `);
+    if (isTTY) process.stdout.write(`\r${title} … ${crates}${elapsed(since)}\x1b[K`);
     else if (Date.now() - shownAt >= PROGRESS_EVERY_MS) {
       shownAt = Date.now();
       console.log(`  … ${crates}${elapsed(since)}`);

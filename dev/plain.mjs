@@ -14,9 +14,19 @@ export class Stop extends Error {}
 /** Set when the user or the system has asked this process to end. */
 export const ending = { requested: false };
 
+/** The scripts start under the Node that the machine has and then use the one among the npm packages. */
+const MIN_NODE_MAJOR = 20;
+
+export function checkNode() {
+  const { node } = process.versions;
+  if (Number(node.split('.')[0]) >= MIN_NODE_MAJOR) return;
+  throw new Stop(`Node ${MIN_NODE_MAJOR} or newer is needed and this is ${node}: get it from https://nodejs.org.`);
+}
+
 /** Runs a script's main function; a `Stop` becomes its sentence and exit code 1. */
 export async function main(work) {
   try {
+    checkNode();
     await work();
   } catch (error) {
     if (ending.requested) return; // what fails then fails because it was stopped

@@ -14,7 +14,7 @@ const NODE_TEST_LIMIT_MS = 600_000;
 
 const WASM = ['--target', 'wasm32-unknown-unknown'];
 const DENY = ['--', '-D', 'warnings'];
-const CORES = os.availableParallelism();
+const CORES = os.cpus().length;
 
 const STEPS = [
   step('fmt', 'Rust is formatted', () => cargo('fmt', '--check')),

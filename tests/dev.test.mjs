@@ -333,7 +333,7 @@ test('a lock is held by one, waited for by the next, and free after its holder d
     () => order.push('waits'),
     async () => order.push('works'),
   );
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  while (order.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
   order.push('released');
   first.release();
   await second;

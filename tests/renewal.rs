@@ -148,7 +148,7 @@ fn passing_trouble_keeps_the_session_pages_for_the_grace_and_tokens_while_they_l
         assert!(browser.open("/app/").site, "{trouble:?}: to the last second of the grace");
         browser.world.pass(1);
         assert!(browser.open("/app/").status >= 500, "{trouble:?}: and no longer");
-        browser.world.pass(10);
+        browser.world.pass(14);
         browser.world.cognito.trouble.borrow_mut().clear();
         assert!(browser.open("/app/").site, "{trouble:?}: Cognito is back, the session never left");
     }
@@ -165,7 +165,10 @@ fn an_outage_is_asked_about_every_ten_seconds_not_at_every_request() {
         assert!(browser.open("/app/").site);
     }
     assert_eq!(browser.world.cognito.token_requests(), 2);
-    browser.world.pass(10);
+    browser.world.pass(9);
+    assert!(browser.open("/app/").site);
+    assert_eq!(browser.world.cognito.token_requests(), 2);
+    browser.world.pass(5);
     assert!(browser.open("/app/").site);
     assert_eq!(browser.world.cognito.token_requests(), 3);
 }
@@ -178,7 +181,7 @@ fn a_refused_client_is_an_alarm_and_never_a_logout() {
     let reply = browser.get("/user-info");
     assert_eq!((reply.status, reply.code()), (500, "idp_misconfigured".to_owned()));
     assert!(browser.world.logged("Error refresh_failed"));
-    browser.world.pass(10);
+    browser.world.pass(14);
     assert_eq!(browser.get("/user-info").status, 200);
 }
 
@@ -238,9 +241,61 @@ fn a_new_refresh_token_is_kept_even_when_the_keys_to_judge_the_rest_are_away() {
     browser.world.cognito.keys_down.set(true);
     assert_eq!(browser.post("/auth/refresh", "").code(), "idp_unavailable");
     browser.world.cognito.keys_down.set(false);
-    browser.world.pass(10);
+    browser.world.pass(14);
     let elsewhere = browser.elsewhere(&browser.world);
     assert_eq!(elsewhere.post("/auth/refresh", "").status, 200, "the rotated token was not lost");
+}
+
+#[test]
+fn a_request_that_waited_for_such_a_refresh_gets_no_dead_token() {
+    let browser = signed_in();
+    browser.world.cognito.rotation.set(true);
+    browser.world.pass(25 * 3600);
+    browser.world.cognito.keys_down.set(true);
+    let requests = (0..5).map(|_| browser.post_async("/auth/refresh", ""));
+    let replies = block_on(futures_util::future::join_all(requests));
+    assert!(
+        replies.iter().all(|reply| reply.status == 503),
+        "{:?}",
+        replies.iter().map(|reply| reply.status).collect::<Vec<_>>()
+    );
+    assert_eq!(browser.world.cognito.token_requests(), 2);
+}
+
+#[test]
+fn a_rotated_key_that_could_not_be_fetched_loses_no_session() {
+    let browser = signed_in();
+    browser.world.cognito.rotation.set(true);
+    browser.world.pass(3601);
+    // The keys in memory are known and stale, the new token's is not among them.
+    browser.world.cognito.will(Trouble::KeyId("key-2="));
+    browser.world.cognito.keys_down.set(true);
+    assert_eq!(browser.post("/auth/refresh", "").code(), "idp_unavailable");
+    browser.world.cognito.keys_down.set(false);
+    browser.world.pass(14);
+    assert_eq!(browser.post("/auth/refresh", "").status, 200);
+}
+
+#[test]
+fn the_grace_is_for_outages_only() {
+    for (trouble, status) in [
+        (Trouble::Error("invalid_client"), 500),
+        (Trouble::Claims(json!({"sub": "user-2"})), 502),
+        (Trouble::Claims(json!({"iss": "https://evil.example"})), 502),
+    ] {
+        let browser = signed_in();
+        browser.world.pass(3601);
+        browser.world.cognito.will(trouble.clone());
+        assert_eq!(browser.open("/app/").status, status, "{trouble:?}");
+    }
+    let refused = signed_in();
+    assert!(refused.open("/app/").site);
+    refused.world.pass(3590);
+    assert!(refused.open("/app/").site, "the record is in memory again");
+    refused.world.pass(10);
+    refused.world.cognito.will(Trouble::Error("invalid_grant"));
+    refused.world.kv.fail_reads.set(true);
+    assert_eq!(refused.open("/app/").status, 503, "refused, and nobody can say whether by right");
 }
 
 #[test]

@@ -7,8 +7,6 @@ mod key_ring;
 mod rules;
 mod urls;
 
-use std::rc::Rc;
-
 use url::Url;
 
 pub use key_ring::{KeyRing, RingKey};
@@ -70,6 +68,8 @@ pub struct Cognito {
     pub redirect_uri: Url,
     /// Registered sign-out URL.
     pub logout_uri: String,
+    /// Its origin.
+    pub logout_origin: String,
 }
 
 /// Lives of sessions, in seconds.
@@ -100,7 +100,7 @@ pub struct Config {
     /// The user pool and app client.
     pub cognito: Cognito,
     /// Keys that seal sessions and login flows.
-    pub keys: Rc<KeyRing>,
+    pub keys: KeyRing,
     /// Lives of sessions.
     pub session: SessionLife,
     /// Whether access tokens may reach the page.
@@ -265,10 +265,11 @@ impl Config {
                         domain,
                         scopes: scopes.unwrap_or_else(|| DEFAULT_SCOPES.to_owned()),
                         redirect_uri,
+                        logout_origin: urls::origin_of(&logout_uri),
                         logout_uri,
                     },
                     public_url,
-                    keys: Rc::new(keys),
+                    keys,
                     session: SessionLife {
                         ttl_secs: ttl_secs.unwrap_or(DEFAULT_SESSION_TTL_SECS),
                         idle_secs,

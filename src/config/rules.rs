@@ -63,10 +63,11 @@ impl Pattern {
     fn parse(text: &str) -> Option<Self> {
         let (path, below) = text.strip_suffix("/*").map_or((text, false), |path| (path, true));
         let rooted = path.starts_with('/') || (below && path.is_empty());
-        // The characters that a normal path never has: such a rule would never match.
-        let odd = |c: char| c.is_control() || matches!(c, '*' | '%' | '\\' | ';' | '?' | '#');
+        // What a normal path never has would never match, `*` and `%` look like something they are not, and S3 takes `+` in a
+        // path for a space: a rule must not depend on which of the two it is.
+        let odd = |c: char| c.is_control() || matches!(c, '*' | '%' | '\\' | ';' | '?' | '#' | '+' | ' ');
         let dots = path.split('/').any(|segment| segment == "." || segment == "..");
-        if !rooted || dots || path.contains(odd) || path.contains("//") {
+        if !rooted || dots || path.contains(odd) || text.contains("//") {
             return None;
         }
         Some(if below { Self::Below(path.to_owned()) } else { Self::Exact(path.to_owned()) })

@@ -101,6 +101,9 @@ fn each_wrong_value_is_named_alone() {
                 "[{\"path\":\"/a\",\"allow\":{\"groups\":[]}}]",
                 "[{\"path\":\"/a\",\"allow\":\"public\",\"x\":1}]",
                 "[{\"path\":\"/%61\",\"allow\":\"public\"}]",
+                "[{\"path\":\"/a//*\",\"allow\":\"public\"}]",
+                "[{\"path\":\"//*\",\"allow\":\"public\"}]",
+                "[{\"path\":\"/my files/*\",\"allow\":\"public\"}]",
             ],
         ),
     ];

@@ -109,6 +109,11 @@ pub(super) fn absolute(text: &str) -> Option<String> {
     web_url(text).filter(|url| url.fragment().is_none()).map(|_| text.to_owned())
 }
 
+/// The origin of a URL that was accepted here.
+pub(super) fn origin_of(absolute: &str) -> String {
+    Url::parse(absolute).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
+}
+
 /// A WebSocket URL.
 pub(super) fn web_socket(text: &str) -> Option<String> {
     let http = match text.split_once("://")? {

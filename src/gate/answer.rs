@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::oidc::logout::build_logout_url;
 
 /// A whole answer.
 #[derive(Clone, Debug)]
@@ -59,7 +58,12 @@ impl Answer {
 
     /// Adds the headers that every answer of ours has, where the answer did not choose its own.
     #[must_use]
-    pub fn secured(mut self, config: &Config) -> Self {
+    pub fn secured(self, config: &Config) -> Self {
+        self.secured_for(config.public_url.is_https())
+    }
+
+    /// The same while it is not known whether the public origin is https.
+    pub(super) fn secured_for(mut self, https: bool) -> Self {
         let mut defaults = vec![
             ("cache-control", "no-store"),
             ("x-content-type-options", "nosniff"),
@@ -67,7 +71,7 @@ impl Answer {
             ("content-security-policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
             ("cross-origin-resource-policy", "same-site"),
         ];
-        if config.public_url.is_https() {
+        if https {
             defaults.push(("strict-transport-security", "max-age=31536000; includeSubDomains"));
         }
         for (name, value) in defaults {
@@ -108,7 +112,7 @@ pub(super) struct LogoutAnswer {
 impl LogoutAnswer {
     /// Where to go to end Cognito's own session.
     #[must_use]
-    pub(super) fn new(config: &Config) -> Self {
-        Self { success: true, logout_url: build_logout_url(&config.cognito) }
+    pub(super) fn new(logout_url: String) -> Self {
+        Self { success: true, logout_url }
     }
 }

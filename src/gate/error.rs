@@ -147,6 +147,18 @@ impl GateError {
         }
     }
 
+    /// Cognito's trouble that passes by itself; nothing that it said about the user.
+    #[must_use]
+    pub fn is_outage(self) -> bool {
+        matches!(self, Self::IdpUnavailable | Self::IdpThrottled | Self::IdpTimeout | Self::IdpInvalidResponse)
+    }
+
+    /// Whether it means that nobody is signed in.
+    #[must_use]
+    pub fn is_signed_out(self) -> bool {
+        matches!(self, Self::SessionRequired | Self::SessionExpired | Self::RefreshRejected)
+    }
+
     /// `Retry-After` where waiting helps.
     fn retry_after_secs(self) -> Option<u32> {
         match self {
@@ -163,6 +175,8 @@ impl GateError {
 pub struct Failure {
     /// What went wrong.
     pub error: GateError,
+    /// How loudly it is logged.
+    pub level: Level,
     /// Finer than the code, for the log alone: a static word, never a value.
     pub reason: &'static str,
     /// Seconds for `Retry-After`.
@@ -182,7 +196,16 @@ impl Failure {
     #[must_use]
     pub fn new(error: GateError, reason: &'static str) -> Self {
         let retry_after_secs = error.retry_after_secs();
-        Self { error, reason, retry_after_secs, set_cookies: Vec::new(), return_path: None, logout_url: None, allow: None }
+        Self {
+            error,
+            level: error.level(),
+            reason,
+            retry_after_secs,
+            set_cookies: Vec::new(),
+            return_path: None,
+            logout_url: None,
+            allow: None,
+        }
     }
 }
 

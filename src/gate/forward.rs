@@ -5,7 +5,7 @@ use crate::ports::IncomingRequest;
 use crate::web::cookie::CookieStyle;
 use crate::web::headers::{SHARED_CACHE_HEADERS, passes_to_origin, private_cache_control, public_location};
 
-use super::visit::Visit;
+use super::visit::{Trace, Visit};
 
 /// Where the site comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,7 @@ pub struct ForwardPlan {
     pub upstream: Upstream,
     /// Path and query as the browser wrote them, from the first `/`.
     pub path_and_query: String,
+    pub(super) trace: Trace,
     keeping: Keeping,
     public_url: Origin,
     cookie_style: CookieStyle,
@@ -81,6 +82,7 @@ impl ForwardPlan {
         Self {
             upstream,
             path_and_query,
+            trace: visit.trace(),
             keeping,
             public_url: config.public_url.clone(),
             cookie_style: visit.cookie_style,
@@ -143,7 +145,9 @@ impl ForwardPlan {
         {
             edits.set.push(("location", location));
         }
-        let theirs = |line: &&String| !self.cookie_style.reserves(line.split('=').next().unwrap_or_default());
+        // A line without a name (`=__Host-session=x`) would come back as one that has it.
+        let named = |line: &str| line.trim_start_matches(['=', ' ', '\t']).split('=').next().unwrap_or_default().to_owned();
+        let theirs = |line: &&String| !self.cookie_style.reserves(&named(line));
         if !set_cookies.iter().all(|line| theirs(&line)) {
             edits.set_cookies = Some(set_cookies.iter().filter(theirs).cloned().collect());
         }

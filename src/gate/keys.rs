@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::jose::jwk::KeySet;
 use crate::jose::key_cache::{Decision, FRESH_SECS, FetchReason, MAX_STALE_SECS};
 use crate::ports::{HttpError, HttpRequest, HttpResponse, Ports, RsaPublicKey, UnixSecs};
+use crate::session::seal::{self, Purpose};
 
 use super::{Failure, Gate, GateError};
 
@@ -37,7 +38,7 @@ impl<P: Ports> Gate<P> {
                 Decision::Unavailable => break,
                 Decision::Wait => self.ports.sleep(POLL_MS).await,
                 Decision::Fetch(reason) => {
-                    self.memory.keys.borrow_mut().begin(reason, now);
+                    self.memory.keys.borrow_mut().begin(now);
                     if let Err(error) = self.fetch_keys(reason, now).await {
                         self.memory.keys.borrow_mut().fail(self.ports.now());
                         failure = error;
@@ -48,13 +49,13 @@ impl<P: Ports> Gate<P> {
         Err(NoKey::Unavailable(failure))
     }
 
-    /// Whether some key set is at hand, for `/readyz`.
+    /// Whether Cognito gives its key set, for `/readyz`.
     pub(super) async fn keys_ready(&self) -> Result<(), Failure> {
         let now = self.ports.now();
-        if self.memory.keys.borrow().is_usable(now) {
+        if self.memory.keys.borrow().is_fresh(now) {
             return Ok(());
         }
-        self.memory.keys.borrow_mut().begin(FetchReason::Stale, now);
+        self.memory.keys.borrow_mut().begin(now);
         self.fetch_keys(FetchReason::Stale, now).await.inspect_err(|_| self.memory.keys.borrow_mut().fail(self.ports.now()))
     }
 
@@ -63,30 +64,40 @@ impl<P: Ports> Gate<P> {
         if let (FetchReason::Stale, Some((keys, fetched_at))) = (reason, &cached)
             && now.saturating_sub(*fetched_at) < FRESH_SECS
         {
-            self.memory.keys.borrow_mut().keep(keys.clone(), *fetched_at);
+            self.memory.keys.borrow_mut().keep(keys.clone(), *fetched_at, reason);
             return Ok(());
         }
         match self.download_keys().await {
             Ok((keys, body)) => {
-                self.memory.keys.borrow_mut().keep(keys, now);
-                if let Ok(text) = serde_json::to_string(&CachedKeySet { fetched_at: now, body }) {
-                    self.ports.keep(&text, u32::try_from(MAX_STALE_SECS).unwrap_or(u32::MAX)).await;
+                self.memory.keys.borrow_mut().keep(keys, now, reason);
+                if let Some(text) = self.seal_keys(&CachedKeySet { fetched_at: now, body }) {
+                    self.ports.keep(&text, MAX_STALE_SECS).await;
                 }
                 Ok(())
             }
             Err(failure) => {
                 // A new isolate in an outage: yesterday's keys are better than none.
                 if let Some((keys, fetched_at)) = cached {
-                    self.memory.keys.borrow_mut().keep(keys, fetched_at);
+                    self.memory.keys.borrow_mut().keep(keys, fetched_at, FetchReason::Stale);
                 }
                 Err(failure)
             }
         }
     }
 
+    /// Sealed, because other Workers of the zone can write to the same cache, and who chooses keys chooses users.
+    fn seal_keys(&self, cached: &CachedKeySet) -> Option<String> {
+        let text = serde_json::to_vec(cached).ok()?;
+        let issuer = &self.config.cognito.issuer;
+        seal::seal(&self.config.keys, Purpose::KeySet, &[], issuer, &text, &self.ports)
+    }
+
     async fn cached_keys(&self, now: UnixSecs) -> Option<(KeySet, UnixSecs)> {
-        let cached: CachedKeySet = serde_json::from_str(&self.ports.load().await?).ok()?;
-        let young = cached.fetched_at <= now && now - cached.fetched_at < MAX_STALE_SECS;
+        let sealed = self.ports.load().await?;
+        let issuer = &self.config.cognito.issuer;
+        let text = seal::open(&self.config.keys, Purpose::KeySet, &[], issuer, &sealed).ok()?;
+        let cached: CachedKeySet = serde_json::from_slice(&text).ok()?;
+        let young = cached.fetched_at <= now && now - cached.fetched_at < u64::from(MAX_STALE_SECS);
         KeySet::parse(cached.body.as_bytes()).ok().filter(|_| young).map(|keys| (keys, cached.fetched_at))
     }
 

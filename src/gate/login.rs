@@ -30,10 +30,10 @@ impl<P: Ports> Gate<P> {
         self.limit("login", &visit.client()).await?;
 
         let query = Query::new(visit.query());
-        let bad = |_| Failure::new(GateError::InvalidRequest, "login_parameter");
-        let return_to = query.one("return_to").map_err(|_| Failure::new(GateError::InvalidRequest, "login_parameter"))?;
+        let bad = || Failure::new(GateError::InvalidRequest, "login_parameter");
+        let return_to = query.one("return_to").map_err(|_| bad())?;
         let return_path = return_to.and_then(|path| ReturnPath::parse(&path, public_url)).unwrap_or_default();
-        let pass_through = PassThrough::parse(query).map_err(bad)?;
+        let pass_through = PassThrough::parse(query).map_err(|_| bad())?;
 
         let flow = LoginFlow::generate(&self.ports, return_path.as_str().to_owned(), visit.now);
         let cookies = begin_flow(&self.config, visit, &flow, &self.ports)?;

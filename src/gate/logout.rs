@@ -5,7 +5,9 @@ use std::rc::Rc;
 use crate::oidc::logout::build_logout_url;
 use crate::oidc::token_request::build_revocation;
 use crate::ports::{IncomingRequest, Level, Ports};
-use crate::session::id::SessionId;
+use crate::session::id::{SessionId, SessionKeys};
+use crate::session::memory::Remembered;
+use crate::session::record::Record;
 
 use super::answer::LogoutAnswer;
 use super::visit::Visit;
@@ -13,24 +15,27 @@ use super::{Answer, Failure, Gate, GateError};
 
 impl<P: Ports> Gate<P> {
     /// 1. Without a session it is the same answer: signing out twice is no error.
-    /// 2. Read the record for its refresh token. Absent or unreadable, the session is marked as ended all the same: this
-    ///    location may just not see it yet.
-    /// 3. Mark, delete (KV refuses → 503 with the way to Cognito's sign-out, never `success`).
+    /// 2. Read the record for its refresh token, the newer of store and memory. Absent or unreadable, the session is marked
+    ///    as ended all the same: this location may just not see it yet.
+    /// 3. Mark, delete (KV refuses the mark → 503 with the way to Cognito's sign-out, never `success`).
     /// 4. Revoke the refresh token beside the answer (RFC 7009): best effort, and nobody waits for it.
     /// 5. Clear the cookie; tell a script where to go, send a form there.
     pub(super) async fn logout<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
+        self.body(visit).await?;
         let style = visit.cookie_style;
         let clear = vec![style.clear(style.session_name())];
         let logout_url = build_logout_url(&self.config.cognito);
         let cookie = visit.cookies().one(style.session_name());
         if let Some(id) = cookie.and_then(SessionId::parse) {
+            // Any well-formed cookie costs a write.
+            self.limit("logout", &visit.client()).await?;
             let keys = id.keys();
             keys.log_name().clone_into(&mut visit.session_log_name.borrow_mut());
-            let record = self.load(&id, &keys).await.ok().flatten().map(Rc::new);
+            let record = self.newest_record(&id, &keys).await;
             let ends_at = record.as_ref().map_or(visit.now + self.config.session.ttl_secs, |record| record.expires_at);
             let ended = self.end_session(&keys, ends_at).await;
-            if let Some(refresh_token) = record.and_then(|record| record.refresh_token.clone()) {
-                self.revoke(refresh_token);
+            if let Some(record) = record {
+                self.revoke(&record);
             }
             if let Err(error) = ended {
                 return Err(Failure { set_cookies: clear, logout_url: Some(logout_url), ..error.into() });
@@ -39,12 +44,23 @@ impl<P: Ports> Gate<P> {
         let answer = if visit.is_form_post() {
             Answer::redirect(303, &logout_url)
         } else {
-            Answer::json(200, &LogoutAnswer::new(&self.config))
+            Answer::json(200, &LogoutAnswer::new(logout_url))
         };
         Ok(answer.with_cookies(clear))
     }
 
-    fn revoke(&self, refresh_token: String) {
+    async fn newest_record(&self, id: &SessionId, keys: &SessionKeys) -> Option<Rc<Record>> {
+        let stored = self.load(id, keys).await.ok().flatten().map(Rc::new);
+        let recalled = match self.memory.sessions.borrow().recall(&keys.record, self.ports.now()) {
+            Some(Remembered::Record(record)) => Some(record),
+            Some(Remembered::Ended) | None => None,
+        };
+        [stored, recalled].into_iter().flatten().max_by_key(|record| record.version)
+    }
+
+    /// Revokes a session's refresh token beside the answer.
+    pub(super) fn revoke(&self, record: &Record) {
+        let Some(refresh_token) = record.refresh_token.clone() else { return };
         let gate = self.clone();
         self.ports.run(Box::pin(async move {
             let answer = gate.ports.send(build_revocation(&gate.config.cognito, &refresh_token)).await;

@@ -9,7 +9,7 @@ use crate::session::memory::SessionMemory;
 use super::Failure;
 
 /// Sessions, keys and the last readiness check.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Memory {
     pub(super) sessions: RefCell<SessionMemory<Failure>>,
     pub(super) keys: RefCell<KeyCache>,

@@ -30,7 +30,7 @@ mod words;
 use std::rc::Rc;
 
 use crate::config::{Config, ConfigProblem};
-use crate::ports::{IncomingRequest, Level, Ports};
+use crate::ports::{IncomingRequest, Level, Log, Ports, Random};
 
 pub use answer::Answer;
 pub use error::{Description, Failure, GateError};
@@ -38,7 +38,7 @@ pub use forward::{ForwardPlan, HeaderEdits, Upstream};
 pub use memory::Memory;
 
 use route::Route;
-use visit::Visit;
+use visit::{Trace, Visit};
 
 /// What to do with a request.
 #[derive(Debug)]
@@ -68,31 +68,33 @@ impl<P: Ports> Gate<P> {
     pub async fn handle<R: IncomingRequest>(&self, request: &R) -> Outcome {
         let visit = Visit::new(request, &self.config, &self.ports);
         let route = Route::of(visit.path());
-        let result = self.dispatch(route, &visit).await;
-        let duration_ms = self.ports.now_ms().saturating_sub(visit.started_ms);
-        match result {
+        match self.dispatch(route, &visit).await {
             Ok(Outcome::Respond(answer)) => {
-                self.log_answer(route.name(), &visit, answer.status, duration_ms);
+                self.log(Level::Info, route, &visit.trace(), answer.status, &[]);
                 Outcome::Respond(visit.readable(answer, route, &self.config).secured(&self.config))
             }
-            Ok(Outcome::Forward(plan)) => {
-                self.log_answer(route.name(), &visit, 0, duration_ms);
-                Outcome::Forward(plan)
-            }
-            Err(failure) => {
-                self.log(route.name(), &visit.request_id, &failure, duration_ms);
-                let answer = page::failure_answer(&self.config, &visit, route, &failure);
-                Outcome::Respond(visit.readable(answer, route, &self.config).secured(&self.config))
-            }
+            Ok(forward @ Outcome::Forward(_)) => forward,
+            Err(failure) => Outcome::Respond(self.failed_answer(route, &visit, &visit.trace(), &failure)),
         }
     }
 
-    /// What the browser gets when the site's origin gave nothing.
-    pub fn origin_failed<R: IncomingRequest>(&self, request: &R, error: GateError) -> Answer {
-        let failure = Failure::from(error);
-        let visit = Visit::new(request, &self.config, &self.ports);
-        self.log(Route::Site.name(), &visit.request_id, &failure, 0);
-        page::failure_answer(&self.config, &visit, Route::Site, &failure).secured(&self.config)
+    /// The site has answered a forwarded request: now it can be logged.
+    pub fn forwarded(&self, plan: &ForwardPlan, status: u16) {
+        self.log(Level::Info, Route::Site, &plan.trace, status, &[]);
+    }
+
+    /// What the browser gets when the site gave nothing.
+    pub fn origin_failed<R: IncomingRequest>(&self, request: &R, plan: &ForwardPlan, error: GateError) -> Answer {
+        let mut visit = Visit::new(request, &self.config, &self.ports);
+        visit.request_id.clone_from(&plan.trace.request_id);
+        self.failed_answer(Route::Site, &visit, &plan.trace, &error.into())
+    }
+
+    fn failed_answer<R: IncomingRequest>(&self, route: Route, visit: &Visit<'_, R>, trace: &Trace, failure: &Failure) -> Answer {
+        let Description { status, code, .. } = failure.error.describe();
+        self.log(failure.level, route, trace, status, &[("code", code), ("reason", failure.reason)]);
+        let answer = page::failure_answer(&self.config, visit, route, failure);
+        visit.readable(answer, route, &self.config).secured(&self.config)
     }
 
     async fn dispatch<R: IncomingRequest>(&self, route: Route, visit: &Visit<'_, R>) -> Result<Outcome, Failure> {
@@ -100,7 +102,7 @@ impl<P: Ports> Gate<P> {
         if let Some(answer) = route.check_method(visit)? {
             return Ok(Outcome::Respond(answer));
         }
-        if visit.method == "POST" && route != Route::Site {
+        if visit.method == "POST" && !matches!(route, Route::Site | Route::Unknown) {
             visit.check_own_page(&self.config)?;
         }
         let answer = match route {
@@ -120,43 +122,29 @@ impl<P: Ports> Gate<P> {
         Ok(Outcome::Respond(answer))
     }
 
-    fn log_answer<R: IncomingRequest>(&self, route: &str, visit: &Visit<'_, R>, status: u16, duration_ms: u64) {
-        let (status, duration_ms) = (status.to_string(), duration_ms.to_string());
-        let status = if status == "0" { "forwarded" } else { &status };
-        let session = visit.session_log_name.borrow();
-        let fields = [
-            ("route", route),
-            ("status", status),
-            ("request_id", visit.request_id.as_str()),
+    /// One line a request.
+    fn log(&self, level: Level, route: Route, trace: &Trace, status: u16, more: &[(&str, &str)]) {
+        let duration_ms = self.ports.now_ms().saturating_sub(trace.started_ms).to_string();
+        let status = status.to_string();
+        let mut fields = vec![
+            ("route", route.name()),
+            ("status", &status),
+            ("request_id", &trace.request_id),
             ("duration_ms", &duration_ms),
-            ("session", session.as_str()),
+            ("session", &trace.session),
         ];
-        self.ports.line(Level::Info, "request", &fields);
-    }
-
-    fn log(&self, route: &str, request_id: &str, failure: &Failure, duration_ms: u64) {
-        let Description { status, code, .. } = failure.error.describe();
-        let (status, duration_ms) = (status.to_string(), duration_ms.to_string());
-        let fields = [
-            ("route", route),
-            ("status", status.as_str()),
-            ("code", code),
-            ("reason", failure.reason),
-            ("request_id", request_id),
-            ("duration_ms", &duration_ms),
-        ];
-        self.ports.line(failure.error.level(), "request", &fields);
+        fields.extend(more);
+        self.ports.line(level, "request", &fields);
     }
 }
 
 /// The answer to every request while the configuration is wrong: nothing is served, and the details are in the log only.
-pub fn config_invalid(log: &impl crate::ports::Log, problems: &[ConfigProblem]) -> Answer {
+pub fn config_invalid(runtime: &(impl Log + Random), problems: &[ConfigProblem]) -> Answer {
     for problem in problems {
         let fields = [("variable", problem.name), ("wanted", problem.wanted), ("example", problem.example)];
-        log.line(Level::Error, "config_invalid", &fields);
+        runtime.line(Level::Error, "config_invalid", &fields);
     }
     let failure = Failure::from(GateError::ConfigInvalid);
-    Answer::json(500, &page::ErrorBody::bare(&failure))
-        .with("cache-control", "no-store")
-        .with("x-content-type-options", "nosniff")
+    let answer = Answer::json(500, &page::ErrorBody::bare(&failure, &visit::request_id(runtime)));
+    answer.secured_for(false)
 }

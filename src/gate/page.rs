@@ -29,12 +29,12 @@ pub(super) struct ErrorBody<'a> {
     logout_url: Option<&'a str>,
 }
 
-impl ErrorBody<'_> {
+impl<'a> ErrorBody<'a> {
     /// For failures before anything is known of the request.
     #[must_use]
-    pub(super) fn bare(failure: &Failure) -> Self {
+    pub(super) fn bare(failure: &Failure, request_id: &'a str) -> Self {
         let description = failure.error.describe();
-        Self { error: description.code, message: description.message, request_id: "", login_url: None, logout_url: None }
+        Self { error: description.code, message: description.message, request_id, login_url: None, logout_url: None }
     }
 }
 
@@ -111,11 +111,12 @@ fn error_page<R: IncomingRequest>(config: &Config, visit: &Visit<'_, R>, failure
         request = words.request,
         request_id = visit.request_id,
     );
-    // Chromium holds `form-action` against the redirect that follows the form, so Cognito is in it.
+    // Chromium holds `form-action` against every redirect that follows the form, so Cognito and where it goes on to are in it.
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{}'; form-action 'self' {}; frame-ancestors 'none'; base-uri 'none'",
+        "default-src 'none'; style-src 'sha256-{}'; form-action 'self' {} {}; frame-ancestors 'none'; base-uri 'none'",
         STANDARD.encode(Sha256::digest(STYLE)),
         config.cognito.domain,
+        config.cognito.logout_origin,
     );
     let has_form = failure.error == GateError::Forbidden;
     let answer = Answer { status: description.status, headers: Vec::new(), body }

@@ -8,13 +8,13 @@ use std::rc::Rc;
 use crate::oidc::claims::Nonce;
 use crate::oidc::token_request::build_refresh;
 use crate::oidc::token_response::{self, TokenError, TokenSet};
-use crate::ports::{Level, Ports};
+use crate::ports::{Level, Ports, UnixSecs};
 use crate::session::memory::Remembered;
 use crate::session::policy::{LEASE_SECS, RETRY_SECS, Standing, grace_holds, standing};
 use crate::session::record::Record;
 
 use super::sessions::Session;
-use super::tokens::{TokenFailure, VerifiedTokens};
+use super::tokens::VerifiedTokens;
 use super::{Failure, Gate, GateError};
 
 /// What a session is needed for while Cognito cannot be reached.
@@ -63,19 +63,22 @@ impl<P: Ports> Gate<P> {
                 Renewal::Renewed(session) => Ok(session),
                 Renewal::Ended => Err(GateError::SessionExpired.into()),
                 Renewal::Refused => Err(GateError::RefreshRejected.into()),
-                Renewal::Failed(_)
-                    if need == Need::Page && grace_holds(&session.record, &self.config.session, self.ports.now()) =>
-                {
-                    Ok(session)
+                Renewal::Failed(failure) => {
+                    let holds = grace_holds(&session.record, &self.config.session, self.ports.now());
+                    if need == Need::Page && failure.error.is_outage() && holds { Ok(session) } else { Err(failure) }
                 }
-                Renewal::Failed(failure) => Err(failure),
             },
         }
     }
 
-    /// Renews after the answer, unless another request is at it.
+    /// Renews after the answer, unless another request is at it or it was in vain a moment ago.
     fn renew_beside(&self, session: &Session) {
-        if self.memory.sessions.borrow().is_leased(&session.keys.record, self.ports.now()) {
+        let (key, now) = (&session.keys.record, self.ports.now());
+        let busy = {
+            let sessions = self.memory.sessions.borrow();
+            sessions.is_leased(key, now) || sessions.recent_failure(key, now).is_some()
+        };
+        if busy {
             return;
         }
         let (gate, session) = (self.clone(), session.clone());
@@ -85,60 +88,61 @@ impl<P: Ports> Gate<P> {
     }
 
     /// Renews a session's tokens, or finds out that somebody else has.
-    pub(super) async fn renew(&self, session: Session) -> Renewal {
-        let key = &session.keys.record;
+    pub(super) async fn renew(&self, mut session: Session) -> Renewal {
+        let key = session.keys.record.clone();
         let give_up_at = self.ports.now() + LEASE_SECS;
         loop {
             let now = self.ports.now();
-            let recalled = self.memory.sessions.borrow().recall(key, now);
+            let recalled = self.memory.sessions.borrow().recall(&key, now);
             match recalled {
                 Some(Remembered::Ended) => return Renewal::Ended,
                 Some(Remembered::Record(record)) if record.version > session.record.version => {
-                    return Renewal::Renewed(Session { record, ..session });
+                    session.record = record;
+                    // A newer record may hold a newer refresh token only: its access token must live as well.
+                    if now < session.record.access_expires_at {
+                        return Renewal::Renewed(session);
+                    }
                 }
                 _ => {}
             }
-            if let Some(failure) = self.memory.sessions.borrow().recent_failure(key, now) {
+            if let Some(failure) = self.memory.sessions.borrow().recent_failure(&key, now) {
                 return Renewal::Failed(failure);
             }
-            let Some(refresh_token) = &session.record.refresh_token else { return Renewal::Refused };
-            if self.memory.sessions.borrow().is_refused(refresh_token, now) {
+            let Some(refresh_token) = session.record.refresh_token.clone() else { return Renewal::Refused };
+            if self.memory.sessions.borrow().is_refused(&refresh_token, now) {
                 return Renewal::Refused;
             }
-            let lease = self.memory.sessions.borrow_mut().take_lease(key, now);
-            if let Some(until) = lease {
-                let renewal = self.ask_cognito(&session, refresh_token).await;
-                self.memory.sessions.borrow_mut().release_lease(key, until);
-                return renewal;
+            let lease = self.memory.sessions.borrow_mut().take_lease(&key, now);
+            if let Some(mut until) = lease {
+                let asked = self.ask_cognito(&session, &refresh_token, &mut until).await;
+                self.memory.sessions.borrow_mut().release_lease(&key, until);
+                match asked {
+                    Asked::Renewal(renewal) => return renewal,
+                    Asked::Newer(newer) => session = newer,
+                }
             }
-            if now >= give_up_at {
+            if self.ports.now() >= give_up_at {
                 return Renewal::Failed(Failure::new(GateError::IdpTimeout, "refresh_lease"));
             }
             self.ports.sleep(POLL_MS).await;
         }
     }
 
-    /// One refresh, by the holder of the lease. A second one only when another location has stored a newer refresh token
-    /// whose access token has run out as well.
-    async fn ask_cognito(&self, session: &Session, refresh_token: &str) -> Renewal {
-        match self.ask_once(session, refresh_token).await {
-            Asked::Renewal(renewal) => renewal,
-            Asked::Newer(newer) => match &newer.record.refresh_token {
-                Some(refresh_token) => match self.ask_once(&newer, refresh_token).await {
-                    Asked::Renewal(renewal) => renewal,
-                    Asked::Newer(newest) => self.failed(&newest, Failure::new(GateError::IdpUnavailable, "refresh_race")),
-                },
-                None => Renewal::Refused,
-            },
-        }
-    }
-
-    async fn ask_once(&self, session: &Session, refresh_token: &str) -> Asked {
+    /// One refresh, by the holder of the lease.
+    async fn ask_cognito(&self, session: &Session, refresh_token: &str, lease: &mut UnixSecs) -> Asked {
         let answer = self.ports.send(build_refresh(&self.config.cognito, refresh_token)).await;
         match token_response::read(answer) {
-            Ok(tokens) => Asked::Renewal(self.take_over(session, tokens).await),
+            Ok(tokens) => {
+                // Keys may have to be fetched now, and the old refresh token may be spent: nobody else may try it meanwhile.
+                *lease = self.memory.sessions.borrow_mut().extend_lease(&session.keys.record, *lease, self.ports.now());
+                Asked::Renewal(self.take_over(session, tokens).await)
+            }
             Err(TokenError::Refused) => self.refused(session, refresh_token).await,
-            Err(error) => Asked::Renewal(self.failed(session, Failure::of_token_endpoint(error, GateError::RefreshRejected))),
+            Err(error) => {
+                let wait_secs = if let TokenError::Throttled { retry_after_secs } = error { retry_after_secs } else { None };
+                let failure = Failure::of_token_endpoint(error, GateError::RefreshRejected);
+                Asked::Renewal(self.failed(session, failure, wait_secs.map_or(0, u64::from)))
+            }
         }
     }
 
@@ -146,24 +150,23 @@ impl<P: Ports> Gate<P> {
     async fn take_over(&self, session: &Session, tokens: TokenSet) -> Renewal {
         let new_refresh_token = tokens.refresh_token.clone();
         let old = &session.record;
-        match self.verify_tokens(tokens, Nonce::AbsentOr(&old.nonce)).await {
+        let failure = match self.verify_tokens(tokens, Nonce::AbsentOr(&old.nonce)).await {
             Ok(verified) => match renewed_record(old, verified, self.ports.now()) {
-                Ok(record) => self.save(session, record, new_refresh_token.is_some()).await,
-                Err(reason) => self.failed(session, Failure::new(GateError::TokenRejected, reason)),
+                Ok(record) => return self.save(session, record, new_refresh_token.is_some()).await,
+                // Somebody else's: nothing of it is taken.
+                Err(reason) => return self.failed(session, Failure::new(GateError::TokenRejected, reason), 0),
             },
-            Err(TokenFailure::Refused(reason)) => self.failed(session, Failure::new(GateError::TokenRejected, reason)),
-            Err(TokenFailure::Unknown(failure)) => {
-                // The keys were not to be had, so the new tokens cannot be believed yet. But the old refresh token may be
-                // spent: the new one, which only Cognito will ever judge, must not be lost.
-                if let Some(refresh_token) = new_refresh_token {
-                    let record = Record { refresh_token: Some(refresh_token), version: old.version + 1, ..Record::clone(old) };
-                    if let Renewal::Ended = self.save(session, record, true).await {
-                        return Renewal::Ended;
-                    }
-                }
-                self.failed(session, failure)
+            Err(failure) => failure.into_failure(GateError::TokenRejected),
+        };
+        // The new tokens cannot be believed: no keys, clocks apart, or worse. But the old refresh token may be spent: the
+        // new one opens nothing here, only Cognito will ever judge it, and it must not be lost.
+        if let Some(refresh_token) = new_refresh_token {
+            let record = Record { refresh_token: Some(refresh_token), version: old.version + 1, ..Record::clone(old) };
+            if let Renewal::Ended = self.save(session, record, true).await {
+                return Renewal::Ended;
             }
         }
+        self.failed(session, failure, 0)
     }
 
     /// After `invalid_grant`: another location may have rotated the token. Read again; a newer record wins.
@@ -176,7 +179,7 @@ impl<P: Ports> Gate<P> {
                 return Asked::Renewal(Renewal::Refused);
             }
             Ok(None) => return Asked::Renewal(Renewal::Ended),
-            Err(error) => return Asked::Renewal(self.failed(session, error.into())),
+            Err(error) => return Asked::Renewal(self.failed(session, error.into(), 0)),
         };
         let remembered = self.memory.sessions.borrow_mut().remember(&session.keys.record, Rc::new(found), now);
         let Remembered::Record(record) = remembered else { return Asked::Renewal(Renewal::Ended) };
@@ -185,12 +188,12 @@ impl<P: Ports> Gate<P> {
         if lives { Asked::Renewal(Renewal::Renewed(newer)) } else { Asked::Newer(newer) }
     }
 
-    /// Remembers trouble that passes, so that nobody waits for it again at once.
-    fn failed(&self, session: &Session, failure: Failure) -> Renewal {
+    /// Remembers trouble that passes, so that nobody waits for it again at once: for `at_least_secs` if Cognito asked for it.
+    fn failed(&self, session: &Session, failure: Failure, at_least_secs: u64) -> Renewal {
         let mut jitter = [0];
         self.ports.fill(&mut jitter);
         let [jitter] = jitter;
-        let for_secs = RETRY_SECS - u64::from(jitter % 4);
+        let for_secs = RETRY_SECS.max(at_least_secs) + u64::from(jitter % 4);
         let now = self.ports.now();
         self.memory.sessions.borrow_mut().note_failure(&session.keys.record, failure.clone(), for_secs, now);
         let fields = [("code", failure.error.describe().code), ("reason", failure.reason), ("session", session.keys.log_name())];
@@ -206,7 +209,8 @@ fn renewed_record(old: &Record, tokens: VerifiedTokens, now: u64) -> Result<Reco
     if access.subject != old.subject {
         return Err("refresh_sub_differs");
     }
-    if access.times.issued_at < old.access_issued_at {
+    let id_issued_at = id.as_ref().map_or(access.times.issued_at, |id| id.times.issued_at);
+    if access.times.issued_at.min(id_issued_at) < old.access_issued_at {
         return Err("refresh_iat_older");
     }
     let mut profile = old.profile.clone();

@@ -18,15 +18,26 @@ impl<P: Ports> Gate<P> {
         let saved = Session { record: Rc::new(record), ..session.clone() };
         let now = self.ports.now();
         let remembered = self.memory.sessions.borrow_mut().remember(&saved.keys.record, saved.record.clone(), now);
-        if let Remembered::Ended = remembered {
-            return Renewal::Ended;
+        match remembered {
+            Remembered::Ended => {
+                self.revoke(&saved.record);
+                return Renewal::Ended;
+            }
+            // Somebody was faster with a newer one.
+            Remembered::Record(record) if record.version > saved.record.version => {
+                return Renewal::Renewed(Session { record, ..saved });
+            }
+            Remembered::Record(_) => {}
         }
         match self.write(&saved).await {
             Ok(()) => {}
             Err(_) if rotated => self.write_again(&saved).await,
             Err(_) => {
                 let (gate, beside) = (self.clone(), saved.clone());
-                self.ports.run(Box::pin(async move { gate.write_again(&beside).await }));
+                self.ports.run(Box::pin(async move {
+                    gate.write_again(&beside).await;
+                    gate.look_back(beside).await;
+                }));
             }
         }
         self.look_back(saved).await
@@ -51,11 +62,13 @@ impl<P: Ports> Gate<P> {
         self.ports.write(&session.keys.record, &sealed, expires_at).await
     }
 
-    /// The second attempt, after KV's second for a key has passed, unless somebody else's newer record is there.
+    /// The second attempt, after KV's second for a key has passed, unless the session has ended meanwhile or somebody else's
+    /// newer record is there.
     async fn write_again(&self, session: &Session) {
-        let newer = |record: Record| record.version > session.record.version;
-        if let Ok(Some(true)) = self.load(&session.id, &session.keys).await.map(|found| found.map(newer)) {
-            return;
+        match self.load(&session.id, &session.keys).await {
+            Ok(None) => return,
+            Ok(Some(record)) if record.version > session.record.version => return,
+            Ok(Some(_)) | Err(_) => {}
         }
         self.ports.sleep(WRITE_AGAIN_MS).await;
         if self.write(session).await.is_err() {
@@ -70,6 +83,7 @@ impl<P: Ports> Gate<P> {
             Ok(true) => {
                 let now = self.ports.now();
                 self.memory.sessions.borrow_mut().end(&saved.keys.record, now);
+                self.revoke(&saved.record);
                 if self.ports.delete(&saved.keys.record).await.is_err() {
                     self.ports.line(Level::Warn, "ended_session_not_deleted", &[("session", saved.keys.log_name())]);
                 }

@@ -90,13 +90,16 @@ impl<P: Ports> Gate<P> {
     /// Ends a session: the mark first, so that a refresh under way cannot bring the record back, then the record.
     ///
     /// # Errors
-    /// KV did not take both; the session may live on elsewhere.
+    /// KV did not take the mark; the session may live on elsewhere.
     pub(super) async fn end_session(&self, keys: &SessionKeys, ends_at: UnixSecs) -> Result<(), KvError> {
         let now = self.ports.now();
         self.memory.sessions.borrow_mut().end(&keys.record, now);
         let marked = self.ports.write(&keys.ended, "1", ends_at.max(now + MIN_KV_LIFE_SECS)).await;
-        let deleted = self.ports.delete(&keys.record).await;
-        marked.and(deleted)
+        if self.ports.delete(&keys.record).await.is_err() {
+            // The mark alone ends the session.
+            self.ports.line(Level::Warn, "ended_session_not_deleted", &[("session", keys.log_name())]);
+        }
+        marked
     }
 
     /// Whether a mark ends this session although its record is there.
@@ -111,5 +114,5 @@ impl<P: Ports> Gate<P> {
 
 /// A mark that cannot be read ends every session: not knowing lets nobody in.
 fn marked(record: &Record, user_ended: Option<&str>) -> bool {
-    user_ended.is_some_and(|mark| mark.parse().map_or(true, |mark| ended_everywhere(record, mark)))
+    user_ended.is_some_and(|mark| mark.trim().parse().map_or(true, |mark| ended_everywhere(record, mark)))
 }

@@ -48,8 +48,12 @@ impl<P: Ports> Gate<P> {
             return Ok(Answer::empty(204));
         }
         self.limit("callback", &visit.client()).await?;
-        let params = CallbackParams::parse(Query::new(visit.query()), &self.config.cognito.issuer)
-            .map_err(|_| Failure::new(GateError::InvalidRequest, "callback_query"))?;
+        let query = Query::new(visit.query());
+        let params = CallbackParams::parse(query, &self.config.cognito.issuer).map_err(|_| {
+            let state = query.one("state").ok().flatten();
+            let FoundFlow { clear, .. } = find_flow(&self.config, visit, state.as_deref());
+            Failure { set_cookies: clear, ..Failure::new(GateError::InvalidRequest, "callback_query") }
+        })?;
         let signed_in = self.finish(visit, params).await?;
         Ok(Answer::redirect(303, signed_in.return_path.as_str()).with_cookies(signed_in.set_cookies))
     }
@@ -66,7 +70,6 @@ impl<P: Ports> Gate<P> {
         let TokenBody { code, state } = serde_json::from_slice(&body).map_err(|_| bad("token_body"))?;
         let params = CallbackParams::from_page(code, state).map_err(|_| bad("token_body"))?;
         let SignedIn { session, return_path, set_cookies } = self.finish(visit, params).await?;
-        let session = self.living(session, Need::Identity).await?;
         let record = &session.record;
         let answer = TokenAnswer::new(&self.config, &record.access_token, record.access_expires_at, self.ports.now());
         Ok(Answer::json(200, &answer).with("location", return_path.as_str()).with_cookies(set_cookies))
@@ -93,7 +96,9 @@ impl<P: Ports> Gate<P> {
         let flow_missing = flow.is_err();
         let return_path = flow.as_ref().ok().and_then(|flow| ReturnPath::parse(&flow.return_path, &self.config.public_url));
         let result = match (params.answer, flow) {
-            (CallbackAnswer::Error(error), _) => Err(authorize_failure(error)),
+            (CallbackAnswer::Error(error), Ok(_)) => Err(authorize_failure(error)),
+            // Anybody can write such a link: it alarms no operator.
+            (CallbackAnswer::Error(error), Err(_)) => Err(Failure { level: Level::Info, ..authorize_failure(error) }),
             (CallbackAnswer::Nothing, _) => Err(Failure::new(GateError::InvalidRequest, "callback_without_code")),
             (CallbackAnswer::Code(_), Err(_)) if params.state.is_none() => {
                 Err(Failure::new(GateError::InvalidRequest, "callback_without_state"))
@@ -108,12 +113,26 @@ impl<P: Ports> Gate<P> {
             }
             Err(failure) => {
                 let late = flow_missing || failure.error == GateError::CodeRejected;
-                if late && let Ok(Found::Session(session)) = self.find_session(visit).await {
-                    let return_path = return_path.unwrap_or_default();
-                    return Ok(SignedIn { session, return_path, set_cookies: clear });
+                let signed_in = if late { self.signed_in_already(visit).await } else { Ok(None) };
+                match signed_in {
+                    Ok(Some(session)) => {
+                        Ok(SignedIn { session, return_path: return_path.unwrap_or_default(), set_cookies: clear })
+                    }
+                    Ok(None) => Err(Failure { set_cookies: clear, return_path, ..failure }),
+                    Err(unknown) => Err(Failure { set_cookies: clear, return_path, ..unknown }),
                 }
-                Err(Failure { set_cookies: clear, return_path, ..failure })
             }
+        }
+    }
+
+    /// The browser's session if it opens something now, as its page load would find it. A session that cannot be renewed is
+    /// none: sent home with it, the browser would be back here at once.
+    async fn signed_in_already<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Option<Session>, Failure> {
+        let Found::Session(session) = self.find_session(visit).await? else { return Ok(None) };
+        match self.living(session, Need::Identity).await {
+            Ok(session) => Ok(Some(session)),
+            Err(failure) if failure.error.is_signed_out() => Ok(None),
+            Err(failure) => Err(failure),
         }
     }
 
@@ -165,16 +184,14 @@ impl<P: Ports> Gate<P> {
         Session { keys: session_id.keys(), id: session_id, record: Rc::new(record) }
     }
 
-    /// Ends the session that this browser had before. Its failure does not fail the login: the old cookie is replaced
-    /// anyway.
+    /// Ends the session that this browser had before, also one that this location does not see yet. Its failure does not fail
+    /// the login: the old cookie is replaced anyway.
     async fn end_older<R: IncomingRequest>(&self, visit: &Visit<'_, R>) {
-        let new_name = visit.session_log_name.borrow().clone();
-        if let Ok(Found::Session(older)) = self.find_session(visit).await
-            && self.end_session(&older.keys, older.record.expires_at).await.is_err()
-        {
-            self.ports.line(Level::Warn, "older_session_not_ended", &[("session", older.keys.log_name())]);
+        let Some(older) = visit.cookies().one(visit.cookie_style.session_name()).and_then(SessionId::parse) else { return };
+        let keys = older.keys();
+        if self.end_session(&keys, visit.now + self.config.session.ttl_secs).await.is_err() {
+            self.ports.line(Level::Warn, "older_session_not_ended", &[("session", keys.log_name())]);
         }
-        *visit.session_log_name.borrow_mut() = new_name;
     }
 }
 

@@ -47,8 +47,7 @@ impl<P: Ports> Gate<P> {
 
     /// One answer for every unauthenticated caller. Trouble (5xx) stays what it is: it is not "signed out".
     fn unauthenticated<R: IncomingRequest>(&self, visit: &Visit<'_, R>, failure: Failure) -> Result<Outcome, Failure> {
-        let signed_out =
-            matches!(failure.error, GateError::SessionRequired | GateError::SessionExpired | GateError::RefreshRejected);
+        let signed_out = failure.error.is_signed_out();
         let readable = matches!(visit.method.as_str(), "GET" | "HEAD");
         if !signed_out || !visit.navigation || !readable {
             return Err(failure);

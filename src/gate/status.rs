@@ -8,7 +8,7 @@ use crate::session::policy::renew_at;
 use super::renewal::Need;
 use super::sessions::{Found, Session};
 use super::visit::Visit;
-use super::{Answer, Failure, Gate, GateError};
+use super::{Answer, Failure, Gate};
 
 /// Times in whole Unix seconds.
 #[derive(Serialize)]
@@ -28,7 +28,7 @@ impl<P: Ports> Gate<P> {
         let session = match self.find_session(visit).await? {
             Found::Session(session) => match self.living(session, Need::Identity).await {
                 Ok(session) => Some(session),
-                Err(failure) if is_signed_out(failure.error) => None,
+                Err(failure) if failure.error.is_signed_out() => None,
                 Err(failure) => return Err(failure),
             },
             Found::None | Found::Ended => None,
@@ -44,8 +44,4 @@ impl<P: Ports> Gate<P> {
     pub(super) fn login_url(&self) -> String {
         format!("{}/auth/login", self.config.public_url)
     }
-}
-
-fn is_signed_out(error: GateError) -> bool {
-    matches!(error, GateError::SessionExpired | GateError::SessionRequired | GateError::RefreshRejected)
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use url::Url;
 
 use crate::config::{Config, Origin};
-use crate::ports::{IncomingRequest, Ports, UnixSecs};
+use crate::ports::{IncomingRequest, Ports, Random, UnixSecs};
 use crate::web::cookie::{CookieStyle, Cookies};
 use crate::web::fetch_metadata;
 use crate::web::language::Language;
@@ -42,6 +42,17 @@ pub(super) struct Visit<'r, R> {
     problem: Option<Failure>,
 }
 
+/// What the log says of a request.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trace {
+    /// Names it in answer and log.
+    pub request_id: String,
+    /// When it began.
+    pub started_ms: u64,
+    /// Names its session; empty without one.
+    pub session: String,
+}
+
 impl<'r, R: IncomingRequest> Visit<'r, R> {
     /// Reads the request. What is wrong with it is kept for [`Self::check`], so that even then the answer can be a page in
     /// the right language.
@@ -72,6 +83,12 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
     /// The request is too long, or its path could be read in two ways: no handler may see it.
     pub(super) fn check(&self) -> Result<(), Failure> {
         self.problem.clone().map_or(Ok(()), Err)
+    }
+
+    /// What the log says of it so far.
+    pub(super) fn trace(&self) -> Trace {
+        let session = self.session_log_name.borrow().clone();
+        Trace { request_id: self.request_id.clone(), started_ms: self.started_ms, session }
     }
 
     /// The normal path.
@@ -172,9 +189,9 @@ fn read(request: &impl IncomingRequest, cookie_header: &str) -> Result<(Url, Nor
 }
 
 /// 64 random bits in hex.
-fn request_id(ports: &impl Ports) -> String {
+pub(super) fn request_id(random: &impl Random) -> String {
     let mut bytes = [0; 8];
-    ports.fill(&mut bytes);
+    random.fill(&mut bytes);
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");

@@ -31,7 +31,7 @@ pub enum StructureError {
     /// Any algorithm but RS256, `none` included (RFC 8725 §3.1).
     #[error("algorithm not allowed")]
     AlgorithmNotAllowed,
-    /// `crit`, `b64`, `zip`, `enc` or `cty`: nothing that we understand (RFC 7515 §4.1.11).
+    /// `crit`, `b64`, `zip` or `enc`: nothing that we understand (RFC 7515 §4.1.11).
     #[error("header extension not understood")]
     ExtensionNotUnderstood,
     /// `typ` is there and is not `JWT`.
@@ -86,7 +86,7 @@ fn check_header(token: &UntrustedToken<'_, Map<String, Value>>) -> Result<String
         return Err(StructureError::AlgorithmNotAllowed);
     }
     let header = token.header();
-    if ["crit", "b64", "zip", "enc", "cty"].iter().any(|name| header.other_fields.contains_key(*name)) {
+    if ["crit", "b64", "zip", "enc"].iter().any(|name| header.other_fields.contains_key(*name)) {
         return Err(StructureError::ExtensionNotUnderstood);
     }
     if header.token_type.as_ref().is_some_and(|token_type| !token_type.eq_ignore_ascii_case("JWT")) {

@@ -27,7 +27,7 @@ pub enum Decision {
     Wait,
     /// The current key set does not have it.
     Unknown,
-    /// No usable key set, and the last attempt to get one failed a moment ago.
+    /// It cannot be known: the last attempt to get a key set failed a moment ago.
     Unavailable,
 }
 
@@ -46,7 +46,7 @@ impl KeyCache {
     pub fn decide(&self, key_id: &str, now: UnixSecs) -> Decision {
         let fetching = self.fetching_until.is_some_and(|until| now < until);
         let failed_lately = self.failed_at.is_some_and(|at| now < at + RETRY_SECS);
-        let usable = self.good.as_ref().filter(|(_, fetched_at)| now.saturating_sub(*fetched_at) < MAX_STALE_SECS);
+        let usable = self.good.as_ref().filter(|(_, fetched_at)| now.saturating_sub(*fetched_at) < u64::from(MAX_STALE_SECS));
         let Some((keys, fetched_at)) = usable else {
             return match (fetching, failed_lately) {
                 (true, _) => Decision::Wait,
@@ -63,17 +63,16 @@ impl KeyCache {
             // Known keys never wait, so forged ids and an outage shut nobody out.
             Some(key) => Decision::Use(key.clone()),
             None if fetching => Decision::Wait,
+            // A set that could not be looked at again says nothing about this key.
+            None if failed_lately => Decision::Unavailable,
             None if cooling => Decision::Unknown,
             None => Decision::Fetch(FetchReason::UnknownKey),
         }
     }
 
     /// A fetch begins.
-    pub fn begin(&mut self, reason: FetchReason, now: UnixSecs) {
+    pub fn begin(&mut self, now: UnixSecs) {
         self.fetching_until = Some(now + FETCH_LEASE_SECS);
-        if reason == FetchReason::UnknownKey {
-            self.unknown_fetched_at = Some(now);
-        }
     }
 
     /// The fetch failed.
@@ -82,8 +81,12 @@ impl KeyCache {
         self.failed_at = Some(now);
     }
 
-    /// A key set that Cognito gave at `fetched_at`. An older one never replaces a newer one.
-    pub fn keep(&mut self, keys: KeySet, fetched_at: UnixSecs) {
+    /// A key set that Cognito gave at `fetched_at`. An older one never replaces a newer one. The cooldown of unknown keys
+    /// begins only here: a fetch that failed has not told whether the key exists.
+    pub fn keep(&mut self, keys: KeySet, fetched_at: UnixSecs, reason: FetchReason) {
+        if reason == FetchReason::UnknownKey {
+            self.unknown_fetched_at = Some(fetched_at);
+        }
         if self.good.as_ref().is_none_or(|(_, known)| *known <= fetched_at) {
             self.good = Some((keys, fetched_at));
         }
@@ -91,17 +94,17 @@ impl KeyCache {
         self.failed_at = None;
     }
 
-    /// Whether a set is there that is young enough to be used at all.
+    /// Whether Cognito has given a set lately.
     #[must_use]
-    pub fn is_usable(&self, now: UnixSecs) -> bool {
-        self.good.as_ref().is_some_and(|(_, fetched_at)| now.saturating_sub(*fetched_at) < MAX_STALE_SECS)
+    pub fn is_fresh(&self, now: UnixSecs) -> bool {
+        self.good.as_ref().is_some_and(|(_, fetched_at)| now.saturating_sub(*fetched_at) < FRESH_SECS)
     }
 }
 
 /// How long a key set counts as current: a removed key verifies for so long.
 pub const FRESH_SECS: u64 = 300;
 /// How long a set stays usable while Cognito cannot be reached.
-pub const MAX_STALE_SECS: u64 = 24 * 3600;
+pub const MAX_STALE_SECS: u32 = 24 * 3600;
 /// At most one fetch for unknown key ids in this time: forged ids must not become a flood of fetches.
 pub const UNKNOWN_KEY_COOLDOWN_SECS: u64 = 30;
 /// After a failed fetch.
@@ -129,7 +132,7 @@ mod tests {
     fn an_empty_cache_fetches_once_and_then_waits() {
         let mut cache = KeyCache::default();
         assert_eq!(cache.decide("a", 1000), Decision::Fetch(FetchReason::Stale));
-        cache.begin(FetchReason::Stale, 1000);
+        cache.begin(1000);
         assert_eq!(cache.decide("a", 1000), Decision::Wait);
         assert_eq!(
             cache.decide("a", 1000 + FETCH_LEASE_SECS),
@@ -144,12 +147,12 @@ mod tests {
     #[test]
     fn a_set_is_fresh_for_five_minutes_and_usable_for_a_day() {
         let mut cache = KeyCache::default();
-        cache.keep(keys("a"), 1000);
+        cache.keep(keys("a"), 1000, FetchReason::Stale);
         assert!(uses(&cache.decide("a", 1000 + FRESH_SECS - 1)));
         assert_eq!(cache.decide("a", 1000 + FRESH_SECS), Decision::Fetch(FetchReason::Stale));
-        cache.begin(FetchReason::Stale, 1000 + FRESH_SECS);
+        cache.begin(1000 + FRESH_SECS);
         assert!(uses(&cache.decide("a", 1000 + FRESH_SECS)), "known keys verify while cognito is down");
-        let last = 1000 + MAX_STALE_SECS - 1;
+        let last = 1000 + u64::from(MAX_STALE_SECS) - 1;
         cache.fail(last);
         assert!(uses(&cache.decide("a", last)));
         assert_eq!(cache.decide("a", last + 1), Decision::Unavailable);
@@ -158,10 +161,10 @@ mod tests {
     #[test]
     fn forged_ids_cause_one_fetch_in_thirty_seconds_and_disturb_nobody() {
         let mut cache = KeyCache::default();
-        cache.keep(keys("a"), 1000);
+        cache.keep(keys("a"), 1000, FetchReason::Stale);
         assert_eq!(cache.decide("forged", 1001), Decision::Fetch(FetchReason::UnknownKey));
-        cache.begin(FetchReason::UnknownKey, 1001);
-        cache.keep(keys("a"), 1001);
+        cache.begin(1001);
+        cache.keep(keys("a"), 1001, FetchReason::UnknownKey);
         assert_eq!(cache.decide("forged2", 1002), Decision::Unknown);
         assert!(uses(&cache.decide("a", 1002)));
         assert_eq!(cache.decide("new", 1001 + UNKNOWN_KEY_COOLDOWN_SECS - 1), Decision::Unknown);
@@ -169,10 +172,21 @@ mod tests {
     }
 
     #[test]
+    fn a_fetch_that_failed_says_nothing_about_an_unknown_key() {
+        let mut cache = KeyCache::default();
+        cache.keep(keys("a"), 1000, FetchReason::Stale);
+        cache.begin(1001);
+        cache.fail(1005);
+        assert_eq!(cache.decide("new", 1005), Decision::Unavailable);
+        assert!(uses(&cache.decide("a", 1005)));
+        assert_eq!(cache.decide("new", 1005 + RETRY_SECS), Decision::Fetch(FetchReason::UnknownKey));
+    }
+
+    #[test]
     fn an_older_set_never_replaces_a_newer_one() {
         let mut cache = KeyCache::default();
-        cache.keep(keys("new"), 2000);
-        cache.keep(keys("old"), 1500);
+        cache.keep(keys("new"), 2000, FetchReason::Stale);
+        cache.keep(keys("old"), 1500, FetchReason::Stale);
         assert!(uses(&cache.decide("new", 2001)));
     }
 }

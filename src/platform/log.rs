@@ -3,13 +3,21 @@
 use serde_json::{Map, Value};
 use worker::{console_error, console_log, console_warn};
 
-use crate::ports::{Level, Log};
+use crate::ports::{Level, Log, Random};
 
-/// The Workers log.
+use super::crypto;
+
+/// What needs no configuration: the Workers log, and randomness.
 #[derive(Clone, Copy)]
-pub(super) struct ConsoleLog;
+pub(super) struct Runtime;
 
-impl Log for ConsoleLog {
+impl Random for Runtime {
+    fn fill(&self, bytes: &mut [u8]) {
+        crypto::fill(bytes);
+    }
+}
+
+impl Log for Runtime {
     fn line(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
         let name = match level {
             Level::Info => "info",

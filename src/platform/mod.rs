@@ -22,7 +22,7 @@ use worker::{Context, Env, event};
 use crate::config::{Config, ConfigProblem};
 use crate::gate::{Gate, Memory, Outcome, config_invalid};
 
-use self::log::ConsoleLog;
+use self::log::Runtime;
 use self::ports::WorkerPorts;
 use self::request::NativeRequest;
 
@@ -49,7 +49,7 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
     let isolate = isolate(&env);
     let head = request.method() == "HEAD";
     let answered = match &isolate.config {
-        Err(problems) => answer::respond(&config_invalid(&ConsoleLog, problems), head),
+        Err(problems) => answer::respond(&config_invalid(&Runtime, problems), head),
         Ok(config) => {
             let ports = WorkerPorts::new(env.clone(), context, config);
             let gate = Gate::new(config.clone(), ports, isolate.memory.clone());
@@ -57,8 +57,11 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
             match gate.handle(&native).await {
                 Outcome::Respond(answer) => answer::respond(&answer, head),
                 Outcome::Forward(plan) => match proxy::forward(&plan, &native, &env).await {
-                    Ok(response) => Ok(response),
-                    Err(error) => answer::respond(&gate.origin_failed(&native, error), head),
+                    Ok(response) => {
+                        gate.forwarded(&plan, response.status());
+                        Ok(response)
+                    }
+                    Err(error) => answer::respond(&gate.origin_failed(&native, &plan, error), head),
                 },
             }
         }

@@ -15,7 +15,7 @@ use crate::ports::{
 use crate::web::query::encode;
 
 use super::env::RATE_LIMITER;
-use super::log::ConsoleLog;
+use super::log::Runtime;
 use super::{crypto, http, kv};
 
 /// One request's view of the runtime.
@@ -49,7 +49,7 @@ impl Clock for WorkerPorts {
 
 impl Random for WorkerPorts {
     fn fill(&self, bytes: &mut [u8]) {
-        crypto::fill(bytes);
+        Runtime.fill(bytes);
     }
 }
 
@@ -111,6 +111,6 @@ impl Limiter for WorkerPorts {
 
 impl Log for WorkerPorts {
     fn line(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
-        ConsoleLog.line(level, message, fields);
+        Runtime.line(level, message, fields);
     }
 }

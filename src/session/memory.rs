@@ -13,9 +13,10 @@ use super::policy::{FORCE_INTERVAL_SECS, LEASE_SECS, REFUSED_SECS};
 use super::record::Record;
 
 /// The memory. `E` is how a failed refresh is remembered.
-#[derive(Debug)]
 pub struct SessionMemory<E> {
-    records: Bounded<String, Remembered>,
+    records: Bounded<String, Rc<Record>>,
+    /// Apart from the records, so that a flood of the ones never pushes out the others.
+    ended: Bounded<String, ()>,
     leases: Bounded<String, ()>,
     failures: Bounded<String, E>,
     forced: Bounded<String, ()>,
@@ -31,19 +32,11 @@ pub enum Remembered {
     Ended,
 }
 
-impl std::fmt::Debug for Remembered {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Self::Record(_) => "Record([redacted])",
-            Self::Ended => "Ended",
-        })
-    }
-}
-
 impl<E> Default for SessionMemory<E> {
     fn default() -> Self {
         Self {
             records: Bounded::default(),
+            ended: Bounded::default(),
             leases: Bounded::default(),
             failures: Bounded::default(),
             forced: Bounded::default(),
@@ -56,7 +49,10 @@ impl<E: Clone> SessionMemory<E> {
     /// What is known of the session under this record key.
     #[must_use]
     pub fn recall(&self, key: &str, now: UnixSecs) -> Option<Remembered> {
-        self.records.live(key, now).cloned()
+        if self.ended.live(key, now).is_some() {
+            return Some(Remembered::Ended);
+        }
+        self.records.live(key, now).cloned().map(Remembered::Record)
     }
 
     /// Remembers a record, unless a newer one or the session's end is known. Gives what holds now.
@@ -66,14 +62,14 @@ impl<E: Clone> SessionMemory<E> {
             Some(Remembered::Record(known)) if known.version > record.version => return Remembered::Record(known),
             _ => {}
         }
-        let remembered = Remembered::Record(record);
-        self.records.put(key.to_owned(), remembered.clone(), now + RECORD_SECS, now);
-        remembered
+        self.records.put(key.to_owned(), record.clone(), now + RECORD_SECS, now);
+        Remembered::Record(record)
     }
 
     /// Remembers that the session was ended, for longer than KV can be behind.
     pub fn end(&mut self, key: &str, now: UnixSecs) {
-        self.records.put(key.to_owned(), Remembered::Ended, now + ENDED_SECS, now);
+        self.records.entries.remove(key);
+        self.ended.put(key.to_owned(), (), now + ENDED_SECS, now);
     }
 
     /// Takes the refresh lease of a session, until the time given; `None` while another request holds it.
@@ -92,9 +88,23 @@ impl<E: Clone> SessionMemory<E> {
         self.leases.live(key, now).is_some()
     }
 
+    /// Prolongs the lease that was taken until then, unless somebody has taken it over; gives its new end.
+    pub fn extend_lease(&mut self, key: &str, until: UnixSecs, now: UnixSecs) -> UnixSecs {
+        if self.leases.live(key, now).is_some() && !self.holds(key, until) {
+            return until;
+        }
+        let until = now + LEASE_SECS;
+        self.leases.put(key.to_owned(), (), until, now);
+        until
+    }
+
+    fn holds(&self, key: &str, until: UnixSecs) -> bool {
+        self.leases.entries.get(key).is_some_and(|((), held_until)| *held_until == until)
+    }
+
     /// Gives back the lease that was taken until then; one that somebody took over stays theirs.
     pub fn release_lease(&mut self, key: &str, until: UnixSecs) {
-        if self.leases.entries.get(key).is_some_and(|((), held_until)| *held_until == until) {
+        if self.holds(key, until) {
             self.leases.entries.remove(key);
         }
     }
@@ -133,7 +143,6 @@ impl<E: Clone> SessionMemory<E> {
 }
 
 /// A map whose entries die at their time and whose size is bounded.
-#[derive(Debug)]
 struct Bounded<K, V> {
     entries: HashMap<K, (V, UnixSecs)>,
 }

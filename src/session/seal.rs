@@ -20,6 +20,8 @@ use crate::ports::Random;
 pub enum Purpose {
     /// A login flow in its cookie.
     Flow,
+    /// Cognito's key set in the location's cache; no secret but the ring's.
+    KeySet,
     /// A session record in KV.
     Session,
 }
@@ -85,6 +87,7 @@ fn parts(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 fn cipher(ring_key: &RingKey, purpose: Purpose, secret: &[u8]) -> Option<XChaCha20Poly1305> {
     let info = match purpose {
         Purpose::Flow => "edgegate/flow/1",
+        Purpose::KeySet => "edgegate/key-set/1",
         Purpose::Session => "edgegate/session/1",
     };
     let material = [ring_key.expose().as_slice(), secret].concat();

@@ -10,10 +10,7 @@ pub fn is_navigation(request: &impl IncomingRequest) -> bool {
         return false;
     }
     match (request.header("sec-fetch-mode"), request.header("sec-fetch-dest")) {
-        (None, None) => {
-            matches!(request.method().as_str(), "GET" | "HEAD")
-                && request.header("accept").is_some_and(|accept| accept.contains("text/html"))
-        }
+        (None, None) => request.method() == "GET" && request.header("accept").is_some_and(|accept| accept.contains("text/html")),
         (mode, dest) => mode.as_deref() == Some("navigate") && dest.as_deref() == Some("document"),
     }
 }

@@ -6,11 +6,11 @@ use crate::config::Origin;
 /// may list more hop-by-hop names. `Cookie` is handled apart.
 #[must_use]
 pub fn passes_to_origin(name: &str, connection: Option<&str>) -> bool {
-    let name = name.to_ascii_lowercase();
+    // `_` for `-`, since some servers fold them.
+    let name = name.to_ascii_lowercase().replace('_', "-");
     let listed = connection.is_some_and(|list| list.split(',').any(|item| item.trim().eq_ignore_ascii_case(&name)));
-    // Identity headers are for a gateway to set: from a client they are a lie. `_` for `-`, since some servers fold them.
-    let identity = IDENTITY_PREFIXES.iter().any(|prefix| name.replace('_', "-").starts_with(prefix));
-    !listed && !identity && !HOP_BY_HOP.contains(&name.as_str()) && !OURS_TO_SET.contains(&name.as_str())
+    let stops = STOPPED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    !listed && !stops && !HOP_BY_HOP.contains(&name.as_str()) && !STOPPED.contains(&name.as_str())
 }
 
 /// `Cache-Control` for a gated answer: as the origin said, but private. `None` when it already is.
@@ -46,15 +46,10 @@ pub fn public_location(location: &str, origin: &Origin, public_url: &Origin) -> 
         .then(|| format!("{public_url}{}", &url[url::Position::BeforePath..]))
 }
 
-const IDENTITY_PREFIXES: [&str; 7] = [
-    "x-auth-",
-    "x-user",
-    "x-forwarded-user",
-    "x-forwarded-email",
-    "x-forwarded-groups",
-    "x-forwarded-preferred-username",
-    "x-forwarded-access-token",
-];
+/// Identity headers are for a gateway to set, from a client they are a lie; forwarding headers are ours; and a header that
+/// overrides path or method would read another page than the one that the rules let through.
+const STOPPED_PREFIXES: [&str; 8] =
+    ["x-auth-", "x-user", "x-forwarded-", "x-original-", "x-rewrite-", "x-http-method", "x-method-override", "x-amzn-oidc-"];
 const HOP_BY_HOP: [&str; 9] = [
     "connection",
     "keep-alive",
@@ -66,17 +61,18 @@ const HOP_BY_HOP: [&str; 9] = [
     "transfer-encoding",
     "upgrade",
 ];
-/// Set by us, or not for the origin at all. `Accept-Encoding` is the runtime's.
-const OURS_TO_SET: [&str; 9] = [
+/// Set by us, or not for the origin at all; bodies are never sent.
+const STOPPED: [&str; 10] = [
     "authorization",
     "cookie",
-    "host",
+    "content-length",
+    "content-type",
+    "expect",
     "forwarded",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-forwarded-for",
-    "x-forwarded-uri",
+    "host",
+    "remote-user",
     "x-real-ip",
+    "x-remote-user",
 ];
 
 #[cfg(test)]
@@ -100,6 +96,12 @@ mod tests {
             "Host",
             "X-Forwarded-For",
             "Forwarded",
+            "X_Forwarded_For",
+            "X-Forwarded-Prefix",
+            "X-Original-URL",
+            "X-Rewrite-URL",
+            "X-HTTP-Method-Override",
+            "Proxy_Authorization",
         ] {
             assert!(!passes_to_origin(name, None), "{name}");
         }

@@ -24,7 +24,7 @@ pub enum PathError {
     /// An encoded `/`, `\`, control character, or something encoded twice.
     #[error("ambiguous encoding")]
     AmbiguousEncoding,
-    /// `//`, `\`, `;`, a dot segment or a control character.
+    /// `//`, `\`, `;`, an encoded `?` or `#`, a dot segment or a control character.
     #[error("ambiguous path")]
     AmbiguousPath,
 }
@@ -37,7 +37,8 @@ impl NormalPath {
     pub fn parse(raw: &str) -> Result<Self, PathError> {
         let path = if raw.contains('%') { decode(raw)? } else { raw.to_owned() };
         // `;` starts a path parameter for some servers: `/admin;x/` is `/admin/` to them.
-        let odd = |c: char| c.is_control() || c == '\\' || c == ';';
+        // A decoded `?` or `#` would end the path for one that parses the decoded text again.
+        let odd = |c: char| c.is_control() || matches!(c, '\\' | ';' | '?' | '#');
         let dots = path.split('/').any(|segment| segment == "." || segment == "..");
         if !path.starts_with('/') || path.contains("//") || path.contains(odd) || dots {
             return Err(PathError::AmbiguousPath);
@@ -136,6 +137,8 @@ mod tests {
             "/..;/admin",
             "/admin;x/page",
             "/a%3bx",
+            "/a%3fx",
+            "/a%23x",
             "/%2e%2e/x",
             "/a/..",
             "/%",

@@ -13,7 +13,7 @@ const LAUNCH = {
 };
 
 /** Far more than anything here takes, far less than a test may. */
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 20_000;
 
 /** `backForwardCache` as Chromium has it by default, which Playwright turns off. */
 export function launchChromium({ backForwardCache = false } = {}) {

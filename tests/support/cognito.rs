@@ -22,6 +22,8 @@ pub enum Trouble {
     Timeout,
     /// Claims of all tokens changed so.
     Claims(Value),
+    /// Tokens by a key of this id.
+    KeyId(&'static str),
 }
 
 pub struct Cognito {
@@ -91,11 +93,13 @@ impl Cognito {
             url::form_urlencoded::parse(form.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
         };
         let mut claims = json!({});
+        let mut key_id = "key-1=";
         match self.trouble.borrow_mut().pop_front() {
             Some(Trouble::Error(error)) => return status(400, &json!({"error": error})),
             Some(Trouble::Status(code)) => return status(code, &json!({})),
             Some(Trouble::Timeout) => return Err(HttpError::Timeout),
             Some(Trouble::Claims(changed)) => claims = changed,
+            Some(Trouble::KeyId(other)) => key_id = other,
             None => {}
         }
         let login = field("grant_type").as_deref() == Some("authorization_code");
@@ -108,8 +112,8 @@ impl Cognito {
             *self.refresh_token.borrow_mut() = format!("refresh-{}", self.issued.get());
         }
         let mut answer = json!({
-            "id_token": self.id_token(login, now, &claims),
-            "access_token": self.access_token(now, &claims),
+            "id_token": sign(key_id, &self.id_token(login, now, &claims)),
+            "access_token": sign(key_id, &self.access_token(now, &claims)),
             "expires_in": self.access_life_secs.get(),
             "token_type": "Bearer",
         });
@@ -119,20 +123,20 @@ impl Cognito {
         ok(&answer)
     }
 
-    fn id_token(&self, login: bool, now: u64, changes: &Value) -> String {
+    fn id_token(&self, login: bool, now: u64, changes: &Value) -> Value {
         let mut claims = json!({"iss": ISSUER, "aud": CLIENT, "sub": "user-1", "token_use": "id", "auth_time": 1_759_999_999_u64,
             "iat": now, "exp": now + self.access_life_secs.get(), "email": "alice@example.com", "email_verified": true,
             "cognito:username": "alice", "cognito:groups": *self.groups.borrow()});
         if login {
             claims["nonce"] = json!(*self.nonce.borrow());
         }
-        sign(&merged(claims, changes))
+        merged(claims, changes)
     }
 
-    fn access_token(&self, now: u64, changes: &Value) -> String {
+    fn access_token(&self, now: u64, changes: &Value) -> Value {
         let claims = json!({"iss": ISSUER, "client_id": CLIENT, "sub": "user-1", "token_use": "access", "username": "alice",
             "iat": now, "exp": now + self.access_life_secs.get(), "jti": self.issued.get(), "cognito:groups": *self.groups.borrow()});
-        sign(&merged(claims, changes))
+        merged(claims, changes)
     }
 }
 
@@ -156,9 +160,9 @@ pub fn fake_signature(modulus: &[u8], message: &[u8]) -> Vec<u8> {
     Sha256::new().chain_update(modulus).chain_update(message).finalize().to_vec()
 }
 
-fn sign(claims: &Value) -> String {
+fn sign(key_id: &str, claims: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let message = format!("{}.{}", part(&json!({"kid": "key-1=", "alg": "RS256"})), part(claims));
+    let message = format!("{}.{}", part(&json!({"kid": key_id, "alg": "RS256"})), part(claims));
     let signature = fake_signature(&modulus(), message.as_bytes());
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }

@@ -18,6 +18,8 @@ import { strayRequests } from './network.mjs';
 export { Browser, NAVIGATION, OWN_SCRIPT };
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+/** Where wrangler looks for `.dev.vars`, whose values would win over ours: a folder without. */
+const WITHOUT_SECRETS = `${ROOT}/tests`;
 export const PUBLIC_URL = 'http://localhost:8787';
 /** TEST ONLY: seals nothing that matters. */
 export const SESSION_KEYS = 'v1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=';
@@ -45,7 +47,7 @@ export async function startGateway({ vars = {}, main = 'build/index.js', cognito
     logoutUrls: [`${publicUrl}/`],
     ...cognitoOptions,
   });
-  const worker = (changes) => ({ workers: [{ config: { ...baseConfig(main), ...config, vars: present({ ...workingVars(cognito), ...changes }) } }] });
+  const worker = (changes) => ({ root: WITHOUT_SECRETS, workers: [{ config: { ...baseConfig(main), ...config, vars: present({ ...workingVars(cognito), ...changes }) } }] });
   const server = createTestHarness(worker(vars));
   const { url } = await server.listen();
   return new Gateway({ server, address: url, cognito, publicUrl, worker, vars });
@@ -228,5 +230,15 @@ export class Gateway {
     await this.server.close();
     await this.cognito.close();
     if (strayRequests.length > 0) throw new Error(`the Worker asked beyond loopback: ${strayRequests.join(', ')}`);
+  }
+}
+
+/** A gateway for one test alone: started, given to `use`, closed. */
+export async function withGateway(options, use) {
+  const gateway = await startGateway(options);
+  try {
+    return await use(gateway);
+  } finally {
+    await gateway.close();
   }
 }

@@ -14,7 +14,8 @@ export function scenarios({ start = [], browser: launch = {}, context: common = 
   let product;
   let browser;
   before(async () => {
-    [product, browser] = await Promise.all([startProduct(start), launchChromium(launch)]);
+    product = await startProduct(start);
+    browser = await launchChromium(launch);
   }, { timeout: 330_000 });
   after(async () => {
     await browser?.close();
