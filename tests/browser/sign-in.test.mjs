@@ -205,7 +205,6 @@ for (const { name, locale, lang, ...words } of LANGUAGES) {
     other.expectFault(/status of 403/);
     await other.open('/admin/');
     await other.untilAtCognito();
-    await isIn('cognito-from-link', 'h1', words.cognito, other.page);
     await other.page.click('button[name=cancel]');
     await isIn('login_denied', 'main', words.denied, other.page);
     await other.open('/admin/');

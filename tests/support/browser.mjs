@@ -86,9 +86,12 @@ export class Browser {
     return this.navigate(callbackUrl, { 'sec-fetch-site': 'cross-site', ...headers });
   }
 
-  /** A whole login; gives the answer of the callback. */
+  /** A whole login; gives the answer of the callback, or of /auth/token where a page of the app is the redirect URI. */
   async signIn(returnTo = '/', options = {}) {
-    return this.arrive(await this.authenticate(await this.beginLogin(returnTo), options));
+    const callbackUrl = await this.authenticate(await this.beginLogin(returnTo), options);
+    const { pathname, searchParams } = new URL(callbackUrl);
+    if (pathname === '/auth/callback') return this.arrive(callbackUrl);
+    return this.post('/auth/token', { code: searchParams.get('code'), state: searchParams.get('state') });
   }
 }
 

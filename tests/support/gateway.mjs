@@ -137,7 +137,7 @@ export class Gateway {
   async signedIn(options = {}) {
     const browser = this.browser();
     const response = await browser.signIn('/', options);
-    if (response.status !== 303) throw new Error(`sign-in answered ${response.status}: ${await response.text()}`);
+    if (browser.session === undefined) throw new Error(`sign-in answered ${response.status}: ${await response.text()}`);
     return browser;
   }
 

@@ -10,13 +10,14 @@ import { FAULTY, PUBLIC_URL, startGateway } from '../support/gateway.mjs';
 
 const HOUR = 3600;
 const FIVE_DAYS = 432_000;
-const [gateway, tokenless, idle] = await Promise.all([
+const PAGE = `${PUBLIC_URL}/signed-in.html`;
+const [gateway, tokenless, short] = await Promise.all([
   startGateway({ main: FAULTY }),
-  startGateway({ vars: { BROWSER_TOKENS: 'none', REDIRECT_URI: `${PUBLIC_URL}/signed-in.html`, COGNITO_CLIENT_SECRET: null }, cognito: { clientSecret: null } }),
-  startGateway({ main: FAULTY, vars: { SESSION_IDLE_SECS: '7200', SESSION_TTL_SECS: '10800', REDIRECT_URI: `${PUBLIC_URL}/signed-in.html` } }),
+  startGateway({ vars: { BROWSER_TOKENS: 'none', REDIRECT_URI: PAGE, COGNITO_CLIENT_SECRET: null }, cognito: { clientSecret: null } }),
+  startGateway({ main: FAULTY, vars: { REDIRECT_URI: PAGE, SESSION_IDLE_SECS: '7200', SESSION_TTL_SECS: '10800' } }),
 ]);
-after(() => Promise.all([gateway.close(), tokenless.close(), idle.close()]));
-beforeEach(() => Promise.all([gateway.allWell(), tokenless.allWell(), idle.allWell()]));
+after(() => Promise.all([gateway.close(), tokenless.close(), short.close()]));
+beforeEach(() => Promise.all([gateway.allWell(), tokenless.allWell(), short.allWell()]));
 
 const refreshes = (where = gateway) => where.asked('/oauth2/token').filter(({ form }) => form?.grant_type === 'refresh_token');
 const claimsOf = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
@@ -451,31 +452,31 @@ describe('the end of a session', () => {
   });
 
   test('comes earlier to one that is idle, and renewal puts it off, but not beyond its whole life', async () => {
-    const left = await idle.signedIn();
-    const used = await idle.signedIn();
-    await idle.passTime(7000);
+    const left = await short.signedIn();
+    const used = await short.signedIn();
+    await short.passTime(7000);
     assert.equal((await used.script('/user-info')).status, 200);
-    await idle.passTime(201);
+    await short.passTime(201);
     await assertErrorJson(await left.script('/user-info'), 401, 'session_expired');
     assert.equal((await used.script('/user-info')).status, 200);
     const { expiresAt } = await (await used.script('/auth/status')).json();
-    assert.ok(expiresAt - idle.now() <= 10_800 - 7201, `${expiresAt - idle.now()} s left`);
-    await idle.passTime(10_800 - 7200);
+    assert.ok(expiresAt - short.now() <= 10_800 - 7201, `${expiresAt - short.now()} s left`);
+    await short.passTime(10_800 - 7200);
     await assertErrorJson(await used.script('/user-info'), 401, 'session_expired');
   });
 });
 
 describe('/auth/token', () => {
   /** A login that came back to a page of the app: its code and state. */
-  async function atPage(where, browser, returnTo) {
-    const { searchParams } = new URL(await browser.authenticate(await browser.beginLogin(returnTo)));
-    assert.equal(new URL(where.publicUrl).origin, PUBLIC_URL);
+  async function atPage(browser, returnTo) {
+    const { origin, pathname, searchParams } = new URL(await browser.authenticate(await browser.beginLogin(returnTo)));
+    assert.equal(origin + pathname, PAGE);
     return { code: searchParams.get('code'), state: searchParams.get('state') };
   }
 
   test('gives success, access_token and expires_in, and sets the session cookie', async () => {
-    const browser = idle.browser();
-    const body = await atPage(idle, browser, '/app/?x=1');
+    const browser = short.browser();
+    const body = await atPage(browser, '/app/?x=1');
     const [flow] = browser.flows;
     const response = await browser.post('/auth/token', body);
     assert.equal(response.status, 200);
@@ -491,14 +492,14 @@ describe('/auth/token', () => {
     assert.equal(answer.success, true);
     assert.ok(answer.expires_in > HOUR - 20 && answer.expires_in <= HOUR);
     assert.equal(claimsOf(answer.access_token).token_use, 'access');
-    const [{ form }] = idle.asked('/oauth2/token');
-    assert.equal(form.redirect_uri, `${PUBLIC_URL}/signed-in.html`);
+    const [{ form }] = short.asked('/oauth2/token');
+    assert.equal(form.redirect_uri, PAGE);
     assert.equal((await browser.script('/user-info')).status, 200);
   });
 
   test('leaves the access token out where BROWSER_TOKENS is none, as /auth/refresh does', async () => {
     const browser = tokenless.browser();
-    const response = await browser.post('/auth/token', await atPage(tokenless, browser, '/'));
+    const response = await browser.post('/auth/token', await atPage(browser, '/'));
     assert.deepEqual(Object.keys(await response.json()), ['success', 'expires_in']);
     for (const body of [undefined, { force: true }]) {
       const text = await (await browser.post('/auth/refresh', body)).text();
@@ -508,15 +509,15 @@ describe('/auth/token', () => {
   });
 
   test('asked again by a browser that is signed in is the same answer, with no second request', async () => {
-    const browser = idle.browser();
-    const body = await atPage(idle, browser, '/');
+    const browser = short.browser();
+    const body = await atPage(browser, '/');
     await browser.post('/auth/token', body);
     const { session } = browser;
     const again = await browser.post('/auth/token', body);
     assert.equal(again.status, 200);
     assert.equal((await again.json()).success, true);
     assert.equal(browser.session, session);
-    assert.equal(idle.asked('/oauth2/token').length, 1);
+    assert.equal(short.asked('/oauth2/token').length, 1);
   });
 
   for (const [what, send] of Object.entries({
@@ -530,31 +531,31 @@ describe('/auth/token', () => {
     'an empty code': (browser, { state }) => browser.post('/auth/token', { state, code: '' }),
     'a code that is a number': (browser, { state }) => browser.post('/auth/token', { state, code: 7 }),
     'the code twice': (browser, { code, state }) => browser.script('/auth/token', { method: 'POST', body: `{"code":"x","code":"${code}","state":"${state}"}`, headers: { 'content-type': 'application/json' } }),
-    'a list': (browser, body) => browser.post('/auth/token', [body]),
+    'a list': (browser, { code, state }) => browser.post('/auth/token', [code, state]),
   })) {
     test(`with ${what} is 400, with no token request and no session`, async () => {
-      const browser = idle.browser();
-      const body = await atPage(idle, browser, '/');
+      const browser = short.browser();
+      const body = await atPage(browser, '/');
       await assertErrorJson(await send(browser, body), 400, 'invalid_request');
       assert.equal(browser.session, undefined);
-      assert.deepEqual(idle.asked('/oauth2/token'), []);
+      assert.deepEqual(short.asked('/oauth2/token'), []);
     });
   }
 
   test('with the state of another browser is 400 and spends nothing', async () => {
-    const other = idle.browser();
-    const body = await atPage(idle, other, '/');
-    const browser = idle.browser();
+    const other = short.browser();
+    const body = await atPage(other, '/');
+    const browser = short.browser();
     await assertErrorJson(await browser.post('/auth/token', body), 400, 'login_expired');
     await browser.beginLogin();
     await assertErrorJson(await browser.post('/auth/token', body), 400, 'state_mismatch');
-    assert.deepEqual(idle.asked('/oauth2/token'), []);
+    assert.deepEqual(short.asked('/oauth2/token'), []);
     assert.equal((await other.post('/auth/token', body)).status, 200);
   });
 
   test('with a code that Cognito refuses is 400 code_rejected and clears the flow', async () => {
-    const browser = idle.browser();
-    const { state } = await atPage(idle, browser, '/');
+    const browser = short.browser();
+    const { state } = await atPage(browser, '/');
     const response = await browser.post('/auth/token', { code: '00000000-0000-4000-8000-000000000000', state });
     await assertErrorJson(response, 400, 'code_rejected');
     assert.deepEqual(browser.flows, []);
@@ -639,9 +640,7 @@ describe('/auth/logout', () => {
   }
 
   test('of a public client revokes with the client id in the body', async () => {
-    const browser = tokenless.browser();
-    const { searchParams } = new URL(await browser.authenticate(await browser.beginLogin()));
-    await browser.post('/auth/token', { code: searchParams.get('code'), state: searchParams.get('state') });
+    const browser = await tokenless.signedIn();
     await browser.post('/auth/logout');
     const [revocation] = await eventually(() => tokenless.asked('/oauth2/revoke').length && tokenless.asked('/oauth2/revoke'), 'a revocation');
     assert.deepEqual(Object.keys(revocation.form).sort(), ['client_id', 'token']);
@@ -667,11 +666,8 @@ describe('/auth/logout', () => {
 });
 
 test('a token of three real seconds is renewed when they have passed', async () => {
-  await tokenless.allWell();
   tokenless.cognito.set({ accessTtl: 3 });
-  const browser = tokenless.browser();
-  const { searchParams } = new URL(await browser.authenticate(await browser.beginLogin()));
-  await browser.post('/auth/token', { code: searchParams.get('code'), state: searchParams.get('state') });
+  const browser = await tokenless.signedIn();
   await sleep(3200);
   assert.equal((await browser.script('/user-info')).status, 200);
   assert.equal(refreshes(tokenless).length, 1);
