@@ -238,13 +238,24 @@ describe("auth.js: apiCall", { concurrency: 4 }, () => {
   scenario("calls refused together share the forced refresh", { signedIn: true }, async ({ gateway, page, open }) => {
     await open(BARE);
     await withAuth(page, (auth) => auth.refreshTokens());
-    const refusal = { status: 401, body: {} };
-    gateway.answer("api:/hello", refusal, refusal, refusal);
+    gateway.retireTokens();
     const statuses = await withAuth(page, async (auth) => {
       const responses = await Promise.all([1, 2, 3].map(() => auth.apiCall("/hello")));
       return responses.map((response) => response.status);
     });
     assert.deepEqual(statuses, [200, 200, 200]);
+    assert.equal(gateway.count("/auth/refresh"), 2);
+  });
+
+  scenario("a call refused after the token was renewed only tries again", { signedIn: true }, async ({ gateway, page, open }) => {
+    await open(BARE);
+    const late = held();
+    gateway.answer("api:/hello", { status: 401, body: {}, wait: late.wait });
+    const result = hello(page);
+    await until(() => gateway.count("api:/hello") === 1, "the call");
+    await withAuth(page, (auth) => auth.refreshTokens({ force: true }));
+    late.release();
+    assert.equal((await result).status, 200);
     assert.equal(gateway.count("/auth/refresh"), 2);
   });
 
@@ -294,6 +305,7 @@ describe("auth.js: answers and errors", { concurrency: 4 }, () => {
     ["HTML with 502 passes", { status: 502, body: "<h1>bad gateway</h1>" }, { code: "unexpected_answer", isPassing: true }],
     ["an answer cut short passes", { cutShort: true, headers: { "Content-Length": "99" }, body: "{" },
       { code: "network_error", status: 0, needsSignIn: false, isPassing: true }],
+    ["a redirect is not followed", { status: 302, headers: { Location: "/config" } }, { code: "network_error" }],
     ["a token without an end is no success", { body: { success: true, access_token: "x" } }, { code: "unexpected_answer" }],
   ];
   scenario("each failure is told apart: ended, passing, neither", {}, async ({ gateway, page, open }) => {

@@ -120,6 +120,13 @@ pub struct Config {
 /// The path of the gateway's own callback.
 pub const CALLBACK_PATH: &str = "/auth/callback";
 
+/// Whether a path is the gateway's own, or below one: never the site's.
+#[must_use]
+pub fn is_own_path(path: &str) -> bool {
+    const OWN: [&str; 5] = ["/auth", "/config", "/user-info", "/healthz", "/readyz"];
+    OWN.iter().any(|route| path.strip_prefix(route).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
 /// Every variable and secret that is read, for documentation checks.
 pub const VARIABLES: [&str; 18] = [
     "PUBLIC_URL",
@@ -344,7 +351,6 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
 
 /// The redirect URI is the gateway's callback, or a public page that is not one of the gateway's own routes.
 fn is_redirect_page(public_url: &Origin, page: &Url, rules: &Rules) -> bool {
-    const OWN: [&str; 5] = ["/auth", "/config", "/user-info", "/healthz", "/readyz"];
     if !public_url.is_origin_of(page) {
         return false;
     }
@@ -352,10 +358,9 @@ fn is_redirect_page(public_url: &Origin, page: &Url, rules: &Rules) -> bool {
     if path == CALLBACK_PATH {
         return true;
     }
-    let own = OWN.iter().any(|route| path == *route || path.strip_prefix(route).is_some_and(|rest| rest.starts_with('/')));
     // Compared with decoded paths later.
     let plain = !path.contains('%');
-    plain && !own && matches!(rules.access(path), Access::Public)
+    plain && !is_own_path(path) && matches!(rules.access(path), Access::Public)
 }
 
 /// Letters, digits, `_` and `+`, as Cognito makes client ids and secrets (API model).

@@ -5,6 +5,7 @@
 
 mod answer;
 mod config_route;
+mod cors;
 mod error;
 mod flow_cookies;
 mod forward;
@@ -37,6 +38,7 @@ pub use error::{Description, Failure, GateError};
 pub use forward::{ForwardPlan, HeaderEdits, Upstream};
 pub use memory::Memory;
 
+use cors::readable;
 use route::Route;
 use visit::{Trace, Visit};
 
@@ -71,7 +73,7 @@ impl<P: Ports> Gate<P> {
         match self.dispatch(route, &visit).await {
             Ok(Outcome::Respond(answer)) => {
                 self.log(Level::Info, route, &visit.trace(), answer.status, &[]);
-                Outcome::Respond(visit.readable(answer, route, &self.config).secured(&self.config))
+                Outcome::Respond(readable(answer, route, &visit, &self.config).secured(&self.config))
             }
             Ok(forward @ Outcome::Forward(_)) => forward,
             Err(failure) => Outcome::Respond(self.failed_answer(route, &visit, &visit.trace(), &failure)),
@@ -94,7 +96,7 @@ impl<P: Ports> Gate<P> {
         let Description { status, code, .. } = failure.error.describe();
         self.log(failure.level, route, trace, status, &[("code", code), ("reason", failure.reason)]);
         let answer = page::failure_answer(&self.config, visit, route, failure);
-        visit.readable(answer, route, &self.config).secured(&self.config)
+        readable(answer, route, visit, &self.config).secured(&self.config)
     }
 
     async fn dispatch<R: IncomingRequest>(&self, route: Route, visit: &Visit<'_, R>) -> Result<Outcome, Failure> {

@@ -1,6 +1,6 @@
 //! All routes, visible at once. What is not ours is the site's.
 
-use crate::config::CALLBACK_PATH;
+use crate::config::{CALLBACK_PATH, is_own_path};
 use crate::ports::IncomingRequest;
 
 use super::visit::Visit;
@@ -50,8 +50,7 @@ impl Route {
             "/auth/status" => Self::Status,
             "/healthz" => Self::Healthz,
             "/readyz" => Self::Readyz,
-            "/auth" => Self::Unknown,
-            _ if OWN_FOLDERS.iter().any(|folder| path.starts_with(folder)) => Self::Unknown,
+            _ if is_own_path(path) => Self::Unknown,
             _ => Self::Site,
         }
     }
@@ -108,5 +107,3 @@ impl Route {
         Ok((visit.method == "OPTIONS").then(|| Answer::empty(204).with("allow", allow)))
     }
 }
-
-const OWN_FOLDERS: [&str; 5] = ["/auth/", "/config/", "/user-info/", "/healthz/", "/readyz/"];

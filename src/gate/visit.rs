@@ -14,8 +14,7 @@ use crate::web::origin;
 use crate::web::path::NormalPath;
 use crate::web::return_path::ReturnPath;
 
-use super::route::Route;
-use super::{Answer, Failure, GateError};
+use super::{Failure, GateError};
 
 /// A request and what every handler needs to know of it.
 pub(super) struct Visit<'r, R> {
@@ -151,25 +150,6 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
     /// Who is calling, for rate limits: the address that Cloudflare saw.
     pub(super) fn client(&self) -> String {
         self.request.header("cf-connecting-ip").unwrap_or_default()
-    }
-
-    /// Adds CORS headers for scripts of allowed origins, and none for others.
-    pub(super) fn readable(&self, answer: Answer, route: Route, config: &Config) -> Answer {
-        let script = route.is_json() || route == Route::Site && !self.navigation;
-        if !script {
-            return answer;
-        }
-        let sender = self.request.header("origin");
-        let answer = answer.with("vary", "Origin");
-        let Some(origin) = origin::readable_by(config, sender.as_deref()) else { return answer };
-        let answer = answer.with("access-control-allow-origin", origin).with("access-control-allow-credentials", "true");
-        if self.method != "OPTIONS" {
-            return answer;
-        }
-        answer
-            .with("access-control-allow-methods", "GET, HEAD, POST")
-            .with("access-control-allow-headers", "authorization, content-type")
-            .with("access-control-max-age", "600")
     }
 }
 

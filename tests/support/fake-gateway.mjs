@@ -71,6 +71,11 @@ class FakeGateway {
     return { name: "session", value, url: this.origin, httpOnly: true, sameSite: "Lax" };
   }
 
+  /** The API refuses the tokens given out so far; a forced refresh brings a good one. */
+  retireTokens() {
+    this.#tokens += 1;
+  }
+
   endSessions() {
     this.#sessions.clear();
   }

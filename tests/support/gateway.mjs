@@ -19,7 +19,7 @@ export { Browser, NAVIGATION, OWN_SCRIPT };
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** Where wrangler looks for `.dev.vars`, whose values would win over ours: a folder without. */
-const WITHOUT_SECRETS = `${ROOT}/tests`;
+export const WITHOUT_SECRETS = `${ROOT}/tests`;
 export const PUBLIC_URL = 'http://localhost:8787';
 /** TEST ONLY: seals nothing that matters. */
 export const SESSION_KEYS = 'v1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=';
@@ -153,6 +153,11 @@ export class Gateway {
     const kv = await this.kv();
     const { keys } = await kv.list();
     return Promise.all(keys.map(async ({ name, expiration }) => ({ name, expiration, value: await kv.get(name) })));
+  }
+
+  async emptyKv() {
+    const kv = await this.kv();
+    for (const { name } of (await kv.list()).keys) await kv.delete(name);
   }
 
   /** The keys of the session records in the store. */

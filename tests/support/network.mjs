@@ -6,6 +6,7 @@
 
 import { request as httpRequest } from 'node:http';
 import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 
 const LOOPBACK = new Set(['127.0.0.1', 'localhost']);
 const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding']);
@@ -13,6 +14,8 @@ const WITHOUT_BODY = new Set([101, 204, 205, 304]);
 
 /** What the Worker asked beyond loopback. A test file ends in failure if there is any (`Gateway.close`). */
 export const strayRequests = [];
+/** The tokens that Cognito gave: {origin, id_token, access_token, …}. */
+export const givenTokens = [];
 
 const nodeFetch = globalThis.fetch;
 // The harness gives a whole request as second argument; nobody else does.
@@ -27,13 +30,13 @@ async function send(request) {
   const body = Buffer.from(await request.arrayBuffer());
   const headers = { ...Object.fromEntries(request.headers), host: url.host, ...(body.length > 0 && { 'content-length': body.length }) };
   return new Promise((resolve, reject) => {
-    const sent = httpRequest(url, { method: request.method, headers, agent: false }, (received) => resolve(asResponse(received, request.method)));
+    const sent = httpRequest(url, { method: request.method, headers, agent: false }, (received) => resolve(asResponse(url, received, request.method)));
     sent.on('error', reject);
     sent.end(body);
   });
 }
 
-function asResponse(received, method) {
+async function asResponse(url, received, method) {
   const headers = new Headers();
   for (let index = 0; index < received.rawHeaders.length; index += 2) {
     const [name, value] = received.rawHeaders.slice(index, index + 2);
@@ -41,5 +44,16 @@ function asResponse(received, method) {
   }
   const empty = method === 'HEAD' || WITHOUT_BODY.has(received.statusCode);
   if (empty) received.resume();
-  return new Response(empty ? null : Readable.toWeb(received), { status: received.statusCode, headers });
+  const tokens = url.pathname === '/oauth2/token' && received.statusCode === 200;
+  const body = tokens ? noteTokens(url, await text(received)) : Readable.toWeb(received);
+  return new Response(empty ? null : body, { status: received.statusCode, headers });
+}
+
+function noteTokens({ origin }, body) {
+  try {
+    givenTokens.push({ ...JSON.parse(body), origin });
+  } catch {
+    // One of the faults: no tokens.
+  }
+  return body;
 }

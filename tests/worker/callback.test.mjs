@@ -15,13 +15,8 @@ after(() => Promise.all([gateway.close(), publicClient.close()]));
 
 beforeEach(async () => {
   await gateway.allWell();
-  await forgetSessions();
+  await gateway.emptyKv();
 });
-
-async function forgetSessions() {
-  const kv = await gateway.kv();
-  for (const { name } of (await kv.list()).keys) await kv.delete(name);
-}
 
 const paramsOf = (url) => new URL(url).searchParams;
 const challengeOf = (verifier) => createHash('sha256').update(verifier).digest('base64url');

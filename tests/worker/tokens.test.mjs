@@ -11,8 +11,7 @@ after(() => gateway.close());
 
 beforeEach(async () => {
   await gateway.allWell();
-  const kv = await gateway.kv();
-  for (const { name } of (await kv.list()).keys) await kv.delete(name);
+  await gateway.emptyKv();
 });
 
 const now = () => Math.floor(Date.now() / 1000);
