@@ -1,6 +1,6 @@
 //! The application: a router, one file per endpoint, and the only place where errors become answers.
 //!
-//! A request goes `handle` → limits → [`route::Route`] → its handler → [`Outcome`]. Handlers read like the standard
+//! A request goes `handle` → limits → its route → its handler → [`Outcome`]. Handlers read like the standard
 //! they implement; what they decide with is in `oidc`, `jose`, `session` and `web`.
 
 mod answer;

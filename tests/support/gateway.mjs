@@ -47,7 +47,10 @@ export async function startGateway({ vars = {}, main = 'build/index.js', cognito
     logoutUrls: [`${publicUrl}/`],
     ...cognitoOptions,
   });
-  const worker = (changes) => ({ root: WITHOUT_SECRETS, workers: [{ config: { ...baseConfig(main), ...config, vars: present({ ...workingVars(cognito), ...changes }) } }] });
+  const worker = (changes) => ({
+    root: WITHOUT_SECRETS,
+    workers: [{ config: { ...baseConfig(main), ...devSection(publicUrl), ...config, vars: present({ ...workingVars(cognito), ...changes }) } }],
+  });
   const server = createTestHarness(worker(vars));
   const { url } = await server.listen();
   return new Gateway({ server, address: url, cognito, publicUrl, worker, vars });
@@ -69,6 +72,12 @@ export function workingVars(cognito) {
 
 function present(vars) {
   return Object.fromEntries(Object.entries(vars).filter(([, value]) => value !== null));
+}
+
+/** wrangler's proxy would make http of an https `Origin` and URL that name the public host; told so, it leaves them. */
+function devSection(publicUrl) {
+  const { host, protocol } = new URL(publicUrl);
+  return protocol === 'https:' ? { dev: { host, upstream_protocol: 'https' } } : {};
 }
 
 /** The sections of wrangler.toml that matter here, with nothing to build and no file of secrets. */
