@@ -101,6 +101,12 @@ async function until(condition, what) {
   assert.fail(`not within 10 s: ${what}`);
 }
 
+/** Lets everything arrive that the page has sent up to now: for counting what was not asked. */
+async function settle(page) {
+  await page.evaluate(() => fetch("/robots.txt").then((response) => response.text()));
+  await new Promise((resolve) => { setTimeout(resolve, 100); });
+}
+
 /** Holds an answer back until `release()`. */
 function held() {
   let release;
@@ -311,7 +317,7 @@ describe("auth.js: answers and errors", { concurrency: 4 }, () => {
   scenario("each failure is told apart: ended, passing, neither", {}, async ({ gateway, page, open }) => {
     await open(BARE);
     for (const [name, answer, expected] of cases) {
-      if (answer.cutShort) gateway.failures += 1;
+      if (answer.cutShort || answer.status === 302) gateway.failures += 1; // Chromium reports these too
       gateway.answer("/auth/refresh", answer);
       const result = await withAuth(page, (auth) => auth.refreshTokens());
       assert.equal(result.threw, "AuthError", name);
@@ -521,12 +527,29 @@ describe("the app page", { concurrency: 4 }, () => {
     await shows(page, "#token-expiry", /^(600|59\d)$/);
     await page.clock.fastForward(500_000);
     await page.clock.runFor(3_000);
+    await settle(page);
     assert.equal(gateway.count("/auth/refresh"), 1);
     await page.clock.fastForward(50_000);
     await page.clock.runFor(3_000);
     await until(async () => Number(await text(page, "#token-expiry")) > 500, "the renewed token");
     await page.clock.runFor(10_000);
+    await settle(page);
     assert.equal(gateway.count("/auth/refresh"), 2);
+  });
+
+  scenario("renews a token that lives for seconds every five seconds at most", { signedIn: true, context: {} }, async ({ gateway, page, open }) => {
+    gateway.expiresIn = 4;
+    await page.clock.install({ time: 1_790_000_000_000 });
+    await open("/app/");
+    await shows(page, "#token-expiry", /\d/);
+    await page.clock.pauseAt(1_790_000_100_000);
+    await settle(page);
+    const count = gateway.count("/auth/refresh");
+    await page.clock.runFor(4_000);
+    await settle(page);
+    assert.equal(gateway.count("/auth/refresh"), count);
+    await page.clock.runFor(2_000);
+    await until(() => gateway.count("/auth/refresh") === count + 1, "the renewal");
   });
 
   scenario("renews nothing while out of view, and does on coming back", { signedIn: true, context: {} }, async ({ gateway, page, open }) => {
@@ -545,6 +568,7 @@ describe("the app page", { concurrency: 4 }, () => {
     await setView("hidden");
     await page.clock.fastForward(580_000);
     await page.clock.runFor(5_000);
+    await settle(page);
     assert.equal(gateway.count("/auth/refresh"), 1);
     await setView("visible");
     await until(async () => {
@@ -570,6 +594,7 @@ describe("the app page", { concurrency: 4 }, () => {
     assert.equal(await text(page, "#user-email"), USER.email);
     assert.equal(await page.locator("#notice a").count(), 0, "a passing failure must not offer sign-in");
     await page.clock.runFor(25_000);
+    await settle(page);
     assert.equal(gateway.count("/auth/refresh"), 1);
     await page.clock.runFor(6_000);
     await shows(page, "#token-expiry", /\d/);
@@ -601,11 +626,24 @@ describe("the app page", { concurrency: 4 }, () => {
     assert.equal(await text(page, "#token-expiry"), "–");
     const { length } = gateway.calls;
     await page.clock.runFor(120_000);
+    await settle(page);
     assert.equal(gateway.calls.length, length);
     assert.equal(page.url(), `${gateway.origin}/app/?view=reports`);
     await page.click("#sign-in");
     await page.waitForURL(`${gateway.origin}/app/?view=reports`);
     await shows(page, "#token-expiry", /\d/);
+  });
+
+  scenario("a session that ends in the background is not asked for again", { signedIn: true, context: {} }, async ({ gateway, page, open }) => {
+    await page.clock.install();
+    gateway.answer("/auth/refresh", failure(401, "session_expired"));
+    await open("/app/");
+    await shows(page, "#notice", "Your session has ended");
+    const { length } = gateway.calls;
+    await page.clock.runFor(400_000);
+    await settle(page);
+    assert.equal(gateway.calls.length, length);
+    assert.equal(page.url(), `${gateway.origin}/app/`);
   });
 
   scenario("a sign-out in another tab is noticed on coming back", { signedIn: true }, async ({ gateway, page, open }) => {
@@ -698,12 +736,26 @@ describe("signing out", { concurrency: 4 }, () => {
       assert.equal(await page.locator("#sign-out").isVisible(), false);
       const { length } = gateway.calls;
       await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
-      await new Promise((resolve) => { setTimeout(resolve, 100); });
+      await settle(page);
       assert.equal(gateway.calls.length, length);
       await page.click("#finish-sign-out");
       await page.waitForURL(`${gateway.origin}/cognito/logout`);
     });
   }
+
+  scenario("a late answer does not hide that signing out was not completed", { signedIn: true }, async ({ gateway, page, open }) => {
+    await open("/app/");
+    await shows(page, "#token-expiry", /\d/);
+    const late = held();
+    gateway.answer("/auth/status", { ...failure(503, "store_unavailable"), wait: late.wait });
+    await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+    gateway.answer("/auth/logout", failure(503, "store_unavailable", { logoutUrl: `${gateway.origin}/cognito/logout` }));
+    await page.click("#sign-out");
+    await shows(page, "#notice", "Signing out was not completed.");
+    late.release();
+    await settle(page);
+    assert.match(await text(page, "#notice"), /Signing out was not completed\./);
+  });
 
   scenario("a gateway that cannot be asked leaves the user signed in, and says so", { signedIn: true }, async ({ gateway, page, open }) => {
     await open("/app/");

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 
-import { isSameDocument, markDocument, shows } from '../support/chromium.mjs';
+import { Visitor, isSameDocument, launchChromium, markDocument, shows } from '../support/chromium.mjs';
 import { scenarios } from '../support/scenario.mjs';
 import { ALICE, BOB } from '../support/start.mjs';
 
@@ -131,18 +131,30 @@ scenario('a callback that is loaded in another browser shows `login_expired`, fr
   await stranger.untilAtCognito();
 });
 
-for (const [address, heading] of [['/app/?view=reports', '#greeting'], ['/admin/', 'h1']]) {
-  scenario(`the back button after signing out shows nothing of ${address} but the way to sign in`, async ({ visitor, page, product }) => {
-    await visitor.signInTo(address, ALICE);
-    await page.locator(heading).waitFor();
-    await page.click('#sign-out');
-    await visitor.untilAt('/');
+for (const backForwardCache of [true, false]) {
+  const how = backForwardCache ? 'with the page still in memory' : 'with the page in the cache on disk';
+  scenario(`the back button after signing out leads to the sign-in and shows nothing of the page, ${how}`, async ({ product }) => {
+    const browser = await launchChromium({ backForwardCache });
+    try {
+      const visitor = await Visitor.arrive(browser, product);
+      const { page } = visitor;
+      await visitor.signInTo('/admin/', ALICE);
+      let restored = false;
+      page.on('console', (message) => { restored ||= message.text() === 'out of the back/forward cache'; });
+      await page.evaluate(() => addEventListener('pageshow', ({ persisted }) => {
+        if (persisted) console.info('out of the back/forward cache');
+      }));
+      await page.click('#sign-out');
+      await visitor.untilAt('/');
 
-    await page.goBack();
-    await visitor.untilAtCognito();
-    assert.ok(!(await page.content()).includes('Alice Kim, '), 'nothing of the app');
-    await visitor.signIn(ALICE);
-    await visitor.untilAt(address);
-    assert.equal((await product.requests('/logout')).length, 1);
+      await page.evaluate(() => { history.back(); });
+      await visitor.untilAtCognito();
+      assert.equal(restored, backForwardCache);
+      await visitor.signIn(ALICE);
+      await visitor.untilAt('/admin/');
+      visitor.assertNoFaults();
+    } finally {
+      await browser.close();
+    }
   });
 }

@@ -118,9 +118,10 @@ export class Gateway {
 
   /**
    * One request to the gateway; never follows redirects. A path is taken under the public URL and sent as written: Node's
-   * own `fetch` would put its headers (`Sec-Fetch-Mode: cors`) over ours and tidy the path.
+   * own `fetch` would put its headers (`Sec-Fetch-Mode: cors`) over ours and tidy the path. `chunks` are a body of
+   * unannounced length.
    */
-  fetch(address, { method = 'GET', headers = {}, body } = {}) {
+  fetch(address, { method = 'GET', headers = {}, body, chunks = [] } = {}) {
     const [, host = new URL(this.publicUrl).host, path] = /^(?:https?:\/\/([^/]+))?(.*)$/s.exec(address);
     const all = { host, ...Object.fromEntries(new Headers(headers)) };
     if (body !== undefined) all['content-length'] = Buffer.byteLength(body);
@@ -133,6 +134,7 @@ export class Gateway {
         received.on('end', () => resolve(asResponse(received, Buffer.concat(chunks))));
       });
       sent.on('error', reject);
+      for (const chunk of chunks) sent.write(chunk);
       sent.end(body);
     });
   }

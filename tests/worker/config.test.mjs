@@ -245,6 +245,14 @@ describe('on https the cookies', () => {
     assert.deepEqual(setCookies(logout).get('__Host-session'), { value: '', attributes: SECURE(0) });
   });
 
+  test('can be used from the https origin only: the same host on http is another', async () => {
+    for (const [origin, status, readableBy] of [[APP, 200, APP], ['http://app.example.com', 403, null]]) {
+      const response = await ask('least', '/auth/logout', { method: 'POST', headers: { origin } });
+      assert.equal(response.status, status);
+      assert.equal(response.headers.get('access-control-allow-origin'), readableBy);
+    }
+  });
+
   test('belong to the public URL, and so do redirect URI, login and logout', async () => {
     const browser = https.browser();
     assert.equal(new URL(await browser.beginLogin()).searchParams.get('redirect_uri'), `${APP}/auth/callback`);

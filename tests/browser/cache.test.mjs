@@ -1,0 +1,81 @@
+// A fronted site whose origin lets browsers keep its pages: what the browser's own cache gives out after signing out.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { after } from 'node:test';
+
+import { shows } from '../support/chromium.mjs';
+import { scenarios } from '../support/scenario.mjs';
+import { ALICE, BOB } from '../support/start.mjs';
+
+/** Every path is a page with links to the others, to be kept for ten minutes, as a CloudFront site has it. */
+const fetched = [];
+const origin = createServer((request, response) => {
+  fetched.push(request.url);
+  response.writeHead(200, { 'content-type': 'text/html', 'cache-control': 'public, max-age=600' });
+  response.end(`<!doctype html><title>Site</title><link rel="icon" href="data:,"><h1>${request.url} of the site</h1>
+    <a href="/">start</a> <a href="/app/">app</a> <a href="/admin/">admin</a>
+    <form method="post" action="/auth/logout"><button>Sign out</button></form>`);
+});
+origin.listen(0, '127.0.0.1');
+await once(origin, 'listening');
+after(() => {
+  origin.closeAllConnections();
+  origin.close();
+});
+
+const scenario = scenarios({ start: ['--var', `ORIGIN_URL=http://127.0.0.1:${origin.address().port}`] });
+
+/** From the app to the administration by a click, as most page views come about. */
+async function visitAdminAsAlice({ visitor, page }) {
+  await visitor.open('/app/');
+  await visitor.signIn(ALICE);
+  await visitor.untilAt('/app/');
+  await page.click('a[href="/admin/"]');
+  await shows(page, 'h1', '/admin/ of the site');
+}
+
+async function signOut({ visitor, page }) {
+  await page.click('form button');
+  await visitor.untilAt('/');
+}
+
+scenario('while signed in the browser\'s cache saves the request, as the origin wants it', async (stage) => {
+  const { page } = stage;
+  await visitAdminAsAlice(stage);
+  await page.click('a[href="/"]');
+  await shows(page, 'h1', '/ of the site');
+  const before = fetched.length;
+  await page.click('a[href="/admin/"]');
+  await shows(page, 'h1', '/admin/ of the site');
+  assert.equal(fetched.length, before);
+});
+
+scenario('after signing out a link to a gated page leads to the sign-in, whatever the cache holds', async (stage) => {
+  const { visitor, page } = stage;
+  await visitAdminAsAlice(stage);
+  await signOut(stage);
+  await page.click('a[href="/admin/"]');
+  await visitor.untilAtCognito();
+});
+
+scenario('after signing out the back button leads to the sign-in, whatever the cache holds', async (stage) => {
+  const { visitor, page } = stage;
+  await visitAdminAsAlice(stage);
+  await signOut(stage);
+  await page.evaluate(() => { history.back(); });
+  await visitor.untilAtCognito();
+});
+
+scenario('who signs in next on this browser gets no page out of the cache of who was there before', async (stage) => {
+  const { visitor, page } = stage;
+  visitor.expectFault(/status of 403 .*\/admin\//);
+  await visitAdminAsAlice(stage);
+  await signOut(stage);
+  await visitor.open('/auth/login?return_to=/app/');
+  await visitor.signIn(BOB);
+  await visitor.untilAt('/app/');
+  await page.click('a[href="/admin/"]');
+  await shows(page, '#error-code', 'forbidden');
+});
