@@ -19,7 +19,7 @@ impl<P: Ports> Gate<P> {
     ///    as ended all the same: this location may just not see it yet.
     /// 3. Mark, delete (KV refuses the mark → 503 with the way to Cognito's sign-out, never `success`).
     /// 4. Revoke the refresh token beside the answer (RFC 7009): best effort, and nobody waits for it.
-    /// 5. Clear the cookie; tell a script where to go, send a form there.
+    /// 5. Clear the cookie and the browser's cache; tell a script where to go, send a form there.
     pub(super) async fn logout<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
         self.body(visit).await?;
         let style = visit.cookie_style;
@@ -46,7 +46,9 @@ impl<P: Ports> Gate<P> {
         } else {
             Answer::json(200, &LogoutAnswer::new(logout_url))
         };
-        Ok(answer.with_cookies(clear))
+        // Gated pages that the browser keeps would open again for whoever comes next. The site's storage and other cookies
+        // are not ours to clear.
+        Ok(answer.with("clear-site-data", "\"cache\"").with_cookies(clear))
     }
 
     async fn newest_record(&self, id: &SessionId, keys: &SessionKeys) -> Option<Rc<Record>> {

@@ -141,12 +141,10 @@ impl<P: Ports> Gate<P> {
 }
 
 /// The answer to every request while the configuration is wrong: nothing is served, and the details are in the log only.
-pub fn config_invalid(runtime: &(impl Log + Random), problems: &[ConfigProblem]) -> Answer {
+pub fn config_invalid<R: IncomingRequest>(runtime: &(impl Log + Random), request: &R, problems: &[ConfigProblem]) -> Answer {
     for problem in problems {
         let fields = [("variable", problem.name), ("wanted", problem.wanted), ("example", problem.example)];
         runtime.line(Level::Error, "config_invalid", &fields);
     }
-    let failure = Failure::from(GateError::ConfigInvalid);
-    let answer = Answer::json(500, &page::ErrorBody::bare(&failure, &visit::request_id(runtime)));
-    answer.secured_for(false)
+    page::unconfigured(request, &visit::request_id(runtime)).secured_for(false)
 }

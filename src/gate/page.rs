@@ -8,12 +8,13 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::ports::IncomingRequest;
+use crate::web::fetch_metadata::is_navigation;
 use crate::web::language::Language;
 use crate::web::query::encode;
 
 use super::route::Route;
 use super::visit::Visit;
-use super::words::{ENGLISH, KOREAN, korean};
+use super::words::{korean, words};
 use super::{Answer, Failure, GateError};
 
 /// `{"error","message","requestId"}`, with `loginUrl` on 401 and `logoutUrl` where signing out was not complete.
@@ -27,15 +28,6 @@ pub(super) struct ErrorBody<'a> {
     login_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     logout_url: Option<&'a str>,
-}
-
-impl<'a> ErrorBody<'a> {
-    /// For failures before anything is known of the request.
-    #[must_use]
-    pub(super) fn bare(failure: &Failure, request_id: &'a str) -> Self {
-        let description = failure.error.describe();
-        Self { error: description.code, message: description.message, request_id, login_url: None, logout_url: None }
-    }
 }
 
 /// The answer to a failed request.
@@ -74,12 +66,7 @@ pub(super) fn failure_answer<R: IncomingRequest>(
 }
 
 fn error_page<R: IncomingRequest>(config: &Config, visit: &Visit<'_, R>, failure: &Failure) -> Answer {
-    let language = visit.language();
-    let description = failure.error.describe();
-    let (words, message) = match language {
-        Language::English => (ENGLISH, description.message),
-        Language::Korean => (KOREAN, korean(failure.error)),
-    };
+    let words = words(visit.language());
     let login = failure
         .return_path
         .as_ref()
@@ -96,6 +83,20 @@ fn error_page<R: IncomingRequest>(config: &Config, visit: &Visit<'_, R>, failure
         }
         (None, _) => String::new(),
     };
+    // Chromium holds `form-action` against every redirect that follows the form, so Cognito and where it goes on to are in it.
+    let form_targets = format!("'self' {} {}", config.cognito.domain, config.cognito.logout_origin);
+    let answer = page(failure.error, visit.language(), &visit.request_id, &action, &form_targets);
+    // A form's POST must carry its origin for the CSRF check.
+    if failure.error == GateError::Forbidden { answer.with("referrer-policy", "same-origin") } else { answer }
+}
+
+/// A page with the error's sentence and code, and one thing to do about it.
+fn page(error: GateError, language: Language, request_id: &str, action: &str, form_targets: &str) -> Answer {
+    let (words, description) = (words(language), error.describe());
+    let message = match language {
+        Language::English => description.message,
+        Language::Korean => korean(error),
+    };
     let body = format!(
         "<!doctype html>\n<html lang=\"{lang}\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
@@ -109,24 +110,31 @@ fn error_page<R: IncomingRequest>(config: &Config, visit: &Visit<'_, R>, failure
         code = words.code,
         error_code = description.code,
         request = words.request,
-        request_id = visit.request_id,
     );
-    // Chromium holds `form-action` against every redirect that follows the form, so Cognito and where it goes on to are in it.
+    let style = STANDARD.encode(Sha256::digest(STYLE));
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{}'; form-action 'self' {} {}; frame-ancestors 'none'; base-uri 'none'",
-        STANDARD.encode(Sha256::digest(STYLE)),
-        config.cognito.domain,
-        config.cognito.logout_origin,
+        "default-src 'none'; style-src 'sha256-{style}'; form-action {form_targets}; frame-ancestors 'none'; base-uri 'none'"
     );
-    let has_form = failure.error == GateError::Forbidden;
-    let answer = Answer { status: description.status, headers: Vec::new(), body }
+    Answer { status: description.status, headers: Vec::new(), body }
         .with("content-type", "text/html; charset=utf-8")
         .with("content-language", language.tag())
         .with("vary", "Accept-Language")
         .with("content-security-policy", policy)
-        .with("cross-origin-opener-policy", "same-origin");
-    // A form's POST must carry its origin for the CSRF check.
-    if has_form { answer.with("referrer-policy", "same-origin") } else { answer }
+        .with("cross-origin-opener-policy", "same-origin")
+}
+
+/// The answer while nothing is known but that the configuration is wrong.
+pub(super) fn unconfigured<R: IncomingRequest>(request: &R, request_id: &str) -> Answer {
+    let error = GateError::ConfigInvalid;
+    let path = url::Url::parse(&request.url()).map(|url| url.path().to_owned()).unwrap_or_default();
+    let route = Route::of(&path);
+    if is_navigation(request) && !route.is_json() && !route.is_monitoring() {
+        let language = Language::negotiate(request.header("accept-language").as_deref());
+        return page(error, language, request_id, "", "'none'");
+    }
+    let description = error.describe();
+    let body = ErrorBody { error: description.code, message: description.message, request_id, login_url: None, logout_url: None };
+    Answer::json(description.status, &body)
 }
 
 /// A new login mends it.

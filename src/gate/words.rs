@@ -1,5 +1,7 @@
 //! The words of the gateway's pages, in the languages that they are written in.
 
+use crate::web::language::Language;
+
 use super::GateError;
 
 /// Words of the page besides the error's own.
@@ -14,7 +16,7 @@ pub(super) struct Words {
     pub(super) request: &'static str,
 }
 
-pub(super) const ENGLISH: Words = Words {
+const ENGLISH: Words = Words {
     title: "This did not work",
     sign_in: "Sign in",
     try_again: "Try again",
@@ -25,7 +27,7 @@ pub(super) const ENGLISH: Words = Words {
     request: "Request",
 };
 
-pub(super) const KOREAN: Words = Words {
+const KOREAN: Words = Words {
     title: "문제가 발생했습니다",
     sign_in: "로그인",
     try_again: "다시 시도",
@@ -35,6 +37,14 @@ pub(super) const KOREAN: Words = Words {
     code: "코드",
     request: "요청",
 };
+
+/// The words in a language.
+pub(super) fn words(language: Language) -> &'static Words {
+    match language {
+        Language::English => &ENGLISH,
+        Language::Korean => &KOREAN,
+    }
+}
 
 /// The error's sentence in Korean.
 pub(super) fn korean(error: GateError) -> &'static str {

@@ -48,12 +48,12 @@ fn isolate(env: &Env) -> Rc<Isolate> {
 async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
     let isolate = isolate(&env);
     let head = request.method() == "HEAD";
+    let native = NativeRequest::new(request);
     let answered = match &isolate.config {
-        Err(problems) => answer::respond(&config_invalid(&Runtime, problems), head),
+        Err(problems) => answer::respond(&config_invalid(&Runtime, &native, problems), head),
         Ok(config) => {
             let ports = WorkerPorts::new(env.clone(), context, config);
             let gate = Gate::new(config.clone(), ports, isolate.memory.clone());
-            let native = NativeRequest::new(request);
             match gate.handle(&native).await {
                 Outcome::Respond(answer) => answer::respond(&answer, head),
                 Outcome::Forward(plan) => match proxy::forward(&plan, &native, &env).await {

@@ -58,6 +58,18 @@ function assertRetryAfter(response, status) {
   if (status === 429 || status === 503) assert.match(response.headers.get('retry-after') ?? '', /^[1-9]\d*$/, 'Retry-After');
 }
 
+/** The 200 of /auth/refresh: exactly the contract's members. Gives the body. */
+export async function assertTokenJson(response) {
+  const body = await response.json();
+  assert.equal(response.status, 200, JSON.stringify(body));
+  assert.deepEqual(Object.keys(body), ['success', 'access_token', 'expires_in']);
+  assert.equal(body.success, true);
+  assert.ok(Number.isInteger(body.expires_in));
+  assert.deepEqual(response.headers.getSetCookie(), [], 'only login and logout set the cookie');
+  assertOwnHeaders(response);
+  return body;
+}
+
 /** A login that came to nothing: no session cookie, nothing in the store. */
 export async function assertNoSession(gateway, browser, response) {
   assert.equal(setCookies(response).has(browser.sessionName), false, 'session cookie');

@@ -182,6 +182,11 @@ export class Gateway {
     return this.cognito.requests.filter((request) => request.path.endsWith(path));
   }
 
+  /** The refresh requests that Cognito got. */
+  refreshes() {
+    return this.asked('/oauth2/token').filter(({ form }) => form?.grant_type === 'refresh_token');
+  }
+
   /** The Worker's own log lines, parsed. */
   logs() {
     return this.server.getLogs().map(({ message }) => {

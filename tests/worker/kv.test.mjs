@@ -35,7 +35,6 @@ const ringKeyOf = (value) => {
   const bytes = Buffer.from(value, 'base64url');
   return bytes.subarray(2, 2 + bytes[1]).toString();
 };
-const refreshes = () => gateway.asked('/oauth2/token').filter(({ form }) => form?.grant_type === 'refresh_token');
 
 describe('a dump of the store', () => {
   test('holds no token, no person, no cookie and no secret, in clear or in base64', async () => {
@@ -223,7 +222,7 @@ describe('a mark', () => {
     await gateway.passTime(HOUR + 1);
     gateway.cognito.set({ tokenFault: 'slow', slowMs: 1000 });
     const refreshing = browser.post('/auth/refresh');
-    await eventually(() => refreshes().length === 1, 'a refresh under way');
+    await eventually(() => gateway.refreshes().length === 1, 'a refresh under way');
     await put(name.replace(/^session/, 'ended'), '1'); // a logout at another location
     await (await gateway.kv()).delete(name);
     await assertErrorJson(await refreshing, 401, 'session_expired');
@@ -294,7 +293,7 @@ describe('a store that cannot be written', () => {
     await gateway.setWorld({ kv: undefined, kvTimes: undefined });
     await gateway.newIsolate();
     assert.equal((await (await browser.post('/auth/refresh')).json()).access_token, token, 'another isolate finds it');
-    assert.equal(refreshes().length, 1);
+    assert.equal(gateway.refreshes().length, 1);
   });
 
   test('makes a renewal wait for the second write when the refresh token was rotated', async () => {
@@ -316,7 +315,7 @@ describe('a store that cannot be written', () => {
     await gateway.setWorld({ kv: { put: 'KV PUT failed: 500' } });
     assert.equal((await browser.post('/auth/refresh')).status, 200);
     assert.equal((await browser.script('/user-info')).status, 200);
-    assert.equal(refreshes().length, 1);
+    assert.equal(gateway.refreshes().length, 1);
   });
 
   test('makes a logout 503 with the way to Cognito, never success, and the refresh token is revoked all the same', async () => {
