@@ -6,7 +6,7 @@ import { after, describe, test } from 'node:test';
 
 import { createTestHarness } from 'wrangler';
 
-import { assertErrorJson, assertErrorPage, assertOwnHeaders, setCookies } from '../support/answers.mjs';
+import { assertErrorJson, assertOwnHeaders, setCookies } from '../support/answers.mjs';
 import { baseConfig, NAVIGATION, OWN_SCRIPT, startGateway, WITHOUT_SECRETS } from '../support/gateway.mjs';
 
 const APP = 'https://app.example.com';
@@ -148,10 +148,6 @@ describe('what is wrong is named', () => {
       assert.deepEqual(lines.map(({ variable }) => variable).sort(), expected);
     });
   }
-
-  test('on a page too, for a person', async () => {
-    await assertErrorPage(await ask('no SESSIONS', '/', { headers: NAVIGATION }), 500, 'config_invalid');
-  });
 });
 
 describe('a configuration works', () => {

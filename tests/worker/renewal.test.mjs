@@ -56,7 +56,7 @@ describe('a renewal', () => {
     const answers = await Promise.all(Array.from({ length: 20 }, (_, index) => (
       index % 5 === 4 ? browser.post('/auth/refresh') : browser.script(paths[index % 5]))));
     assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
-    const tokens = await Promise.all(answers.filter((_, index) => index % 5 === 4).map(tokenOf));
+    const tokens = await Promise.all(answers.filter((_, index) => index % 5 === 4).map(assertTokenJson));
     assert.equal(new Set(tokens.map(({ access_token: token }) => token)).size, 1);
     assert.equal(gateway.refreshes().length, 1);
   });
