@@ -13,7 +13,7 @@ import { createTestHarness } from 'wrangler';
 import { TEST_ACCOUNTS } from '../../dev/cognito/accounts.mjs';
 import { startCognito } from '../../dev/cognito/server.mjs';
 import { Browser, NAVIGATION, OWN_SCRIPT } from './browser.mjs';
-import { strayRequests } from './network.mjs';
+import { givenTokens, strayRequests } from './network.mjs';
 
 export { Browser, NAVIGATION, OWN_SCRIPT };
 
@@ -180,6 +180,11 @@ export class Gateway {
   /** The requests that Cognito got for a path that ends so, e.g. `/oauth2/token`. */
   asked(path) {
     return this.cognito.requests.filter((request) => request.path.endsWith(path));
+  }
+
+  /** The tokens that Cognito gave, the last one last. */
+  givenTokens() {
+    return givenTokens.filter(({ origin }) => origin === this.cognito.origin);
   }
 
   /** The refresh requests that Cognito got. */

@@ -1,7 +1,5 @@
 // Everything that must be nowhere but where it belongs, and how it might be spelled elsewhere.
 
-import { givenTokens } from './network.mjs';
-
 /** What Cognito and the browsers have seen so far: Map of name → values. */
 export function secretsOf(gateway, browsers = []) {
   const { requests, clientSecret, users } = gateway.cognito;
@@ -19,7 +17,7 @@ export function secretsOf(gateway, browsers = []) {
       add('Basic credentials', headers.authorization?.replace('Basic ', ''));
     }
   }
-  for (const tokens of givenTokens.filter(({ origin }) => origin === gateway.cognito.origin)) {
+  for (const tokens of gateway.givenTokens()) {
     add('ID token', tokens.id_token);
     add('access token', tokens.access_token);
     add('refresh token', tokens.refresh_token);

@@ -270,6 +270,8 @@ describe('a store that cannot be read', () => {
 });
 
 describe('a store that cannot be written', () => {
+  const revoked = (token) => eventually(() => gateway.asked('/oauth2/revoke').some(({ form }) => form.token === token), 'its revocation');
+
   for (const message of ['KV PUT failed: 500 Internal Server Error', 'KV PUT failed: 429 Too Many Requests']) {
     test(`fails a login with 503 and no cookie (${message})`, async () => {
       await gateway.setWorld({ kv: { put: message } });
@@ -320,20 +322,22 @@ describe('a store that cannot be written', () => {
 
   test('makes a logout 503 with the way to Cognito, never success, and the refresh token is revoked all the same', async () => {
     const browser = await gateway.signedIn();
+    const refreshToken = gateway.givenTokens().at(-1).refresh_token;
     await gateway.setWorld({ kv: { put: 'KV failed: 500', delete: 'KV failed: 500' } });
     const response = await browser.post('/auth/logout');
     assert.deepEqual([...setCookies(response)], [['session', { value: '', attributes: ['HttpOnly', 'Max-Age=0', 'Path=/', 'SameSite=Lax'] }]]);
     const body = await assertErrorJson(response, 503, 'store_unavailable', { members: ['logoutUrl'] });
     assert.ok(body.logoutUrl.startsWith(`${gateway.cognito.origin}/logout?`));
-    await eventually(() => gateway.asked('/oauth2/revoke').length === 1, 'a revocation');
+    await revoked(refreshToken);
   });
 
   test('and cannot be read either does not keep a logout from revoking what the isolate remembers', async () => {
     const browser = await gateway.signedIn();
+    const refreshToken = gateway.givenTokens().at(-1).refresh_token;
     const failure = 'KV failed: 500';
     await gateway.setWorld({ kv: { get: failure, getWithMetadata: failure, put: failure, delete: failure } });
     await assertErrorJson(await browser.post('/auth/logout'), 503, 'store_unavailable', { members: ['logoutUrl'] });
-    await eventually(() => gateway.asked('/oauth2/revoke').length === 1, 'a revocation');
+    await revoked(refreshToken);
   });
 
   test('by a logout that cannot delete is no failure: the mark alone ends the session everywhere', async () => {
