@@ -26,7 +26,9 @@ export async function startJoseIssuer({ clientId }) {
     /** The public key in PEM, which an attacker would use as a secret. */
     spki: await exportSPKI(right.publicKey),
     now,
-    accessClaims: (claims = {}) => without({ ...common(), token_use: 'access', client_id: clientId, scope: 'openid', username: 'jose.user', version: 2, ...claims }),
+    accessClaims: (claims = {}) => without({
+      ...common(), token_use: 'access', client_id: clientId, scope: 'openid', username: 'jose.user', version: 2, ...claims,
+    }),
     idClaims: (claims = {}) => without({ ...common(), token_use: 'id', aud: clientId, 'cognito:username': 'jose.user', ...claims }),
     /** Signs any claims, by default rightly. */
     sign: (claims, { header = {}, key = right.privateKey } = {}) => new SignJWT(claims)

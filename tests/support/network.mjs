@@ -30,7 +30,8 @@ async function send(request) {
   const body = Buffer.from(await request.arrayBuffer());
   const headers = { ...Object.fromEntries(request.headers), host: url.host, ...(body.length > 0 && { 'content-length': body.length }) };
   return new Promise((resolve, reject) => {
-    const sent = httpRequest(url, { method: request.method, headers, agent: false }, (received) => resolve(asResponse(url, received, request.method)));
+    const { method } = request;
+    const sent = httpRequest(url, { method, headers, agent: false }, (received) => resolve(asResponse(url, received, method)));
     sent.on('error', reject);
     sent.end(body);
   });
@@ -42,11 +43,13 @@ async function asResponse(url, received, method) {
     const [name, value] = received.rawHeaders.slice(index, index + 2);
     if (!HOP_BY_HOP.has(name.toLowerCase())) headers.append(name, value);
   }
-  const empty = method === 'HEAD' || WITHOUT_BODY.has(received.statusCode);
-  if (empty) received.resume();
-  const tokens = url.pathname === '/oauth2/token' && received.statusCode === 200;
-  const body = tokens ? noteTokens(url, await text(received)) : Readable.toWeb(received);
-  return new Response(empty ? null : body, { status: received.statusCode, headers });
+  const status = received.statusCode;
+  if (method === 'HEAD' || WITHOUT_BODY.has(status)) {
+    received.resume();
+    return new Response(null, { status, headers });
+  }
+  const tokens = url.pathname === '/oauth2/token' && status === 200;
+  return new Response(tokens ? noteTokens(url, await text(received)) : Readable.toWeb(received), { status, headers });
 }
 
 function noteTokens({ origin }, body) {

@@ -21,7 +21,9 @@ const ALICE = { sub: 'a1c30000-0000-4000-8000-00000000a11c', email: 'alice@examp
 
 describe('a bearer token is accepted:', () => {
   test("Cognito's ID token, with exactly the allow-listed claims", async () => {
-    const response = await bearer(gateway.cognito.mint('id', { 'custom:secret': 'x', phone_number: '+821012345678', given_name: 'Alice' }), { where: gateway });
+    const response = await bearer(gateway.cognito.mint('id', {
+      'custom:secret': 'x', phone_number: '+821012345678', given_name: 'Alice',
+    }), { where: gateway });
     assert.equal(response.status, 200);
     assertOwnHeaders(response);
     assert.equal(response.headers.get('content-type'), 'application/json; charset=utf-8');

@@ -37,7 +37,9 @@ describe('a login that ends well', () => {
     assert.equal(request.headers['content-type'], 'application/x-www-form-urlencoded');
     assert.equal(request.headers.cookie, undefined);
     const { code_verifier: verifier, ...form } = request.form;
-    assert.deepEqual(form, { grant_type: 'authorization_code', code: paramsOf(callbackUrl).get('code'), redirect_uri: `${PUBLIC_URL}/auth/callback` });
+    assert.deepEqual(form, {
+      grant_type: 'authorization_code', code: paramsOf(callbackUrl).get('code'), redirect_uri: `${PUBLIC_URL}/auth/callback`,
+    });
     assert.match(verifier, /^[\w.~-]{43,128}$/);
     assert.equal(challengeOf(verifier), paramsOf(authorizeUrl).get('code_challenge'));
   });

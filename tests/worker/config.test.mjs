@@ -40,7 +40,10 @@ const FULL = {
 
 /** Each of these, alone, is wrong. `null` leaves the variable out. */
 const WRONG = {
-  PUBLIC_URL: [null, '', 'app.example.com', 'http://app.example.com', `${APP}/path`, 'https://user@app.example.com', 'https://APP.example.com', `${APP}:443`],
+  PUBLIC_URL: [
+    null, '', 'app.example.com', 'http://app.example.com', `${APP}/path`, 'https://user@app.example.com', 'https://APP.example.com',
+    `${APP}:443`,
+  ],
   COGNITO_USER_POOL_ID: [null, 'AbCdEf123', 'us-east-1_', 'us-east-1_A/../b'],
   COGNITO_CLIENT_ID: [null, 'has space'],
   COGNITO_DOMAIN: [null, 'auth.example.com', 'http://auth.example.com', 'https://auth.example.com/login'],
@@ -58,17 +61,23 @@ const WRONG = {
   WS_URL: ['https://ws.example.com', 'ws://ws.example.com'],
   ORIGIN_URL: ['http://d1.cloudfront.net', 'https://d1.cloudfront.net/path'],
   ALLOWED_ORIGINS: ['*', 'null', 'https://*.example.com', 'https://a.example.com,'],
-  RULES: ['{}', '[{"path":"/a"}]', '[{"path":"a","allow":"public"}]', '[{"path":"/a","allow":"everyone"}]', '[{"path":"/a","allow":{"groups":[]}}]', '[{"path":"/%61","allow":"public"}]'],
+  RULES: [
+    '{}', '[{"path":"/a"}]', '[{"path":"a","allow":"public"}]', '[{"path":"/a","allow":"everyone"}]',
+    '[{"path":"/a","allow":{"groups":[]}}]', '[{"path":"/%61","allow":"public"}]',
+  ],
 };
 const LIMITS = {
-  SESSION_TTL_SECS: ['60', '2592000', 432000], SESSION_IDLE_SECS: ['60'], OUTAGE_GRACE_SECS: ['0', '3600', 600], RULES: [[{ path: '/a', allow: 'public' }]],
+  SESSION_TTL_SECS: ['60', '2592000', 432000], SESSION_IDLE_SECS: ['60'], OUTAGE_GRACE_SECS: ['0', '3600', 600],
+  RULES: [[{ path: '/a', allow: 'public' }]],
   BROWSER_TOKENS: ['access', 'none', ''],
 };
 
 // One harness with a Worker for each case: an isolate of its own each, at the price of one start.
 const workers = new Map();
 const define = (name, vars, { without = [] } = {}) => {
-  const config = { ...baseConfig(), name: `case-${workers.size}`, vars: Object.fromEntries(Object.entries(vars).filter(([, value]) => value !== null)) };
+  const config = {
+    ...baseConfig(), name: `case-${workers.size}`, vars: Object.fromEntries(Object.entries(vars).filter(([, value]) => value !== null)),
+  };
   if (without.includes('SESSIONS')) delete config.kv_namespaces;
   if (without.includes('ASSETS')) delete config.assets;
   workers.set(name, config);
@@ -173,10 +182,12 @@ describe('a configuration works', () => {
 describe('/config', () => {
   test('has its five members, all there, null when unset', async () => {
     assert.deepEqual(await (await ask('least', '/config')).json(), {
-      apiUrl: null, wsUrl: null, cognitoDomain: 'https://auth.example.com', redirectUri: `${APP}/auth/callback`, clientId: '1example23456789abcdefghij',
+      apiUrl: null, wsUrl: null, cognitoDomain: 'https://auth.example.com', redirectUri: `${APP}/auth/callback`,
+      clientId: '1example23456789abcdefghij',
     });
     assert.deepEqual(await (await ask('full', '/config')).json(), {
-      apiUrl: 'https://api.example.com/v1', wsUrl: 'wss://ws.example.com', cognitoDomain: 'https://auth.example.com', redirectUri: `${APP}/signed-in.html`,
+      apiUrl: 'https://api.example.com/v1', wsUrl: 'wss://ws.example.com', cognitoDomain: 'https://auth.example.com',
+      redirectUri: `${APP}/signed-in.html`,
       clientId: '1example23456789abcdefghij',
     });
   });

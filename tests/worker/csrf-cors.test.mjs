@@ -25,10 +25,13 @@ describe('a POST is the page\'s own when Origin and Sec-Fetch-Site say so togeth
     ['null', undefined], ['null', 'same-site'], ['null', 'cross-site'], ['null', 'none'],
     [APP, 'same-site'], [APP, 'cross-site'], [APP, 'none'], [APP, 'nonsense'],
     [SIBLING, 'same-origin'], [SIBLING, 'cross-site'], [SIBLING, 'none'],
-    ['https://evil.example', 'same-origin'], ['https://evil.example', 'same-site'], ['https://evil.example', 'cross-site'], ['https://evil.example', undefined],
+    ['https://evil.example', 'same-origin'], ['https://evil.example', 'same-site'], ['https://evil.example', 'cross-site'],
+    ['https://evil.example', undefined],
     ['https://other.example.com', 'same-site'], ['https://other.example.com', undefined],
-    ['http://localhost', undefined], ['http://localhost:87870', undefined], ['http://localhost:8787.evil.example', undefined], ['http://evillocalhost:8787', undefined],
-    ['https://admin.example.com.evil.example', undefined], ['https://admin.example.com:8443', undefined], ['http://admin.example.com', undefined], ['https://ADMIN.example.com', undefined],
+    ['http://localhost', undefined], ['http://localhost:87870', undefined], ['http://localhost:8787.evil.example', undefined],
+    ['http://evillocalhost:8787', undefined],
+    ['https://admin.example.com.evil.example', undefined], ['https://admin.example.com:8443', undefined],
+    ['http://admin.example.com', undefined], ['https://ADMIN.example.com', undefined],
     [`${SIBLING}/`, undefined], [`${APP}, ${APP}`, undefined], ['https://www.example.com', 'same-site'], ['*', undefined],
   ];
   const headersOf = (origin, site) => ({ ...(origin !== undefined && { origin }), ...(site !== undefined && { 'sec-fetch-site': site }) });
@@ -60,7 +63,9 @@ describe('a POST is the page\'s own when Origin and Sec-Fetch-Site say so togeth
     const browser = await gateway.signedIn();
     const { session } = browser;
     for (const headers of [{ origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' }, { origin: 'null', 'sec-fetch-site': 'cross-site' }]) {
-      const response = await browser.send('/auth/logout', { method: 'POST', body: '', headers: { ...NAVIGATION, 'content-type': 'application/x-www-form-urlencoded', ...headers } });
+      const response = await browser.send('/auth/logout', {
+        method: 'POST', body: '', headers: { ...NAVIGATION, 'content-type': 'application/x-www-form-urlencoded', ...headers },
+      });
       await assertErrorPage(response, 403, 'csrf_rejected');
     }
     assert.equal(browser.session, session);
@@ -69,7 +74,9 @@ describe('a POST is the page\'s own when Origin and Sec-Fetch-Site say so togeth
 
   test('a token of the session is not for another site', async () => {
     const browser = await gateway.signedIn();
-    const response = await browser.send('/auth/refresh', { method: 'POST', headers: { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' } });
+    const response = await browser.send('/auth/refresh', {
+      method: 'POST', headers: { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' },
+    });
     assert.doesNotMatch(await response.clone().text(), /eyJ/);
     await assertErrorJson(response, 403, 'csrf_rejected');
   });
@@ -99,7 +106,10 @@ describe('CORS', () => {
     });
 
     test(`${path} may be read by nobody else, and says that it depends on the origin`, async () => {
-      for (const origin of ['https://evil.example', 'null', 'https://other.example.com', 'http://admin.example.com', 'https://admin.example.com.evil.example', 'https://ADMIN.example.com', undefined]) {
+      for (const origin of [
+        'https://evil.example', 'null', 'https://other.example.com', 'http://admin.example.com', 'https://admin.example.com.evil.example',
+        'https://ADMIN.example.com', undefined,
+      ]) {
         const response = await gateway.fetch(path, { method: method(path), headers: { ...OWN_SCRIPT, ...(origin && { origin }) } });
         assert.deepEqual(corsOf(response), [], origin);
         assert.ok(varies(response).includes('origin'));
@@ -109,7 +119,10 @@ describe('CORS', () => {
     test(`${path} answers the preflight of an allowed origin`, async () => {
       const response = await gateway.fetch(path, {
         method: 'OPTIONS',
-        headers: { origin: SIBLING, 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'cors', 'access-control-request-method': method(path), 'access-control-request-headers': 'content-type' },
+        headers: {
+          origin: SIBLING, 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'cors', 'access-control-request-method': method(path),
+          'access-control-request-headers': 'content-type',
+        },
       });
       assert.equal(response.status, 204);
       assert.equal(await response.text(), '');

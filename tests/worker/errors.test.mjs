@@ -21,7 +21,9 @@ const CODES = {
   idp_timeout: 504, origin_timeout: 504,
 };
 
-const RULES = JSON.stringify([{ path: '/', allow: 'public' }, { path: '/silent', allow: 'public' }, { path: '/admin/*', allow: { groups: ['admin'] } }]);
+const RULES = JSON.stringify([
+  { path: '/', allow: 'public' }, { path: '/silent', allow: 'public' }, { path: '/admin/*', allow: { groups: ['admin'] } },
+]);
 const site = await startOrigin({ '/': { body: 'the site' }, '/silent': () => {} });
 const vars = { RULES, ORIGIN_URL: site.origin };
 const [gateway, slow, limited, broken] = await Promise.all([
@@ -93,7 +95,11 @@ const CASES = {
   login_denied: { ask: plain('/auth/callback?error=access_denied') },
   not_found: { ask: plain('/auth/nothing') },
   method_not_allowed: { ask: plain('/', { method: 'POST' }) },
-  payload_too_large: { ask: plain('/auth/logout', { method: 'POST', body: 'x'.repeat(17_000), headers: { ...form, origin: PUBLIC_URL, 'sec-fetch-site': 'same-origin' } }) },
+  payload_too_large: {
+    ask: plain('/auth/logout', {
+      method: 'POST', body: 'x'.repeat(17_000), headers: { ...form, origin: PUBLIC_URL, 'sec-fetch-site': 'same-origin' },
+    }),
+  },
   uri_too_long: { ask: plain(`/?${'x'.repeat(9000)}`) },
   rate_limited: { ask: (headers) => untilLimited('/auth/callback', headers), where: limited },
   headers_too_large: { ask: plain('/', { headers: { cookie: `x=${'x'.repeat(25_000)}` } }) },
@@ -183,7 +189,10 @@ describe('produced in the real runtime:', () => {
 
 test('the sentences differ from code to code and say nothing of what is inside', async () => {
   const sentences = new Map();
-  for (const code of ['invalid_request', 'login_expired', 'not_found', 'method_not_allowed', 'login_denied', 'uri_too_long', 'headers_too_large', 'token_invalid', 'session_required']) {
+  for (const code of [
+    'invalid_request', 'login_expired', 'not_found', 'method_not_allowed', 'login_denied', 'uri_too_long', 'headers_too_large',
+    'token_invalid', 'session_required',
+  ]) {
     const { message } = await (await CASES[code].ask(OWN_SCRIPT)).json();
     assert.equal(sentences.has(message), false, message);
     sentences.set(message, code);
@@ -192,7 +201,9 @@ test('the sentences differ from code to code and say nothing of what is inside',
 });
 
 describe('the language of a page', () => {
-  for (const [header, language] of [[undefined, 'en'], ['ko', 'ko'], ['fr,de', 'en'], ['fr,ko;q=0.5', 'ko'], ['en;q=0.3,ko;q=0.9', 'ko'], ['ko;q=0', 'en'], [';;q=', 'en']]) {
+  for (const [header, language] of [
+    [undefined, 'en'], ['ko', 'ko'], ['fr,de', 'en'], ['fr,ko;q=0.5', 'ko'], ['en;q=0.3,ko;q=0.9', 'ko'], ['ko;q=0', 'en'], [';;q=', 'en'],
+  ]) {
     test(`for Accept-Language ${header} is ${language}`, async () => {
       const headers = { ...NAVIGATION, ...(header && { 'accept-language': header }) };
       await assertErrorPage(await gateway.fetch('/auth/nothing', { headers }), 404, 'not_found', { language });

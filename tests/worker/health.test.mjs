@@ -60,10 +60,12 @@ describe('/readyz', () => {
     assert.equal((await gateway.fetch('/readyz')).status, 200);
   });
 
-  test('asked a hundred times is one look', async () => {
+  test('asked by many monitors at once is still one look', async () => {
     await gateway.setWorld({});
-    for (let index = 0; index < 100; index += 1) assert.equal((await gateway.fetch('/readyz')).status, 200);
-    assert.equal((await gateway.setWorld({})).length, 1);
-    assert.ok(gateway.asked('/jwks.json').length <= 1);
+    assert.equal((await gateway.fetch('/readyz')).status, 200);
+    const answers = await Promise.all(Array.from({ length: 50 }, () => gateway.fetch('/readyz')));
+    assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
+    assert.deepEqual(await gateway.setWorld({}), ['get']);
+    assert.equal(gateway.asked('/jwks.json').length, 1);
   });
 });

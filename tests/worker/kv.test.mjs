@@ -44,7 +44,8 @@ describe('a dump of the store', () => {
     const text = JSON.stringify(await gateway.dumpKv());
     const decoded = (await gateway.dumpKv()).map(({ value }) => Buffer.from(value, 'base64url').toString('latin1')).join('\n');
     const secrets = secretsOf(gateway, [browser]);
-    for (const name of ['access token', 'ID token', 'refresh token', 'session cookie', 'e-mail', 'verifier', 'code']) assert.ok(secrets.has(name), name);
+    const known = ['access token', 'ID token', 'refresh token', 'session cookie', 'e-mail', 'verifier', 'code'];
+    for (const name of known) assert.ok(secrets.has(name), name);
     for (const [name, values] of secrets) {
       for (const spelling of values.flatMap(spellings)) {
         assert.equal(text.includes(spelling), false, `${name} in the dump`);
@@ -65,7 +66,8 @@ describe('a dump of the store', () => {
     for (const { session } of [first, second, other]) {
       const secret = Buffer.from(session, 'base64url').subarray(16);
       assert.equal(secret.length, 32);
-      for (const spelling of [secret.toString('base64url'), secret.toString('hex'), session.slice(22)]) assert.equal(keys.join().includes(spelling), false);
+      const spelled = [secret.toString('base64url'), secret.toString('hex'), session.slice(22)];
+      for (const spelling of spelled) assert.equal(keys.join().includes(spelling), false);
     }
     const tag = Buffer.from(first.session, 'base64url').subarray(0, 16).toString('base64url');
     assert.equal(keys.filter((key) => key.startsWith(`session/${tag}/`)).length, 2);
@@ -143,7 +145,9 @@ describe('a record', () => {
     assert.equal(alarm().length, 1);
   });
 
-  for (const [what, vars] of Object.entries({ 'another client': { COGNITO_CLIENT_ID: 'another' }, 'another pool': { COGNITO_ISSUER: 'http://127.0.0.1:9/us-east-1_Other' } })) {
+  for (const [what, vars] of Object.entries({
+    'another client': { COGNITO_CLIENT_ID: 'another' }, 'another pool': { COGNITO_ISSUER: 'http://127.0.0.1:9/us-east-1_Other' },
+  })) {
     test(`of ${what} is a session that has expired`, async () => {
       const browser = await gateway.signedIn();
       await gateway.configure(vars);

@@ -181,7 +181,10 @@ describe('the return path', () => {
     }));
   });
 
-  const OWN_PAYLOADS = ['//evil.example', '/\\evil.example', '/%09/evil.example', '/%5cevil.example', '//%5cevil.example', '/%2f%2fevil.example', '///evil.example'];
+  const OWN_PAYLOADS = [
+    '//evil.example', '/\\evil.example', '/%09/evil.example', '/%5cevil.example', '//%5cevil.example', '/%2f%2fevil.example',
+    '///evil.example',
+  ];
 
   function decodedOnce(line) {
     try {
@@ -239,7 +242,9 @@ describe('who may begin a login', () => {
 
   for (const method of ['HEAD', 'POST', 'PUT', 'OPTIONS']) {
     test(`${method} is not a way to log in`, async () => {
-      const response = await gateway.fetch('/auth/login', { method, headers: { ...NAVIGATION, origin: PUBLIC_URL, 'sec-fetch-site': 'same-origin' } });
+      const response = await gateway.fetch('/auth/login', {
+        method, headers: { ...NAVIGATION, origin: PUBLIC_URL, 'sec-fetch-site': 'same-origin' },
+      });
       assert.equal(response.status, 405);
       assert.equal(response.headers.get('allow'), 'GET');
       assert.deepEqual(response.headers.getSetCookie(), []);

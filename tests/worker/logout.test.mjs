@@ -24,7 +24,8 @@ const revocationOf = (refreshToken, where = gateway) => eventually(
 const lastRefreshToken = (where = gateway) => where.givenTokens().at(-1).refresh_token;
 
 describe('/auth/logout', () => {
-  const LOGOUT_URL = () => `${gateway.cognito.origin}/logout?client_id=${gateway.cognito.clientId}&logout_uri=${encodeURIComponent(`${PUBLIC_URL}/`)}`;
+  const { origin, clientId } = gateway.cognito;
+  const LOGOUT_URL = `${origin}/logout?client_id=${clientId}&logout_uri=${encodeURIComponent(`${PUBLIC_URL}/`)}`;
 
   test('ends the session here and at Cognito: cookie cleared, old cookie dead, refresh token revoked', async () => {
     const browser = await gateway.signedIn();
@@ -33,7 +34,7 @@ describe('/auth/logout', () => {
     const response = await browser.post('/auth/logout');
     assert.equal(response.status, 200);
     assertOwnHeaders(response);
-    assert.deepEqual(await response.json(), { success: true, logoutUrl: LOGOUT_URL() });
+    assert.deepEqual(await response.json(), { success: true, logoutUrl: LOGOUT_URL });
     assert.equal(response.headers.get('clear-site-data'), '"cache"', 'gated pages that the browser keeps are for nobody who comes next');
     assert.deepEqual([...setCookies(response)], [['session', { value: '', attributes: ['HttpOnly', 'Max-Age=0', 'Path=/', 'SameSite=Lax'] }]]);
 
@@ -42,8 +43,7 @@ describe('/auth/logout', () => {
     const revocation = await revocationOf(refreshToken);
     assert.equal(revocation.method, 'POST');
     assert.deepEqual(revocation.form, { token: refreshToken });
-    const { clientId, clientSecret } = gateway.cognito;
-    assert.equal(revocation.headers.authorization, `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`);
+    assert.equal(revocation.headers.authorization, `Basic ${Buffer.from(`${clientId}:${gateway.cognito.clientSecret}`).toString('base64')}`);
   });
 
   test('marks the session as ended and deletes its record, in this isolate and the next', async () => {
@@ -64,7 +64,7 @@ describe('/auth/logout', () => {
     const browser = await gateway.signedIn();
     const response = await browser.postForm('/auth/logout');
     assert.equal(response.status, 303);
-    assert.equal(response.headers.get('location'), LOGOUT_URL());
+    assert.equal(response.headers.get('location'), LOGOUT_URL);
     assert.equal(browser.session, undefined);
   });
 
@@ -73,7 +73,7 @@ describe('/auth/logout', () => {
       const browser = gateway.browser();
       const response = await browser.post('/auth/logout', undefined, cookie ? { cookie } : {});
       assert.equal(response.status, 200);
-      assert.deepEqual(await response.json(), { success: true, logoutUrl: LOGOUT_URL() });
+      assert.deepEqual(await response.json(), { success: true, logoutUrl: LOGOUT_URL });
       assert.equal(setCookies(response).get('session').value, '');
     }
     assert.equal((await gateway.browser().postForm('/auth/logout')).status, 303);

@@ -12,8 +12,10 @@ import { startOrigin } from '../support/origin.mjs';
 /** A type that the test harness does not pack anew on its way, so that bytes can be compared. */
 const BYTES = 'application/octet-stream';
 const ZIPPED = gzipSync('edgegate '.repeat(1000));
+const MUCH_LATER = 'Thu, 01 Jan 2099 00:00:00 GMT';
 const COOKIES = [
-  'theme=dark; Path=/', 'session=evil; Path=/', 'login-abcdefghijklmnop=evil; Path=/', '__Host-session=evil; Secure; Path=/', '__host-SESSION=evil; Secure; Path=/',
+  'theme=dark; Path=/', 'session=evil; Path=/', 'login-abcdefghijklmnop=evil; Path=/', '__Host-session=evil; Secure; Path=/',
+  '__host-SESSION=evil; Secure; Path=/',
   '__Host-login-a=evil; Secure; Path=/', '=session=evil', '=__Host-session=evil; Secure; Path=/', 'other=a=b; Path=/app; HttpOnly', 'sessions=mine',
 ];
 /** Set per test. */
@@ -28,7 +30,10 @@ const site = await startOrigin(Object.fromEntries([
   }),
   ...both('zipped', { headers: { 'content-type': BYTES, 'content-encoding': 'gzip', 'content-length': ZIPPED.length, etag: '"z"' }, body: ZIPPED }),
   ...both('range', (request, response) => {
-    response.writeHead(206, { 'content-type': BYTES, 'content-range': 'bytes 2-5/10', 'content-length': 4, 'accept-ranges': 'bytes', 'x-asked': request.headers.range });
+    response.writeHead(206, {
+      'content-type': BYTES, 'content-range': 'bytes 2-5/10', 'content-length': 4, 'accept-ranges': 'bytes',
+      'x-asked': request.headers.range,
+    });
     response.end('2345');
   }),
   ...both('etag', (request, response) => {
@@ -42,7 +47,10 @@ const site = await startOrigin(Object.fromEntries([
     response.writeHead(Number(searchParams.get('status') ?? 302), { location: searchParams.get('to') });
     response.end();
   }),
-  ['/signed-in.html', { headers: { 'content-type': 'text/html', 'cache-control': 'public, max-age=600', 'cdn-cache-control': 'max-age=600', expires: 'Thu, 01 Jan 2099 00:00:00 GMT' }, body: 'signing in' }],
+  ['/signed-in.html', {
+    headers: { 'content-type': 'text/html', 'cache-control': 'public, max-age=600', 'cdn-cache-control': 'max-age=600', expires: MUCH_LATER },
+    body: 'signing in',
+  }],
   ['/public/silent', () => {}],
   ['/public/long', (request, response) => {
     response.writeHead(200, { 'content-type': BYTES });
@@ -50,7 +58,9 @@ const site = await startOrigin(Object.fromEntries([
     release = () => response.end('end');
   }],
 ]));
-const RULES = JSON.stringify([{ path: '/signed-in.html', allow: 'public' }, { path: '/public/*', allow: 'public' }, { path: '/*', allow: 'signed-in' }]);
+const RULES = JSON.stringify([
+  { path: '/signed-in.html', allow: 'public' }, { path: '/public/*', allow: 'public' }, { path: '/*', allow: 'signed-in' },
+]);
 const gateway = await startGateway({ main: FAULTY, vars: { ORIGIN_URL: site.origin, REDIRECT_URI: `${PUBLIC_URL}/signed-in.html`, RULES } });
 after(async () => {
   await gateway.close();
@@ -81,7 +91,8 @@ const lastAsked = () => {
 
 describe('what reaches the origin', () => {
   const SENT = {
-    accept: 'text/plain', 'accept-language': 'ko', 'user-agent': 'test', 'if-modified-since': 'Mon, 01 Jan 2024 00:00:00 GMT', 'x-custom': 'kept', referer: `${PUBLIC_URL}/app/`,
+    accept: 'text/plain', 'accept-language': 'ko', 'user-agent': 'test', 'if-modified-since': 'Mon, 01 Jan 2024 00:00:00 GMT',
+    'x-custom': 'kept', referer: `${PUBLIC_URL}/app/`,
     dnt: '1', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty', 'sec-fetch-site': 'same-origin',
   };
   /** The runtime's own; what it says is not ours. */
@@ -108,7 +119,8 @@ describe('what reaches the origin', () => {
   });
 
   test('is no cookie of the gateway, in any case, and every other cookie', async () => {
-    const cookie = `theme=dark; session=${alice.session}; lang=ko; login-abcdefghijklmnop=x; __Host-session=y; __Host-login-a=z; __HOST-SESSION=w; sessions=mine`;
+    const ours = `session=${alice.session}; login-abcdefghijklmnop=x; __Host-session=y; __Host-login-a=z; __HOST-SESSION=w`;
+    const cookie = `theme=dark; ${ours}; lang=ko; sessions=mine`;
     await nobody.send('/public/page', { headers: { cookie } });
     assert.equal(headersAtOrigin().cookie, 'theme=dark; lang=ko; sessions=mine');
     site.requests.length = 0;
@@ -117,8 +129,10 @@ describe('what reaches the origin', () => {
   });
 
   for (const name of [
-    'Authorization', 'X-Auth-Request-User', 'X-Auth-Token', 'X-User', 'X-User-Id', 'X-UserInfo', 'X_User_Id', 'X-Forwarded-User', 'X-Forwarded-Email', 'X-Forwarded-Groups',
-    'X-Forwarded-Preferred-Username', 'X-Forwarded-Access-Token', 'X_Forwarded_User', 'Forwarded', 'Proxy-Authorization', 'Keep-Alive', 'TE', 'X-Real-IP',
+    'Authorization', 'X-Auth-Request-User', 'X-Auth-Token', 'X-User', 'X-User-Id', 'X-UserInfo', 'X_User_Id', 'X-Forwarded-User',
+    'X-Forwarded-Email', 'X-Forwarded-Groups',
+    'X-Forwarded-Preferred-Username', 'X-Forwarded-Access-Token', 'X_Forwarded_User', 'Forwarded', 'Proxy-Authorization', 'Keep-Alive',
+    'TE', 'X-Real-IP',
   ]) {
     test(`is no ${name} of a client`, async () => {
       for (const [browser, path] of [[nobody, '/public/page'], [alice, '/app/page']]) {
@@ -130,7 +144,9 @@ describe('what reaches the origin', () => {
   }
 
   test('is our word on host, scheme and address, not the client\'s', async () => {
-    await nobody.script('/public/page', { headers: { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'gopher', 'x-forwarded-for': '6.6.6.6' } });
+    await nobody.script('/public/page', {
+      headers: { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'gopher', 'x-forwarded-for': '6.6.6.6' },
+    });
     const headers = headersAtOrigin();
     assert.equal(headers['x-forwarded-host'], 'localhost:8787');
     assert.equal(headers['x-forwarded-proto'], 'http');
@@ -226,8 +242,9 @@ describe('what comes back', () => {
 
   test('goes out untouched where everybody may read it', async () => {
     answerHeaders = {
-      'cache-control': 'public, max-age=60, s-maxage=600', 'cdn-cache-control': 'max-age=600', 'cloudflare-cdn-cache-control': 'max-age=600', 'surrogate-control': 'max-age=600',
-      expires: 'Thu, 01 Jan 2099 00:00:00 GMT', vary: 'Accept', 'x-amz-cf-id': 'abc', 'content-security-policy': "default-src 'self'",
+      'cache-control': 'public, max-age=60, s-maxage=600', 'cdn-cache-control': 'max-age=600',
+      'cloudflare-cdn-cache-control': 'max-age=600', 'surrogate-control': 'max-age=600',
+      expires: MUCH_LATER, vary: 'Accept', 'x-amz-cf-id': 'abc', 'content-security-policy': "default-src 'self'",
     };
     const { headers } = await nobody.script('/public/page');
     for (const [name, value] of Object.entries(answerHeaders)) assert.equal(headers.get(name), value, name);
@@ -254,7 +271,10 @@ describe('what comes back', () => {
   }
 
   test('has no word to shared caches where a session was needed', async () => {
-    const spoken = { 'cdn-cache-control': 'max-age=600', 'cloudflare-cdn-cache-control': 'max-age=600', 'surrogate-control': 'max-age=600', expires: 'Thu, 01 Jan 2099 00:00:00 GMT' };
+    const spoken = {
+      'cdn-cache-control': 'max-age=600', 'cloudflare-cdn-cache-control': 'max-age=600', 'surrogate-control': 'max-age=600',
+      expires: MUCH_LATER,
+    };
     answerHeaders = { ...spoken, 'x-kept': 'yes' };
     const { headers } = await alice.script('/app/page');
     for (const name of Object.keys(spoken)) assert.equal(headers.get(name), null, name);

@@ -42,7 +42,9 @@ describe('/auth/status', () => {
     const browser = await gateway.signedIn();
     const ended = browser.copy();
     await browser.post('/auth/logout');
-    for (const cookie of ['session=x', `session=${'A'.repeat(64)}`, `session=${ended.session}`, `session=${ended.session}; session=${ended.session}`]) {
+    for (const cookie of [
+      'session=x', `session=${'A'.repeat(64)}`, `session=${ended.session}`, `session=${ended.session}; session=${ended.session}`,
+    ]) {
       const response = await gateway.browser().script('/auth/status', { headers: { cookie } });
       assert.equal(response.status, 200);
       assert.equal((await response.json()).authenticated, false);

@@ -115,7 +115,8 @@ describe('a signed-in path', () => {
 
   test('is 401 for what is not a page load: frames, prefetches, images, other methods, no word of HTML', async () => {
     for (const headers of [
-      { ...NAVIGATION, 'sec-fetch-dest': 'iframe' }, { ...NAVIGATION, 'sec-purpose': 'prefetch' }, { ...NAVIGATION, 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' },
+      { ...NAVIGATION, 'sec-fetch-dest': 'iframe' }, { ...NAVIGATION, 'sec-purpose': 'prefetch' },
+      { ...NAVIGATION, 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' },
       OWN_SCRIPT, { accept: 'application/json' }, {},
     ]) {
       await assertErrorJson(await gateway.fetch('/app/', { headers }), 401, 'session_required');
@@ -151,7 +152,9 @@ describe('a signed-in path', () => {
 
 describe('a path for groups', () => {
   test('is open to members, forbidden to others, and nobody learns what is there', async () => {
-    for (const [path, file] of [['/admin/', 'admin/index.html'], ['/admin/index.html', 'admin/index.html'], ['/admin/deep/x.txt', 'admin/deep/x.txt']]) {
+    for (const [path, file] of [
+      ['/admin/', 'admin/index.html'], ['/admin/index.html', 'admin/index.html'], ['/admin/deep/x.txt', 'admin/deep/x.txt'],
+    ]) {
       await assertFile(await alice.navigate(path), file);
       await assertErrorPage(await bob.navigate(path), 403, 'forbidden');
       await assertErrorJson(await bob.script(path), 403, 'forbidden');
@@ -189,9 +192,12 @@ test('a page has one address: no file answers under a second one', async () => {
 
 describe('a path that another server could read differently is refused:', () => {
   for (const path of [
-    '/public/%2e%2e%2fadmin/', '/public/..%2fadmin/', '/admin%2f', '/admin%2Findex.html', '/public%5c..%5cadmin/', '/public/%5Cx', '/public/%00', '/public/page.html%00.js',
-    '/public/%0a', '/public/%0d%0aSet-Cookie:x', '/public/%09x', '/public/%7f', '/public/%252e%252e/admin/', '/public/%252fadmin', '/public/%25%32%66', '//admin/',
-    '/public//page.html', '/public/;/admin/', '/public/..;/admin/', '/admin;x/index.html', '/public/%3b', '//evil.example/', '/public/%', '/public/%4', '/public/%zz',
+    '/public/%2e%2e%2fadmin/', '/public/..%2fadmin/', '/admin%2f', '/admin%2Findex.html', '/public%5c..%5cadmin/', '/public/%5Cx',
+    '/public/%00', '/public/page.html%00.js',
+    '/public/%0a', '/public/%0d%0aSet-Cookie:x', '/public/%09x', '/public/%7f', '/public/%252e%252e/admin/', '/public/%252fadmin',
+    '/public/%25%32%66', '//admin/',
+    '/public//page.html', '/public/;/admin/', '/public/..;/admin/', '/admin;x/index.html', '/public/%3b', '//evil.example/', '/public/%',
+    '/public/%4', '/public/%zz',
     '/public/%ff', '/public/%c0%ae%c0%ae/admin/',
   ]) {
     test(path, async () => {
@@ -242,7 +248,10 @@ describe('a path in another spelling falls under the rule of what it is:', () =>
 });
 
 describe('what lies below the gateway\'s own routes is never the site:', () => {
-  for (const path of ['/user-info/x.css', '/auth/token.js', '/auth/', '/auth', '/auth/login/', '/auth/LOGIN', '/config/x', '/healthz/', '/readyz/x.js', '/auth/key-set']) {
+  for (const path of [
+    '/user-info/x.css', '/auth/token.js', '/auth/', '/auth', '/auth/login/', '/auth/LOGIN', '/config/x', '/healthz/', '/readyz/x.js',
+    '/auth/key-set',
+  ]) {
     test(`${path} is 404 and is not stored`, async () => {
       for (const browser of [nobody, alice]) {
         await assertErrorPage(await browser.navigate(path), 404, 'not_found');

@@ -73,8 +73,12 @@ describe('/auth/token', () => {
   });
 
   for (const [what, send] of Object.entries({
-    'a form': (browser, body) => browser.script('/auth/token', { method: 'POST', body: String(new URLSearchParams(body)), headers: { 'content-type': 'application/x-www-form-urlencoded' } }),
-    'text': (browser, body) => browser.script('/auth/token', { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'text/plain' } }),
+    'a form': (browser, body) => browser.script('/auth/token', {
+      method: 'POST', body: String(new URLSearchParams(body)), headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    }),
+    'text': (browser, body) => browser.script('/auth/token', {
+      method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'text/plain' },
+    }),
     'no content type': (browser, body) => browser.script('/auth/token', { method: 'POST', body: JSON.stringify(body) }),
     'no body': (browser) => browser.script('/auth/token', { method: 'POST', body: '', headers: { 'content-type': 'application/json' } }),
     'broken JSON': (browser) => browser.script('/auth/token', { method: 'POST', body: '{"code":', headers: { 'content-type': 'application/json' } }),
@@ -82,7 +86,9 @@ describe('/auth/token', () => {
     'no code': (browser, { state }) => browser.post('/auth/token', { state }),
     'an empty code': (browser, { state }) => browser.post('/auth/token', { state, code: '' }),
     'a code that is a number': (browser, { state }) => browser.post('/auth/token', { state, code: 7 }),
-    'the code twice': (browser, { code, state }) => browser.script('/auth/token', { method: 'POST', body: `{"code":"x","code":"${code}","state":"${state}"}`, headers: { 'content-type': 'application/json' } }),
+    'the code twice': (browser, { code, state }) => browser.script('/auth/token', {
+      method: 'POST', body: `{"code":"x","code":"${code}","state":"${state}"}`, headers: { 'content-type': 'application/json' },
+    }),
     'a list': (browser, { code, state }) => browser.post('/auth/token', [code, state]),
   })) {
     test(`with ${what} is 400, with no token request and no session`, async () => {
