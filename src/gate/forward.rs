@@ -3,7 +3,7 @@
 use crate::config::{Config, Origin, Site};
 use crate::ports::IncomingRequest;
 use crate::web::cookie::CookieStyle;
-use crate::web::headers::{SHARED_CACHE_HEADERS, passes_to_origin, private_cache_control, public_location};
+use crate::web::headers::{SHARED_CACHE_HEADERS, passes_to_origin, private_cache_control, public_location, varying_by_cookie};
 
 use super::visit::{Trace, Visit};
 
@@ -129,7 +129,13 @@ impl ForwardPlan {
         match self.keeping {
             Keeping::Public => {}
             Keeping::Private => {
-                if let Some(private) = private_cache_control(header("cache-control").as_deref()) {
+                let sent = header("cache-control");
+                let private = private_cache_control(sent.as_deref());
+                let kept = private.as_deref().or(sent.as_deref()).unwrap_or_default();
+                if let Some(vary) = varying_by_cookie(kept, header("vary").as_deref()) {
+                    edits.set.push(("vary", vary));
+                }
+                if let Some(private) = private {
                     edits.set.push(("cache-control", private));
                 }
                 edits.remove.extend(SHARED_CACHE_HEADERS.into_iter().filter(|name| header(name).is_some()));

@@ -32,6 +32,19 @@ pub fn private_cache_control(sent: Option<&str>) -> Option<String> {
     Some(private.join(", "))
 }
 
+/// `Vary` for a gated answer that a browser may use again without asking: another session's cookie must not find it there,
+/// whoever signed in since. `None` when it needs no change.
+#[must_use]
+pub fn varying_by_cookie(cache_control: &str, sent: Option<&str>) -> Option<String> {
+    let has =
+        |list: &str, names: &[&str]| list.split(',').any(|item| names.iter().any(|name| item.trim().eq_ignore_ascii_case(name)));
+    let sent = sent.map(str::trim).unwrap_or_default();
+    if has(cache_control, &["no-cache", "no-store"]) || has(sent, &["cookie", "*"]) {
+        return None;
+    }
+    Some(if sent.is_empty() { "Cookie".to_owned() } else { format!("{sent}, Cookie") })
+}
+
 /// Headers with which an origin speaks to shared caches apart from `Cache-Control`.
 pub const SHARED_CACHE_HEADERS: [&str; 4] = ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control", "expires"];
 
@@ -126,6 +139,20 @@ mod tests {
             (Some("private, public"), Some("private")),
         ] {
             assert_eq!(private_cache_control(sent).as_deref(), expected, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_browser_may_use_again_is_bound_to_the_cookie() {
+        for (cache_control, sent, expected) in [
+            ("private, max-age=600", None, Some("Cookie")),
+            ("private, max-age=600", Some("Accept-Encoding"), Some("Accept-Encoding, Cookie")),
+            ("private", Some("accept, cookie"), None),
+            ("private, max-age=600", Some("*"), None),
+            ("private, no-cache", None, None),
+            ("No-Store", None, None),
+        ] {
+            assert_eq!(varying_by_cookie(cache_control, sent).as_deref(), expected, "{cache_control} {sent:?}");
         }
     }
 

@@ -79,3 +79,13 @@ scenario('who signs in next on this browser gets no page out of the cache of who
   await page.click('a[href="/admin/"]');
   await shows(page, '#error-code', 'forbidden');
 });
+scenario('who takes the browser over, without the other having signed out, gets no page out of the cache either', async (stage) => {
+  const { visitor, page } = stage;
+  visitor.expectFault(/status of 403 .*\/admin\//);
+  await visitAdminAsAlice(stage);
+  await visitor.open('/auth/login?return_to=/app/&prompt=login');
+  await visitor.signIn(BOB);
+  await visitor.untilAt('/app/');
+  await page.click('a[href="/admin/"]');
+  await shows(page, '#error-code', 'forbidden');
+});
