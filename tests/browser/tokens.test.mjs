@@ -208,6 +208,8 @@ scenario('a page that comes back into view after the session has ended elsewhere
   await lookAway(page);
   const other = await visitor.context.newPage();
   await visitor.open('/app/', other);
+  // Its own start-up must be over, or the sign-out overtakes it.
+  await shows(other, '#user-email', ALICE);
   await other.click('#sign-out');
   await visitor.untilAt('/', other);
   await lookBack(page);
