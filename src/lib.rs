@@ -18,6 +18,8 @@
 //! Dependencies point one way: `platform` → [`gate`] → [`session`] → [`oidc`] → [`jose`], [`web`] → [`config`], [`ports`].
 //! Everything but `platform` is plain Rust and is tested natively.
 
+// In the Worker; tests may count.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 #![expect(async_fn_in_trait, reason = "an isolate has one thread: the futures of ports need no Send bound")]
 
 pub mod config;

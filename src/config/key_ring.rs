@@ -45,8 +45,7 @@ impl KeyRing {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut keys = text.split(',').map(|item| parse_key(item.trim())).collect::<Option<Vec<_>>>()?;
-        let repeated =
-            keys.iter().enumerate().any(|(index, key)| keys.iter().skip(index + 1).any(|other| other.name == key.name));
+        let repeated = keys.iter().enumerate().any(|(index, key)| keys.iter().take(index).any(|other| other.name == key.name));
         if repeated || keys.len() > MAX_KEYS {
             return None;
         }

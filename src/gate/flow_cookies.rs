@@ -25,7 +25,7 @@ pub(super) fn begin_flow<R: IncomingRequest>(
     // Browsers send older cookies first.
     let known: Vec<&str> =
         visit.cookies().pairs().map(|(name, _)| name).filter(|name| name.starts_with(style.flow_prefix())).collect();
-    let surplus = (known.len() + 1).saturating_sub(MAX_FLOWS);
+    let surplus = known.len().saturating_add(1).saturating_sub(MAX_FLOWS);
     let mut lines: Vec<String> = known.into_iter().take(surplus).map(|name| style.clear(name)).collect();
     lines.push(style.set(&name, &sealed, FLOW_LIFE_SECS));
     Ok(lines)

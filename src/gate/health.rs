@@ -15,7 +15,8 @@ impl<P: Ports> Gate<P> {
 
     /// No details: which part is missing is the error's code.
     pub(super) async fn readyz<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
-        let remembered = self.memory.readiness.get().filter(|(_, checked_at)| visit.now < checked_at + REMEMBERED_SECS);
+        let remembered =
+            self.memory.readiness.get().filter(|(_, checked_at)| visit.now < checked_at.saturating_add(REMEMBERED_SECS));
         let error = if let Some((error, _)) = remembered {
             error
         } else {

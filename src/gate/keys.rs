@@ -97,7 +97,7 @@ impl<P: Ports> Gate<P> {
         let issuer = &self.config.cognito.issuer;
         let text = seal::open(&self.config.keys, Purpose::KeySet, &[], issuer, &sealed).ok()?;
         let cached: CachedKeySet = serde_json::from_slice(&text).ok()?;
-        let young = cached.fetched_at <= now && now - cached.fetched_at < u64::from(MAX_STALE_SECS);
+        let young = cached.fetched_at <= now && now.saturating_sub(cached.fetched_at) < u64::from(MAX_STALE_SECS);
         KeySet::parse(cached.body.as_bytes()).ok().filter(|_| young).map(|keys| (keys, cached.fetched_at))
     }
 

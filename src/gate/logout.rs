@@ -32,7 +32,8 @@ impl<P: Ports> Gate<P> {
             let keys = id.keys();
             keys.log_name().clone_into(&mut visit.session_log_name.borrow_mut());
             let record = self.newest_record(&id, &keys).await;
-            let ends_at = record.as_ref().map_or(visit.now + self.config.session.ttl_secs, |record| record.expires_at);
+            let ends_at =
+                record.as_ref().map_or(visit.now.saturating_add(self.config.session.ttl_secs), |record| record.expires_at);
             let ended = self.end_session(&keys, ends_at).await;
             if let Some(record) = record {
                 self.revoke(&record);

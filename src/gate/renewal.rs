@@ -90,7 +90,7 @@ impl<P: Ports> Gate<P> {
     /// Renews a session's tokens, or finds out that somebody else has.
     pub(super) async fn renew(&self, mut session: Session) -> Renewal {
         let key = session.keys.record.clone();
-        let give_up_at = self.ports.now() + LEASE_SECS;
+        let give_up_at = self.ports.now().saturating_add(LEASE_SECS);
         loop {
             let now = self.ports.now();
             let recalled = self.memory.sessions.borrow().recall(&key, now);
@@ -161,7 +161,8 @@ impl<P: Ports> Gate<P> {
         // The new tokens cannot be believed: no keys, clocks apart, or worse. But the old refresh token may be spent: the
         // new one opens nothing here, only Cognito will ever judge it, and it must not be lost.
         if let Some(refresh_token) = new_refresh_token {
-            let record = Record { refresh_token: Some(refresh_token), version: old.version + 1, ..Record::clone(old) };
+            let record =
+                Record { refresh_token: Some(refresh_token), version: old.version.saturating_add(1), ..Record::clone(old) };
             if let Renewal::Ended = self.save(session, record, true).await {
                 return Renewal::Ended;
             }
@@ -193,7 +194,7 @@ impl<P: Ports> Gate<P> {
         let mut jitter = [0];
         self.ports.fill(&mut jitter);
         let [jitter] = jitter;
-        let for_secs = RETRY_SECS.max(at_least_secs) + u64::from(jitter % 4);
+        let for_secs = RETRY_SECS.max(at_least_secs).saturating_add(u64::from(jitter % 4));
         let now = self.ports.now();
         self.memory.sessions.borrow_mut().note_failure(&session.keys.record, failure.clone(), for_secs, now);
         let fields = [("code", failure.error.describe().code), ("reason", failure.reason), ("session", session.keys.log_name())];
@@ -231,7 +232,7 @@ fn renewed_record(old: &Record, tokens: VerifiedTokens, now: u64) -> Result<Reco
         renewed_at: now,
         access_issued_at: access.times.issued_at,
         access_expires_at: access.times.expires_at,
-        version: old.version + 1,
+        version: old.version.saturating_add(1),
         ..old.clone()
     })
 }

@@ -94,7 +94,7 @@ impl<P: Ports> Gate<P> {
     pub(super) async fn end_session(&self, keys: &SessionKeys, ends_at: UnixSecs) -> Result<(), KvError> {
         let now = self.ports.now();
         self.memory.sessions.borrow_mut().end(&keys.record, now);
-        let marked = self.ports.write(&keys.ended, "1", ends_at.max(now + MIN_KV_LIFE_SECS)).await;
+        let marked = self.ports.write(&keys.ended, "1", ends_at.max(now.saturating_add(MIN_KV_LIFE_SECS))).await;
         if self.ports.delete(&keys.record).await.is_err() {
             // The mark alone ends the session.
             self.ports.line(Level::Warn, "ended_session_not_deleted", &[("session", keys.log_name())]);

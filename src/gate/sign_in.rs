@@ -181,7 +181,7 @@ impl<P: Ports> Gate<P> {
             renewed_at: now,
             access_issued_at: access.times.issued_at,
             access_expires_at: access.times.expires_at,
-            expires_at: now + self.config.session.ttl_secs,
+            expires_at: now.saturating_add(self.config.session.ttl_secs),
             version: 1,
         };
         Session { keys: session_id.keys(), id: session_id, record: Rc::new(record) }
@@ -192,7 +192,7 @@ impl<P: Ports> Gate<P> {
     async fn end_older<R: IncomingRequest>(&self, visit: &Visit<'_, R>) {
         let Some(older) = visit.cookies().one(visit.cookie_style.session_name()).and_then(SessionId::parse) else { return };
         let keys = older.keys();
-        if self.end_session(&keys, visit.now + self.config.session.ttl_secs).await.is_err() {
+        if self.end_session(&keys, visit.now.saturating_add(self.config.session.ttl_secs)).await.is_err() {
             self.ports.line(Level::Warn, "older_session_not_ended", &[("session", keys.log_name())]);
         }
     }

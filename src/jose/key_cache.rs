@@ -45,7 +45,7 @@ impl KeyCache {
     #[must_use]
     pub fn decide(&self, key_id: &str, now: UnixSecs) -> Decision {
         let fetching = self.fetching_until.is_some_and(|until| now < until);
-        let failed_lately = self.failed_at.is_some_and(|at| now < at + RETRY_SECS);
+        let failed_lately = self.failed_at.is_some_and(|at| now < at.saturating_add(RETRY_SECS));
         let usable = self.good.as_ref().filter(|(_, fetched_at)| now.saturating_sub(*fetched_at) < u64::from(MAX_STALE_SECS));
         let Some((keys, fetched_at)) = usable else {
             return match (fetching, failed_lately) {
@@ -58,7 +58,7 @@ impl KeyCache {
         if stale && !fetching && !failed_lately {
             return Decision::Fetch(FetchReason::Stale);
         }
-        let cooling = self.unknown_fetched_at.is_some_and(|at| now < at + UNKNOWN_KEY_COOLDOWN_SECS);
+        let cooling = self.unknown_fetched_at.is_some_and(|at| now < at.saturating_add(UNKNOWN_KEY_COOLDOWN_SECS));
         match keys.find(key_id) {
             // Known keys never wait, so forged ids and an outage shut nobody out.
             Some(key) => Decision::Use(key.clone()),
@@ -72,7 +72,7 @@ impl KeyCache {
 
     /// A fetch begins.
     pub fn begin(&mut self, now: UnixSecs) {
-        self.fetching_until = Some(now + FETCH_LEASE_SECS);
+        self.fetching_until = Some(now.saturating_add(FETCH_LEASE_SECS));
     }
 
     /// The fetch failed.

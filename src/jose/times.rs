@@ -38,9 +38,10 @@ pub fn check_times<T>(claims: &Claims<T>, now: UnixSecs) -> Result<TokenTimes, T
     let present = i64::try_from(now).ok().and_then(|secs| DateTime::from_timestamp(secs, 0)).ok_or(TimeError::OutOfRange)?;
 
     // jwt-compact still accepts the very second of `exp`; "on or after" it the token is dead (RFC 7519 §4.1.4).
-    let strictly_before = TimeOptions::new(Duration::zero(), || present + Duration::seconds(1));
+    let next = present.checked_add_signed(Duration::seconds(1)).ok_or(TimeError::OutOfRange)?;
+    let strictly_before = TimeOptions::new(Duration::zero(), || next);
     claims.validate_expiration(&strictly_before).map_err(|_| TimeError::Expired)?;
-    if issued_at > now + FUTURE_LEEWAY_SECS {
+    if issued_at > now.saturating_add(FUTURE_LEEWAY_SECS) {
         return Err(TimeError::FromTheFuture);
     }
     if let Some(not_before) = claims.not_before {

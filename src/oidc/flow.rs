@@ -38,7 +38,7 @@ impl LoginFlow {
             nonce: random_text(random),
             verifier: random_text(random),
             return_path,
-            expires_at: now + FLOW_LIFE_SECS,
+            expires_at: now.saturating_add(FLOW_LIFE_SECS),
         }
     }
 

@@ -26,7 +26,7 @@ pub(super) async fn read(stream: Option<ReadableStream>, max_bytes: usize) -> Re
         }
         let value = Reflect::get(&chunk, &"value".into()).map_err(ReadError::Broken)?;
         let value: Uint8Array = value.dyn_into().map_err(ReadError::Broken)?;
-        if bytes.len() + value.length() as usize > max_bytes {
+        if bytes.len().saturating_add(value.length() as usize) > max_bytes {
             drop(reader.cancel());
             return Err(ReadError::TooLarge);
         }

@@ -62,14 +62,14 @@ impl<E: Clone> SessionMemory<E> {
             Some(Remembered::Record(known)) if known.version > record.version => return Remembered::Record(known),
             _ => {}
         }
-        self.records.put(key.to_owned(), record.clone(), now + RECORD_SECS, now);
+        self.records.put(key.to_owned(), record.clone(), now.saturating_add(RECORD_SECS), now);
         Remembered::Record(record)
     }
 
     /// Remembers that the session was ended, for longer than KV can be behind.
     pub fn end(&mut self, key: &str, now: UnixSecs) {
         self.records.entries.remove(key);
-        self.ended.put(key.to_owned(), (), now + ENDED_SECS, now);
+        self.ended.put(key.to_owned(), (), now.saturating_add(ENDED_SECS), now);
     }
 
     /// Takes the refresh lease of a session, until the time given; `None` while another request holds it.
@@ -77,7 +77,7 @@ impl<E: Clone> SessionMemory<E> {
         if self.is_leased(key, now) {
             return None;
         }
-        let until = now + LEASE_SECS;
+        let until = now.saturating_add(LEASE_SECS);
         self.leases.put(key.to_owned(), (), until, now);
         Some(until)
     }
@@ -93,7 +93,7 @@ impl<E: Clone> SessionMemory<E> {
         if self.leases.live(key, now).is_some() && !self.holds(key, until) {
             return until;
         }
-        let until = now + LEASE_SECS;
+        let until = now.saturating_add(LEASE_SECS);
         self.leases.put(key.to_owned(), (), until, now);
         until
     }
@@ -111,7 +111,7 @@ impl<E: Clone> SessionMemory<E> {
 
     /// Remembers a passing failure for `for_secs`.
     pub fn note_failure(&mut self, key: &str, failure: E, for_secs: u64, now: UnixSecs) {
-        self.failures.put(key.to_owned(), failure, now + for_secs, now);
+        self.failures.put(key.to_owned(), failure, now.saturating_add(for_secs), now);
     }
 
     /// A passing failure of the last moments.
@@ -125,13 +125,13 @@ impl<E: Clone> SessionMemory<E> {
         if self.forced.live(key, now).is_some() {
             return false;
         }
-        self.forced.put(key.to_owned(), (), now + FORCE_INTERVAL_SECS, now);
+        self.forced.put(key.to_owned(), (), now.saturating_add(FORCE_INTERVAL_SECS), now);
         true
     }
 
     /// Remembers a refused refresh token, as a hash.
     pub fn refuse(&mut self, refresh_token: &str, now: UnixSecs) {
-        self.refused.put(Sha256::digest(refresh_token).into(), (), now + REFUSED_SECS, now);
+        self.refused.put(Sha256::digest(refresh_token).into(), (), now.saturating_add(REFUSED_SECS), now);
     }
 
     /// Whether Cognito refused this refresh token lately.

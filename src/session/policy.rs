@@ -40,7 +40,7 @@ pub fn renew_at(record: &Record) -> UnixSecs {
     let margin_secs = (life_secs / 2).min(MAX_MARGIN_SECS);
     let spread =
         record.access_token.bytes().rev().take(8).fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-    let margin_secs = margin_secs - (margin_secs / 4) * (spread % 256) / 256;
+    let margin_secs = margin_secs.saturating_sub((margin_secs / 4).saturating_mul(spread % 256) / 256);
     record.access_expires_at.saturating_sub(margin_secs)
 }
 

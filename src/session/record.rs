@@ -52,7 +52,7 @@ impl Record {
     /// When KV may drop the record: with the session, but at least [`MIN_KV_LIFE_SECS`] ahead.
     #[must_use]
     pub fn kv_expires_at(&self, life: &SessionLife, now: UnixSecs) -> UnixSecs {
-        self.ends_at(life).max(now + MIN_KV_LIFE_SECS)
+        self.ends_at(life).max(now.saturating_add(MIN_KV_LIFE_SECS))
     }
 
     /// Whether it was made for this user pool and app client.
