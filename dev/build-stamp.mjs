@@ -1,4 +1,4 @@
-// Whether build/ already holds what the sources would give: a hash over everything that goes into the build, kept beside
+// Whether a build's folder already holds what the sources would give: a hash over everything that goes into the build, kept beside
 // its result together with a hash of that result.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
@@ -36,24 +36,24 @@ function filesUnder(root, folder) {
     .sort();
 }
 
-function outputHash(root) {
+function outputHash(folder) {
   const hash = createHash('sha256');
-  for (const name of OUTPUTS) hash.update(readFileSync(path.join(root, 'build', name)));
+  for (const name of OUTPUTS) hash.update(readFileSync(path.join(folder, name)));
   return hash.digest('hex');
 }
 
-const stampFile = (root) => path.join(root, 'build', '.stamp.json');
+const stampFile = (folder) => path.join(folder, '.stamp.json');
 
-export function isUpToDate(root = ROOT) {
+export function isUpToDate(folder, root = ROOT) {
   try {
-    const stamp = JSON.parse(readFileSync(stampFile(root), 'utf8'));
-    return stamp.inputs === inputHash(root) && stamp.outputs === outputHash(root);
+    const stamp = JSON.parse(readFileSync(stampFile(folder), 'utf8'));
+    return stamp.inputs === inputHash(root) && stamp.outputs === outputHash(folder);
   } catch {
     return false; // no stamp, or no output
   }
 }
 
 /** `inputs` is the hash from before the build: a source edited meanwhile makes the next build run again. */
-export function writeStamp(inputs, root = ROOT) {
-  writeFileSync(stampFile(root), JSON.stringify({ inputs, outputs: outputHash(root) }));
+export function writeStamp(inputs, folder) {
+  writeFileSync(stampFile(folder), JSON.stringify({ inputs, outputs: outputHash(folder) }));
 }

@@ -1,5 +1,5 @@
 // Builds the Worker: `npm run build`, and the [build] command of wrangler.toml. Does nothing when nothing has changed.
-// Option: --force builds in any case.
+// Options: --force builds in any case; --self-test makes the tests' own build, which is never deployed, beside it.
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
@@ -22,24 +22,29 @@ const WASM_FEATURES = [
   'sign-ext',
 ];
 
-const BUILD_DIR = path.join(ROOT, 'build');
+/** What is deployed. */
+const DEPLOYED = { folder: path.join(ROOT, 'build'), cargoOptions: [] };
+/** The same with the routes of src/platform/self_test.rs. */
+const SELF_TEST = { folder: path.join(WORK_DIR, 'self-test'), cargoOptions: ['--features', 'self-test'] };
+
 const STAGING = path.join(WORK_DIR, 'staging');
 
-/** Brings build/ up to date; returns whether there was anything to do. */
-export async function build({ force = false } = {}) {
-  if (!force && isUpToDate()) return false;
+/** Brings build/ (or the tests' own build) up to date; returns whether there was anything to do. */
+export async function build({ force = false, selfTest = false } = {}) {
+  const variant = selfTest ? SELF_TEST : DEPLOYED;
+  if (!force && isUpToDate(variant.folder)) return false;
   return withLock(
     path.join(WORK_DIR, 'build.lock'),
     () => console.log('Waiting for another build of this folder …'),
     async ({ waited }) => {
-      if ((!force || waited) && isUpToDate()) return false;
-      await buildNow();
+      if ((!force || waited) && isUpToDate(variant.folder)) return false;
+      await buildNow(variant);
       return true;
     },
   );
 }
 
-async function buildNow() {
+async function buildNow({ folder, cargoOptions }) {
   const { workerBuild, wasmBindgen } = await ensureTools();
   const inputs = inputHash();
   const since = Date.now();
@@ -57,11 +62,11 @@ async function buildNow() {
     RUN_TO_COMPLETION: '1',
   });
   const staging = path.relative(ROOT, STAGING);
-  const args = ['--release', '--no-opt', '--out-dir', staging, '--locked'];
+  const args = ['--release', '--no-opt', '--out-dir', staging, '--locked', ...cargoOptions];
   const built = await run(workerBuild.program, args, { env, onLine: newsFilter((line) => console.log(line)) });
   if (!built.ok) throw new Stop('The Worker could not be built: the lines above say why.');
   await optimise();
-  publish(inputs);
+  publish(inputs, folder);
   console.log(`Built in ${elapsed(since)}.`);
 }
 
@@ -101,28 +106,30 @@ async function optimise() {
   renameSync(small, wasm);
 }
 
-/** Moves the result into build/, the stamp last: whoever sees the stamp sees the whole. */
-function publish(inputs) {
+/** Moves the result into its folder, the stamp last: whoever sees the stamp sees the whole. */
+function publish(inputs, folder) {
   for (const name of OUTPUTS) {
     if (!existsSync(path.join(STAGING, name))) throw new Stop(`The build gave no ${name}: run \`npm run build -- --force\`.`);
   }
-  mkdirSync(BUILD_DIR, { recursive: true });
+  mkdirSync(folder, { recursive: true });
   for (const name of ['package.json', 'index_bg.wasm', 'index.js']) {
-    renameSync(path.join(STAGING, name), path.join(BUILD_DIR, name));
+    renameSync(path.join(STAGING, name), path.join(folder, name));
   }
   rmSync(STAGING, { recursive: true, force: true });
-  writeStamp(inputs);
+  writeStamp(inputs, folder);
 }
 
 /** The table of sizes of what is in build/. */
 export function sizes() {
-  return sizeTable(measure(BUILD_DIR, OUTPUTS));
+  return sizeTable(measure(DEPLOYED.folder, OUTPUTS));
 }
 
 if (isMain(import.meta.url)) {
   stopOnSignals();
   await main(async () => {
-    const changed = await build({ force: process.argv.includes('--force') });
+    const selfTest = process.argv.includes('--self-test');
+    const changed = await build({ force: process.argv.includes('--force'), selfTest });
+    if (selfTest) return;
     if (process.env.WRANGLER_COMMAND === 'dev') {
       ensureDevVars(); // wrangler started by hand: it reads the file after this
       return; // and no report: wrangler asks before each start

@@ -19,12 +19,13 @@ const CORES = os.cpus().length;
 const STEPS = [
   step('fmt', 'Rust is formatted', () => cargo('fmt', '--check')),
   step('clippy', 'Lints, native', () => cargo('clippy', '--all-targets', '--locked', ...DENY)),
-  step('clippy-wasm', 'Lints, wasm', () => cargo('clippy', '--lib', '--locked', ...WASM, ...DENY)),
+  step('clippy-wasm', 'Lints, wasm', () => cargo('clippy', '--lib', '--locked', '--all-features', ...WASM, ...DENY)),
   step('cargo-test', 'Rust tests', cargoTest),
   step('doc', 'Documentation builds', () =>
     command('cargo', ['doc', '--no-deps', '--locked', '--document-private-items'], { RUSTDOCFLAGS: '-Dwarnings' }),
   ),
   step('build', 'The Worker builds', () => command('node', ['dev/build.mjs'])),
+  step('self-test', 'The tests\' own build of the Worker builds', () => command('node', ['dev/build.mjs', '--self-test'])),
   step('dry-run', 'The production configuration deploys (dry run)', dryRun),
   step('node', 'Tests of the scripts and the local Cognito', () => nodeTests('tests', CORES)),
   step('worker', 'Tests in the real runtime', () => nodeTests('tests/worker', Math.min(CORES, 2))),

@@ -143,7 +143,7 @@ test('test --list names the steps in order', async () => {
     .trim()
     .split('\n')
     .map((line) => line.split(' ')[0]);
-  assert.deepEqual(names, ['fmt', 'clippy', 'clippy-wasm', 'cargo-test', 'doc', 'build', 'dry-run', 'node', 'worker', 'browser']);
+  assert.deepEqual(names, ['fmt', 'clippy', 'clippy-wasm', 'cargo-test', 'doc', 'build', 'self-test', 'dry-run', 'node', 'worker', 'browser']);
 });
 
 test('the usual ports override no variable', () => {
@@ -254,13 +254,13 @@ function builtProject(t) {
   writeFileSync(path.join(root, 'Cargo.lock'), 'version = 4');
   writeFileSync(path.join(root, 'package.json'), JSON.stringify({ devDependencies: { esbuild: '1.0.0' } }));
   for (const name of OUTPUTS) writeFileSync(path.join(root, 'build', name), name);
-  writeStamp(inputHash(root), root);
+  writeStamp(inputHash(root), path.join(root, 'build'));
   return root;
 }
 
 test('a build is up to date until an input or an output changes', (t) => {
   const root = builtProject(t);
-  assert.equal(isUpToDate(root), true);
+  assert.equal(isUpToDate(path.join(root, 'build'), root), true);
   for (const [file, text] of [
     ['src/gate/mod.rs', '// new'],
     ['src/gate/more.rs', ''],
@@ -271,28 +271,28 @@ test('a build is up to date until an input or an output changes', (t) => {
     ['build/index_bg.wasm', 'other'],
   ]) {
     writeFileSync(path.join(root, file), text);
-    assert.equal(isUpToDate(root), false, file);
-    writeStamp(inputHash(root), root);
-    assert.equal(isUpToDate(root), true, file);
+    assert.equal(isUpToDate(path.join(root, 'build'), root), false, file);
+    writeStamp(inputHash(root), path.join(root, 'build'));
+    assert.equal(isUpToDate(path.join(root, 'build'), root), true, file);
   }
 });
 
 test('a build without its output or its stamp is not up to date', (t) => {
   const root = builtProject(t);
   rmSync(path.join(root, 'build/index.js'));
-  assert.equal(isUpToDate(root), false);
+  assert.equal(isUpToDate(path.join(root, 'build'), root), false);
   writeFileSync(path.join(root, 'build/index.js'), 'index.js');
-  assert.equal(isUpToDate(root), true);
+  assert.equal(isUpToDate(path.join(root, 'build'), root), true);
   writeFileSync(path.join(root, 'build/.stamp.json'), '{');
-  assert.equal(isUpToDate(root), false);
+  assert.equal(isUpToDate(path.join(root, 'build'), root), false);
 });
 
 test('a source that is edited during a build makes the next one build again', (t) => {
   const root = builtProject(t);
   const before = inputHash(root);
   writeFileSync(path.join(root, 'src/lib.rs'), '// edited');
-  writeStamp(before, root);
-  assert.equal(isUpToDate(root), false);
+  writeStamp(before, path.join(root, 'build'));
+  assert.equal(isUpToDate(path.join(root, 'build'), root), false);
 });
 
 test('the npm packages are installed again when half there or not those of the lock file', (t) => {

@@ -12,6 +12,8 @@ mod log;
 mod ports;
 mod proxy;
 mod request;
+#[cfg(feature = "self-test")]
+mod self_test;
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -46,6 +48,10 @@ fn isolate(env: &Env) -> Rc<Isolate> {
 /// Every request. An error that reaches the runtime becomes a plain 500 there, never a page of the site.
 #[event(fetch)]
 async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
+    #[cfg(feature = "self-test")]
+    if let Some(answered) = self_test::answer(&request).await {
+        return answered.map_err(|_| worker::Error::RustError("self-test".to_owned()));
+    }
     let isolate = isolate(&env);
     let head = request.method() == "HEAD";
     let native = NativeRequest::new(request);

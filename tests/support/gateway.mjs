@@ -25,6 +25,8 @@ export const PUBLIC_URL = 'http://localhost:8787';
 export const SESSION_KEYS = 'v1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=';
 /** Beside `main`: the Worker in a world that can be changed (faulty-worker.mjs). */
 export const FAULTY = 'tests/support/faulty-worker.mjs';
+/** Beside `main`: the tests' own build of the Worker, by `node dev/build.mjs --self-test`. */
+export const SELF_TEST = '.edgegate/self-test/index.js';
 
 export const RULES = JSON.stringify([
   { path: '/', allow: 'public' },

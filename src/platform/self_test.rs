@@ -1,0 +1,59 @@
+//! What only the tests' own build has (feature `self-test`): verdicts of the very code that verifies tokens here, on keys and
+//! tokens that no key set would hold, and a panic. The Worker that is deployed is built without it.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+use wasm_bindgen::JsValue;
+use web_sys::{Request, Response};
+
+use crate::jose::compact::UnverifiedToken;
+use crate::jose::jwk::rs256_key;
+
+use super::body;
+use super::crypto;
+
+/// A token and the key that is said to have signed it.
+#[derive(Deserialize)]
+struct Case {
+    id: String,
+    jwk: Value,
+    jws: String,
+}
+
+/// Answers the tests' own requests; `None` for every other one.
+pub(super) async fn answer(request: &Request) -> Option<Result<Response, JsValue>> {
+    let url = url::Url::parse(&request.url()).ok()?;
+    match url.path() {
+        "/self-test/jws" => Some(judge(request).await),
+        "/self-test/panic" => deliberate_panic(),
+        _ => None,
+    }
+}
+
+/// `[{"id","jwk","jws"}]` to `{"<id>": whether it is accepted}`.
+async fn judge(request: &Request) -> Result<Response, JsValue> {
+    let Ok(body) = body::read(request.body(), MAX_CASES_BYTES).await else {
+        return Response::new_with_opt_str(Some("the cases cannot be read"));
+    };
+    let cases: Vec<Case> = serde_json::from_slice(&body).map_err(|error| JsValue::from_str(&error.to_string()))?;
+    let mut verdicts = HashMap::new();
+    for case in &cases {
+        verdicts.insert(case.id.as_str(), accepts(case).await);
+    }
+    Response::new_with_opt_str(Some(&serde_json::json!(verdicts).to_string()))
+}
+
+async fn accepts(case: &Case) -> bool {
+    let Some(key) = rs256_key(&case.jwk) else { return false };
+    let Ok(token) = UnverifiedToken::parse(&case.jws) else { return false };
+    crypto::verify_rs256(&key, token.signed(), token.signature()).await.unwrap_or(false)
+}
+
+#[expect(clippy::panic, reason = "the point of it")]
+fn deliberate_panic() -> ! {
+    panic!("deliberate")
+}
+
+const MAX_CASES_BYTES: usize = 4 * 1024 * 1024;
