@@ -47,9 +47,7 @@ impl<P: Ports> Gate<P> {
         } else {
             Answer::json(200, &LogoutAnswer::new(logout_url))
         };
-        // Gated pages that the browser keeps would open again for whoever comes next. The site's storage and other cookies
-        // are not ours to clear.
-        Ok(answer.with("clear-site-data", "\"cache\"").with_cookies(clear))
+        Ok(answer.with("clear-site-data", CLEAR_SITE_DATA).with_cookies(clear))
     }
 
     async fn newest_record(&self, id: &SessionId, keys: &SessionKeys) -> Option<Rc<Record>> {
@@ -74,3 +72,7 @@ impl<P: Ports> Gate<P> {
         }));
     }
 }
+
+/// Gated pages that the browser keeps would open again for whoever comes next. The site's storage and other cookies are not
+/// ours to clear.
+pub(super) const CLEAR_SITE_DATA: &str = "\"cache\"";

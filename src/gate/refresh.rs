@@ -2,13 +2,13 @@
 
 use serde::Deserialize;
 
+use crate::jose::json::UniqueObject;
 use crate::ports::{IncomingRequest, Ports};
 use crate::session::policy::{Standing, standing};
 
 use super::answer::TokenAnswer;
 use super::renewal::{Need, Renewal};
 use super::sessions::Session;
-use super::sign_in::object;
 use super::visit::Visit;
 use super::{Answer, Failure, Gate, GateError};
 
@@ -27,7 +27,7 @@ impl<P: Ports> Gate<P> {
         let body = self.body(visit).await?;
         let RefreshBody { force } = match body.as_slice() {
             [] => RefreshBody::default(),
-            body => object(body).ok_or(Failure::new(GateError::InvalidRequest, "refresh_body"))?,
+            body => UniqueObject::read(body).ok_or(Failure::new(GateError::InvalidRequest, "refresh_body"))?,
         };
         let session = self.find_session(visit).await?.required()?;
         self.limit("refresh", session.keys.log_name()).await?;

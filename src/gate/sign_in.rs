@@ -4,8 +4,6 @@
 use std::rc::Rc;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use crate::jose::json::UniqueObject;
 use crate::oidc::callback::{AuthorizeError, CallbackAnswer, CallbackParams};
@@ -70,7 +68,7 @@ impl<P: Ports> Gate<P> {
             return Err(bad("token_content_type"));
         }
         let body = self.body(visit).await?;
-        let TokenBody { code, state } = object(&body).ok_or_else(|| bad("token_body"))?;
+        let TokenBody { code, state } = UniqueObject::read(&body).ok_or_else(|| bad("token_body"))?;
         let params = CallbackParams::from_page(code, state).map_err(|_| bad("token_body"))?;
         let SignedIn { session, return_path, set_cookies } = self.finish(visit, params).await?;
         let record = &session.record;
@@ -196,11 +194,6 @@ impl<P: Ports> Gate<P> {
             self.ports.line(Level::Warn, "older_session_not_ended", &[("session", keys.log_name())]);
         }
     }
-}
-
-/// The body as a JSON object without repeated members: serde's derive alone would take a list for a struct too.
-pub(super) fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
-    UniqueObject::parse(body).and_then(|members| serde_json::from_value(Value::Object(members)).ok())
 }
 
 fn authorize_failure(error: AuthorizeError) -> Failure {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Error as _, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 /// A JSON object whose own members are unique.
@@ -14,6 +14,12 @@ impl UniqueObject {
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Map<String, Value>> {
         serde_json::from_slice::<Self>(bytes).ok().map(|object| object.0)
+    }
+
+    /// Parses `bytes` as an object of that shape: serde's derive alone would take a list for a struct too.
+    #[must_use]
+    pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+        Self::parse(bytes).and_then(|members| serde_json::from_value(Value::Object(members)).ok())
     }
 }
 
@@ -53,6 +59,7 @@ mod tests {
         for bad in [&br#"{"a":1,"a":1}"#[..], b"[]", b"\"x\"", b"{", b"\xef\xbb\xbf{}", b"{\"a\":\"\xff\"}", b"{} {}", b""] {
             assert!(UniqueObject::parse(bad).is_none(), "{bad:?}");
         }
+        assert_eq!(UniqueObject::read::<[u8; 1]>(b"[1]"), None);
         // serde_json stops at 128 levels instead of overflowing the stack.
         assert!(UniqueObject::parse(format!("{{\"a\":{}}}", "[".repeat(10_000)).as_bytes()).is_none());
     }

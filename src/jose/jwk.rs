@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use crate::ports::RsaPublicKey;
 
+use super::json::UniqueObject;
+
 /// The usable keys of a set; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeySet(Vec<(String, RsaPublicKey)>);
@@ -33,7 +35,7 @@ impl KeySet {
         struct Written {
             keys: Vec<Value>,
         }
-        let written: Written = serde_json::from_slice(body).map_err(|_| KeySetError::NotAKeySet)?;
+        let written: Written = UniqueObject::read(body).ok_or(KeySetError::NotAKeySet)?;
         let mut seen: Vec<String> = Vec::new();
         let mut keys = Vec::new();
         for jwk in &written.keys {
@@ -152,6 +154,8 @@ mod tests {
             ("", KeySetError::NotAKeySet),
             ("<html>", KeySetError::NotAKeySet),
             ("[]", KeySetError::NotAKeySet),
+            ("[[]]", KeySetError::NotAKeySet),
+            (r#"{"keys":[],"keys":[]}"#, KeySetError::NotAKeySet),
             (r#"{"keys":{}}"#, KeySetError::NotAKeySet),
             (r#"{"keys":[]}"#, KeySetError::NoUsableKey),
             (r#"{"keys":[1,null,{}]}"#, KeySetError::NoUsableKey),

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::jose::json::UniqueObject;
 use crate::ports::{HttpError, HttpResponse};
 
 /// What a successful answer holds; nothing verified yet.
@@ -61,7 +62,6 @@ pub fn read(answer: Result<HttpResponse, HttpError>) -> Result<TokenSet, TokenEr
 }
 
 fn read_tokens(body: &[u8]) -> Result<TokenSet, TokenError> {
-    // A repeated member is an error of serde's derive.
     #[derive(Deserialize)]
     struct Written {
         id_token: Option<String>,
@@ -70,7 +70,7 @@ fn read_tokens(body: &[u8]) -> Result<TokenSet, TokenError> {
         token_type: String,
         expires_in: Option<f64>,
     }
-    let written: Written = serde_json::from_slice(body).map_err(|_| TokenError::InvalidResponse)?;
+    let written: Written = UniqueObject::read(body).ok_or(TokenError::InvalidResponse)?;
     let empty = |token: &Option<String>| token.as_deref() == Some("");
     let bearer = written.token_type.eq_ignore_ascii_case("Bearer");
     let in_future = written.expires_in.is_none_or(|secs| secs > 0.0);
@@ -86,7 +86,7 @@ fn read_error(status: u16, body: &[u8]) -> TokenError {
     struct Written {
         error: String,
     }
-    let Ok(Written { error }) = serde_json::from_slice(body) else { return TokenError::InvalidResponse };
+    let Some(Written { error }) = UniqueObject::read(body) else { return TokenError::InvalidResponse };
     match error.as_str() {
         "invalid_grant" if status == 400 => TokenError::Refused,
         "invalid_client" | "unauthorized_client" | "unsupported_grant_type" | "invalid_request" | "invalid_scope" => {
@@ -132,6 +132,7 @@ mod tests {
             "",
             "<html>",
             "[]",
+            r#"["i","a","r","Bearer",3600]"#,
             "{",
             r#"{"access_token":"a"}"#,
             r#"{"token_type":"Bearer"}"#,

@@ -331,6 +331,7 @@ describe('a store that cannot be written', () => {
     const response = await browser.post('/auth/logout');
     assert.deepEqual([...setCookies(response)], [['session', { value: '', attributes: ['HttpOnly', 'Max-Age=0', 'Path=/', 'SameSite=Lax'] }]]);
     const body = await assertErrorJson(response, 503, 'store_unavailable', { members: ['logoutUrl'] });
+    assert.equal(response.headers.get('clear-site-data'), '"cache"');
     assert.ok(body.logoutUrl.startsWith(`${gateway.cognito.origin}/logout?`));
     await revoked(refreshToken);
   });
