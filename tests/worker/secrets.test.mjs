@@ -1,4 +1,5 @@
-// A whole day at the gateway, good and bad. Then every log line and every answer is searched for every secret that was about.
+// A whole day at the gateway, good and bad. Then every log line, every answer (pages among them) and all that was ever in KV is
+// searched for every secret that was about.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -29,8 +30,14 @@ gateway.fetch = async (path, init) => {
   return response;
 };
 
-/** Cognito's requests are forgotten when all is well again, so the secrets are noted before. */
-function note(browsers) {
+/** All that KV has held at any of the times when the secrets were noted: keys, and values as they are and decoded. */
+const stored = new Set();
+
+/** Cognito's requests are forgotten when all is well again, and sessions end, so secrets and store are noted before. */
+async function note(browsers) {
+  for (const { name, value } of await gateway.dumpKv()) {
+    for (const text of [name, value, Buffer.from(value, 'base64').toString('latin1')]) stored.add(text);
+  }
   for (const [name, values] of secretsOf(gateway, browsers)) secrets.set(name, [...new Set([...(secrets.get(name) ?? []), ...values])]);
 }
 
@@ -63,7 +70,7 @@ before(async () => {
   gateway.cognito.set({ rotation: true });
   await browser.navigate('/app/');
   await ask('/user-info', { headers: { authorization: `Bearer ${gateway.cognito.mint('id')}` } });
-  note(browsers);
+  await note(browsers);
 
   // Logins that fail, at each step.
   for (const switches of [
@@ -77,7 +84,7 @@ before(async () => {
     const failing = await began();
     await failing.browser.arrive(failing.callbackUrl);
     await failing.browser.script(failing.callbackUrl);
-    note(browsers);
+    await note(browsers);
     await gateway.allWell();
   }
   const { browser: other, callbackUrl: otherUrl } = await began();
@@ -90,7 +97,7 @@ before(async () => {
   await other.script('/auth/token', { method: 'POST', body: `${JSON.stringify(posted)}}`, headers: { 'content-type': 'application/json' } });
   await other.send(`${otherUrl}&pad=${'x'.repeat(9000)}`, { headers: NAVIGATION });
   await other.navigate(`/a%2fb?code=${posted.code}`);
-  note(browsers);
+  await note(browsers);
 
   // Sessions in trouble.
   await gateway.passTime(3601);
@@ -101,7 +108,7 @@ before(async () => {
     await troubled.script('/user-info');
     await troubled.navigate('/app/');
     await troubled.post('/auth/refresh');
-    note(browsers);
+    await note(browsers);
     await gateway.allWell();
   }
   for (const operation of ['get', 'put', 'delete']) {
@@ -112,7 +119,7 @@ before(async () => {
     await troubled.navigate('/app/');
     await troubled.post('/auth/logout');
     await (await began()).browser.arrive(otherUrl);
-    note(browsers);
+    await note(browsers);
     await gateway.allWell();
   }
   const tampered = await signedIn();
@@ -140,12 +147,13 @@ before(async () => {
   gateway.cognito.set({ revokeFault: '500' });
   await (await signedIn()).post('/auth/logout');
   await eventually(() => gateway.asked('/oauth2/revoke').length > 0, 'a revocation');
-  note(browsers);
+  await note(browsers);
   await gateway.allWell();
   await (await signedIn()).postForm('/auth/logout');
   await eventually(() => gateway.asked('/oauth2/revoke').length > 0, 'a revocation');
-  note(browsers);
-  secrets.set('session key', [SESSION_KEYS.slice(3)]);
+  await note(browsers);
+  const sealing = SESSION_KEYS.slice('v1:'.length);
+  secrets.set('session key', [sealing, Buffer.from(sealing, 'base64').toString('latin1')]);
   secrets.set('detail of the store', [DETAIL]);
   logText = JSON.stringify(gateway.server.getLogs().map(({ message }) => message));
 });
@@ -188,6 +196,23 @@ describe('no log line holds', () => {
       assert.match(line.message, /^[a-z_]+$/);
     }
   });
+});
+
+describe('KV never held', () => {
+  test('nothing: there was something to search', () => {
+    const keys = [...stored].filter((text) => text.startsWith('session/'));
+    assert.ok(keys.length > 5 && [...stored].some((text) => text.startsWith('ended/')), `${keys.length} sessions`);
+  });
+
+  for (const kind of KINDS) {
+    test(`a ${kind}`, () => {
+      // The part of the cookie behind the user's tag is the secret that opens the record.
+      const values = kind === 'session cookie' ? secrets.get(kind).flatMap((cookie) => [cookie, cookie.slice(-42)]) : secrets.get(kind);
+      for (const spelling of values.flatMap(spellings)) {
+        for (const text of stored) assert.equal(text.includes(spelling), false, kind);
+      }
+    });
+  }
 });
 
 describe('no answer holds', () => {
