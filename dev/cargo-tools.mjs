@@ -1,5 +1,5 @@
-// The two tools that turn the Rust crate into a Worker, worker-build and wasm-bindgen, built from crates.io once per
-// machine and kept in the user's cache folder, one folder per version.
+// The tools that are built from crates.io once per machine and kept in the user's cache folder, one folder per version: the two
+// that turn the Rust crate into a Worker, worker-build and wasm-bindgen, and for the tests cargo-deny.
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -14,7 +14,7 @@ const PROGRESS_EVERY_MS = 30_000;
 
 const CACHE = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'edgegate');
 
-/** Both tools are built here, one after the other: they share most of their crates. */
+/** They are built here, one after the other: they share many of their crates. */
 const BUILDING = path.join(CACHE, 'building');
 
 /** The version that Cargo.lock has of a crate. */
@@ -24,13 +24,17 @@ export function lockedVersion(crate, lockText = readFileSync(path.join(ROOT, 'Ca
   return version;
 }
 
-/** The tools, each in exactly the version that fits the crates of Cargo.lock. */
-export function cargoTools() {
+/** A newer one may need a newer Rust. */
+const CARGO_DENY_VERSION = '0.20.2';
+
+/** The tools; those of the build in exactly the versions that fit the crates of Cargo.lock. */
+export function cargoTools({ forTests = false } = {}) {
   return {
     // Released together with the worker crate, under the same number.
     workerBuild: tool('worker-build', 'worker-build', lockedVersion('worker'), '4 minutes'),
     // Its default features are for another program of that crate, which fetches browser drivers.
     wasmBindgen: tool('wasm-bindgen-cli', 'wasm-bindgen', lockedVersion('wasm-bindgen'), '2 minutes', ['--no-default-features']),
+    ...(forTests && { cargoDeny: tool('cargo-deny', 'cargo-deny', CARGO_DENY_VERSION, '4 minutes', ['--no-default-features']) }),
   };
 }
 
@@ -39,17 +43,17 @@ function tool(crate, binary, version, duration, flags = []) {
   return { crate, binary, version, folder, program: path.join(folder, 'bin', binary), duration, flags };
 }
 
-export function missingCargoTools() {
-  return Object.values(cargoTools()).filter(({ program }) => !existsSync(program));
+export function missingCargoTools(options) {
+  return Object.values(cargoTools(options)).filter(({ program }) => !existsSync(program));
 }
 
-export async function ensureCargoTools() {
-  if (missingCargoTools().length === 0) return;
+export async function ensureCargoTools(options) {
+  if (missingCargoTools(options).length === 0) return;
   await withLock(
     `${BUILDING}.lock`,
-    () => console.log('Waiting for another run that builds worker-build and wasm-bindgen …'),
+    () => console.log('Waiting for another run that builds these tools …'),
     async () => {
-      for (const missing of missingCargoTools()) await install(missing);
+      for (const missing of missingCargoTools(options)) await install(missing);
       rmSync(BUILDING, { recursive: true, force: true });
     },
   );

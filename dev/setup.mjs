@@ -15,7 +15,7 @@ export async function setup({ forTests = false, browser = forTests } = {}) {
   checkNode();
   await ensureRust({ forTests });
   await ensurePackages();
-  await ensureCargoTools();
+  await ensureCargoTools({ forTests });
   if (browser) await ensureChromium();
 }
 

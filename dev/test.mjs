@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import util from 'node:util';
+import { cargoTools } from './cargo-tools.mjs';
 import { findChromium } from './chromium.mjs';
 import { ROOT, Stop, elapsed, main } from './plain.mjs';
 import { run, stopOnSignals, toolEnv } from './processes.mjs';
@@ -20,6 +21,7 @@ const STEPS = [
   step('fmt', 'Rust is formatted', () => cargo('fmt', '--check')),
   step('clippy', 'Lints, native', () => cargo('clippy', '--all-targets', '--locked', ...DENY)),
   step('clippy-wasm', 'Lints, wasm', () => cargo('clippy', '--lib', '--locked', '--all-features', ...WASM, ...DENY)),
+  step('deny', 'Licences and sources of the crates', deny),
   step('cargo-test', 'Rust tests', cargoTest),
   step('doc', 'Documentation builds', () =>
     command('cargo', ['doc', '--no-deps', '--locked', '--document-private-items'], { RUSTDOCFLAGS: '-Dwarnings' }),
@@ -53,6 +55,12 @@ function vectorsNote() {
 function cargoTest() {
   if (vectorsNote()) console.log(vectorsNote());
   return cargo('test', '--locked');
+}
+
+/** All crates are fetched first, those of other systems too; the check itself asks nobody. */
+async function deny() {
+  const { program } = cargoTools({ forTests: true }).cargoDeny;
+  return (await cargo('fetch', '--locked')) && command(program, ['--offline', '--locked', 'check', 'bans', 'licenses', 'sources']);
 }
 
 async function dryRun() {

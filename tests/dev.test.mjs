@@ -143,7 +143,7 @@ test('test --list names the steps in order', async () => {
     .trim()
     .split('\n')
     .map((line) => line.split(' ')[0]);
-  assert.deepEqual(names, ['fmt', 'clippy', 'clippy-wasm', 'cargo-test', 'doc', 'build', 'self-test', 'dry-run', 'node', 'worker', 'browser']);
+  assert.deepEqual(names, ['fmt', 'clippy', 'clippy-wasm', 'deny', 'cargo-test', 'doc', 'build', 'self-test', 'dry-run', 'node', 'worker', 'browser']);
 });
 
 test('the usual ports override no variable', () => {
