@@ -93,3 +93,47 @@ fn a_late_or_repeated_callback_of_a_signed_in_browser_is_no_error() {
     assert_eq!((reply.status, reply.location()), (303, "/reports/"), "its code is spent");
     assert!(browser.open("/app/").site, "and the session is as it was");
 }
+
+/// A store that loses each session as soon as it is made: the browser would go round for ever, silently.
+fn lose_the_session(browser: &Browser) -> Browser {
+    browser.world.kv.entries.borrow_mut().clear();
+    browser.world.pass(10);
+    browser.elsewhere(&browser.world)
+}
+
+#[test]
+fn sign_ins_that_open_nothing_stop_after_three_rounds_with_the_cause() {
+    let mut browser = Browser::new(&World::new());
+    assert_eq!(browser.sign_in("/app/").status, 303);
+    for round in 1..=3 {
+        browser = lose_the_session(&browser);
+        assert_eq!(browser.open("/app/").location(), "/auth/login?return_to=%2Fapp%2F", "round {round}");
+        assert_eq!(browser.sign_in("/app/").status, 303, "round {round}");
+    }
+    browser = lose_the_session(&browser);
+    let stopped = browser.open("/app/?view=1");
+    assert_eq!(stopped.status, 401);
+    assert!(stopped.body.contains("<code id=\"error-code\">session_expired</code>"), "{}", stopped.body);
+    assert!(stopped.body.contains("href=\"/auth/login?return_to=%2Fapp%2F%3Fview%3D1\""), "{}", stopped.body);
+    assert!(browser.world.logged("login_loop"));
+
+    // A script of the app that goes to the login by itself is stopped there; a click is not.
+    let by_script = browser.open("/auth/login?return_to=%2F");
+    assert_eq!(by_script.status, 429);
+    assert!(by_script.body.contains("rate_limited") && by_script.header("retry-after").is_some());
+    assert_eq!(browser.click("/auth/login?return_to=%2F").status, 302);
+
+    browser.world.pass(60);
+    assert_eq!(browser.open("/app/").status, 302, "a minute later it is a sign-in like any other");
+}
+
+#[test]
+fn signing_in_again_and_again_by_hand_is_no_loop() {
+    let browser = Browser::new(&World::new());
+    for _ in 0..6 {
+        assert_eq!(browser.sign_in("/app/").status, 303);
+        assert!(browser.open("/app/").site);
+        browser.world.pass(61);
+    }
+    assert!(!browser.world.logged("login_loop"));
+}

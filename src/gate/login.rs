@@ -7,14 +7,16 @@ use crate::web::query::Query;
 use crate::web::return_path::ReturnPath;
 
 use super::flow_cookies::begin_flow;
+use super::rounds::is_loop;
 use super::visit::Visit;
 use super::{Answer, Failure, Gate, GateError};
 
 impl<P: Ports> Gate<P> {
     /// 1. A prefetch gets nothing and costs nothing; a script or frame is refused: signing in is a navigation.
-    /// 2. Under another host than the public one, go there first: the flow's cookie must be where Cognito returns.
-    /// 3. Check the return path (a bad one is the default) and the pass-through parameters (a bad one is 400).
-    /// 4. Make state, nonce and verifier, seal them into a cookie of their own, redirect.
+    /// 2. A browser that goes round in circles is stopped.
+    /// 3. Under another host than the public one, go there first: the flow's cookie must be where Cognito returns.
+    /// 4. Check the return path (a bad one is the default) and the pass-through parameters (a bad one is 400).
+    /// 5. Make state, nonce and verifier, seal them into a cookie of their own, redirect.
     pub(super) async fn login<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
         if visit.is_prefetch() {
             return Ok(Answer::empty(204));
@@ -22,6 +24,10 @@ impl<P: Ports> Gate<P> {
         let asked_by_browser = visit.request.header("sec-fetch-mode").is_some();
         if asked_by_browser && !visit.navigation {
             return Err(Failure::new(GateError::InvalidRequest, "login_not_a_navigation"));
+        }
+        // A click leads on; a page that sends the browser here by itself, again and again, does not.
+        if is_loop(visit) && asked_by_browser && visit.request.header("sec-fetch-user").is_none() {
+            return Err(Failure::new(GateError::RateLimited, "login_loop"));
         }
         let public_url = &self.config.public_url;
         if !visit.on_public_host(public_url) {

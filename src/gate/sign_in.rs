@@ -20,6 +20,7 @@ use crate::web::return_path::ReturnPath;
 use super::answer::TokenAnswer;
 use super::flow_cookies::{FoundFlow, find_flow};
 use super::renewal::Need;
+use super::rounds::count_round;
 use super::sessions::{Found, Session};
 use super::tokens::VerifiedTokens;
 use super::visit::Visit;
@@ -156,7 +157,7 @@ impl<P: Ports> Gate<P> {
         let style = visit.cookie_style;
         let cookie = style.set(style.session_name(), &session.id.expose(), self.config.session.ttl_secs);
         let return_path = ReturnPath::parse(&flow.return_path, &self.config.public_url).unwrap_or_default();
-        Ok(SignedIn { session, return_path, set_cookies: vec![cookie] })
+        Ok(SignedIn { session, return_path, set_cookies: [Some(cookie), count_round(visit)].into_iter().flatten().collect() })
     }
 
     /// A session under a new secret; a value that a client brought is never adopted.

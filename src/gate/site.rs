@@ -1,11 +1,12 @@
 //! Everything that is not ours: the site, under its rules.
 
 use crate::config::Access;
-use crate::ports::{IncomingRequest, Ports};
+use crate::ports::{IncomingRequest, Level, Ports};
 use crate::web::query::encode;
 
 use super::forward::ForwardPlan;
 use super::renewal::Need;
+use super::rounds::is_loop;
 use super::sessions::Session;
 use super::visit::Visit;
 use super::{Answer, Failure, Gate, GateError, Outcome};
@@ -13,7 +14,7 @@ use super::{Answer, Failure, Gate, GateError, Outcome};
 impl<P: Ports> Gate<P> {
     /// 1. The app page that is the redirect URI: public, fetched without its query, never stored.
     /// 2. Who may read the path: everybody, or a session whose access token lives, and for a group rule its groups.
-    /// 3. Nobody signed in: a navigation goes to the login, anything else gets 401.
+    /// 3. Nobody signed in: a navigation goes to the login (unless it has just been there, in vain), anything else gets 401.
     /// 4. GET and HEAD only, after the rules: a POST that meets an ended session must get 401, not become a GET.
     pub(super) async fn site<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Outcome, Failure> {
         if self.config.redirect_page_path() == Some(visit.path()) {
@@ -53,6 +54,10 @@ impl<P: Ports> Gate<P> {
             return Err(failure);
         }
         let public_url = &self.config.public_url;
+        if is_loop(visit) {
+            let return_path = visit.return_path(public_url);
+            return Err(Failure { level: Level::Warn, reason: "login_loop", return_path, ..failure });
+        }
         let location = if visit.on_public_host(public_url) {
             let return_path = visit.return_path(public_url).unwrap_or_default();
             format!("/auth/login?return_to={}", encode(return_path.as_str()))

@@ -54,15 +54,19 @@ impl CookieStyle {
         if self.secure { "__Host-login-" } else { "login-" }
     }
 
+    /// The name of the cookie that counts sign-ins in a row.
+    #[must_use]
+    pub fn rounds_name(self) -> &'static str {
+        if self.secure { "__Host-sign-ins" } else { "sign-ins" }
+    }
+
     /// Whether a cookie name is the gateway's: never passed to the origin, never set by it. The prefixed names always
     /// are, in any case, so that no browser or server with lax ideas of case is led astray; on localhost the plain ones too.
     #[must_use]
     pub fn reserves(self, name: &str) -> bool {
         let name = name.trim_matches([' ', '\t']).to_ascii_lowercase();
-        match name.strip_prefix("__host-") {
-            Some(rest) => rest == "session" || rest.starts_with("login-"),
-            None => !self.secure && (name == "session" || name.starts_with("login-")),
-        }
+        let ours = |name: &str| name == "session" || name == "sign-ins" || name.starts_with("login-");
+        name.strip_prefix("__host-").map_or(!self.secure && ours(&name), ours)
     }
 
     /// A `Set-Cookie` line: `HttpOnly; SameSite=Lax; Path=/`, no `Domain`. Lax, because the return from Cognito and a

@@ -95,6 +95,13 @@ impl Browser {
         self.send("GET", path, headers, Vec::new()).await
     }
 
+    /// A page load that the user asked for by a click.
+    pub fn click(&self, path: &str) -> Reply {
+        let headers = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("sec-fetch-user", "?1")];
+        let headers = headers.map(|(name, value)| (name, value.to_owned())).to_vec();
+        futures_executor::block_on(self.send("GET", path, headers, Vec::new()))
+    }
+
     /// A script's GET.
     pub fn get(&self, path: &str) -> Reply {
         futures_executor::block_on(self.send("GET", path, Vec::new(), Vec::new()))

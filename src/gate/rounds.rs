@@ -1,0 +1,65 @@
+//! The loop breaker: sign-ins that succeed one after the other and open nothing. A page that is sent to the login again at
+//! once (its clock is wrong, its API refuses the token, the browser or KV loses the session) would go round for ever, since
+//! Cognito's own cookie signs in without asking.
+//!
+//! A sign-in that replaces a session within [`ROUND_SECS`] of the last such one is a round. The browser counts, in a cookie
+//! of its own that says nothing else; who changes it deceives themselves.
+
+use crate::ports::{IncomingRequest, UnixSecs};
+use crate::session::id::SessionId;
+
+use super::visit::Visit;
+
+/// How many rounds this browser has just been through.
+fn rounds<R: IncomingRequest>(visit: &Visit<'_, R>) -> u32 {
+    let cookie = visit.cookies().one(visit.cookie_style.rounds_name());
+    cookie.and_then(|value| read(value, visit.now)).unwrap_or(0)
+}
+
+/// Whether another sign-in would go round once more. Not to be asked of who has just clicked on "Sign in".
+pub(super) fn is_loop<R: IncomingRequest>(visit: &Visit<'_, R>) -> bool {
+    rounds(visit) >= MAX_ROUNDS
+}
+
+/// The `Set-Cookie` line of a sign-in that replaces a session; none for one that does not.
+pub(super) fn count_round<R: IncomingRequest>(visit: &Visit<'_, R>) -> Option<String> {
+    let style = visit.cookie_style;
+    let replaces = visit.cookies().one(style.session_name()).and_then(SessionId::parse).is_some();
+    let count = rounds(visit).saturating_add(1);
+    replaces.then(|| style.set(style.rounds_name(), &format!("{count}.{}", visit.now), ROUND_SECS))
+}
+
+/// `<rounds>.<time of the last>`, while that is not long ago.
+fn read(value: &str, now: UnixSecs) -> Option<u32> {
+    let (count, last) = value.split_once('.')?;
+    let (count, last): (u32, UnixSecs) = (count.parse().ok()?, last.parse().ok()?);
+    (last <= now && now < last.saturating_add(ROUND_SECS)).then_some(count)
+}
+
+/// A login takes seconds; a person who comes back later is not a loop.
+const ROUND_SECS: u64 = 60;
+/// Two tabs and a change of account stay below it.
+const MAX_ROUNDS: u32 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_count_for_a_minute() {
+        for (value, now, expected) in [
+            ("2.1000", 1000, Some(2)),
+            ("2.1000", 1059, Some(2)),
+            ("2.1000", 1060, None),
+            ("2.1000", 999, None),
+            ("4294967296.1000", 1000, None),
+            ("-1.1000", 1000, None),
+            ("2", 1000, None),
+            ("2.1000.1", 1000, None),
+            ("2.18446744073709551615", 1000, None),
+            ("", 1000, None),
+        ] {
+            assert_eq!(read(value, now), expected, "{value} at {now}");
+        }
+    }
+}
