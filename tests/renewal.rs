@@ -174,6 +174,22 @@ fn an_outage_is_asked_about_every_ten_seconds_not_at_every_request() {
 }
 
 #[test]
+fn retry_after_is_what_is_left_until_the_next_attempt() {
+    let browser = signed_in();
+    browser.world.pass(3601);
+    browser.world.cognito.will(Trouble::Status(503));
+    let wait = |reply: support::browser::Reply| -> u64 { reply.header("retry-after").expect("a 503").parse().expect("seconds") };
+    let first = wait(browser.get("/user-info"));
+    assert!((10..=13).contains(&first), "{first}");
+    browser.world.pass(4);
+    assert_eq!(wait(browser.get("/user-info")), first - 4);
+    browser.world.pass(first - 5);
+    assert_eq!(wait(browser.get("/user-info")), 1);
+    browser.world.pass(1);
+    assert_eq!(browser.get("/user-info").status, 200, "and then it is made");
+}
+
+#[test]
 fn a_refused_client_is_an_alarm_and_never_a_logout() {
     let browser = signed_in();
     browser.world.pass(4300);

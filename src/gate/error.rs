@@ -209,6 +209,15 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The same, where it is known when the next attempt is made: an earlier one would get the same answer.
+    #[must_use]
+    pub fn retry_in(self, secs: u64) -> Self {
+        let retry_after_secs = self.retry_after_secs.and(u32::try_from(secs.max(1)).ok());
+        Self { retry_after_secs, ..self }
+    }
+}
+
 impl From<GateError> for Failure {
     fn from(error: GateError) -> Self {
         Self::new(error, "")

@@ -105,8 +105,8 @@ impl<P: Ports> Gate<P> {
                 }
                 _ => {}
             }
-            if let Some(failure) = self.memory.sessions.borrow().recent_failure(&key, now) {
-                return Renewal::Failed(failure);
+            if let Some((failure, until)) = self.memory.sessions.borrow().recent_failure(&key, now) {
+                return Renewal::Failed(failure.retry_in(until.saturating_sub(now)));
             }
             let Some(refresh_token) = session.record.refresh_token.clone() else { return Renewal::Refused };
             if self.memory.sessions.borrow().is_refused(&refresh_token, now) {
@@ -200,7 +200,7 @@ impl<P: Ports> Gate<P> {
         let fields = [("code", failure.error.describe().code), ("reason", failure.reason), ("session", session.keys.log_name())];
         let level = if failure.error.level() == Level::Info { Level::Warn } else { failure.error.level() };
         self.ports.line(level, "refresh_failed", &fields);
-        Renewal::Failed(failure)
+        Renewal::Failed(failure.retry_in(for_secs))
     }
 }
 

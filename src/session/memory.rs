@@ -114,10 +114,10 @@ impl<E: Clone> SessionMemory<E> {
         self.failures.put(key.to_owned(), failure, now.saturating_add(for_secs), now);
     }
 
-    /// A passing failure of the last moments.
+    /// A passing failure of the last moments, and until when nobody tries again.
     #[must_use]
-    pub fn recent_failure(&self, key: &str, now: UnixSecs) -> Option<E> {
-        self.failures.live(key, now).cloned()
+    pub fn recent_failure(&self, key: &str, now: UnixSecs) -> Option<(E, UnixSecs)> {
+        self.failures.entries.get(key).filter(|(_, until)| now < *until).cloned()
     }
 
     /// Whether a forced refresh is honoured now; if so, the next one is not for [`FORCE_INTERVAL_SECS`].
