@@ -3,6 +3,7 @@
 //   clockSecs    how far the clock is ahead
 //   kv           {get, put, delete}: the message that such an operation fails with
 //   kvTimes      how many operations fail before the fault is over; absent: all
+//   kvHangs      the operations that never come back
 //   kvDelayMs    how long a put takes
 //   unreachable  requests to URLs that begin so find nobody
 //   signatures   'fail': the platform's cryptography throws
@@ -39,6 +40,7 @@ function faultyKv(kv) {
       if (world.kvTimes) world.kvTimes -= 1;
       throw new Error(message);
     }
+    if (world.kvHangs?.includes(name)) await new Promise(() => {});
     if (name === 'put' && world.kvDelayMs) await new Promise((resolve) => { setTimeout(resolve, world.kvDelayMs); });
     return kv[name](...given);
   };

@@ -273,6 +273,32 @@ describe('a store that cannot be read', () => {
   });
 });
 
+describe('a store that does not answer', () => {
+  /** The gateway gives up after eight seconds; a client of its own would have gone by then. */
+  const timed = async (work) => {
+    const since = Date.now();
+    return { response: await work(), secs: (Date.now() - since) / 1000 };
+  };
+
+  test('is given up as one that cannot be read', async () => {
+    const browser = await gateway.signedIn();
+    await gateway.passTime(FORGET_SECS);
+    await gateway.setWorld({ kvHangs: ['get', 'getWithMetadata'] });
+    const { response, secs } = await timed(() => browser.script('/user-info'));
+    await assertErrorJson(response, 503, 'store_unavailable');
+    assert.ok(secs > 6 && secs < 15, `${secs} s`);
+  });
+
+  test('fails a login, without a cookie', async () => {
+    await gateway.setWorld({ kvHangs: ['put'] });
+    const browser = gateway.browser();
+    const { response, secs } = await timed(() => browser.signIn());
+    await assertErrorPage(response, 503, 'store_unavailable');
+    assert.equal(browser.session, undefined);
+    assert.ok(secs > 6 && secs < 15, `${secs} s`);
+  });
+});
+
 describe('a store that cannot be written', () => {
   const revoked = (token) => eventually(() => gateway.asked('/oauth2/revoke').some(({ form }) => form.token === token), 'its revocation');
 
