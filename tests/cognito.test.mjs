@@ -576,6 +576,17 @@ describe('switches in tokens', () => {
     }
   });
 
+  test('oneKey: both tokens are signed with the only key of the set', async () => {
+    cognito.set({ oneKey: true });
+    const { id_token: id, access_token: access } = await signedIn();
+    const { keys } = JSON.parse((await go(`${cognito.issuer}/.well-known/jwks.json`)).text);
+    assert.deepEqual(keys.map(({ kid }) => kid), [cognito.kids.id]);
+    for (const token of [id, access]) {
+      assert.equal(decodeProtectedHeader(token).kid, cognito.kids.id);
+      await verified(token);
+    }
+  });
+
   test('refreshNonce and refreshClaims: only in refreshed tokens', async () => {
     cognito.set({ refreshNonce: 'same', refreshClaims: { sub: 'other' } });
     const first = await signedIn();
@@ -605,7 +616,11 @@ describe('switches at the endpoints', () => {
     ['empty', ({ status, text }) => status === 200 && text === '', true],
     ['array', ({ status, text }) => status === 200 && text === '[]', true],
     ['redirect301', ({ status, headers }) => status === 301 && headers.get('location') === '/redirected/token', true],
+    ['redirect302', ({ status, headers }) => status === 302 && headers.get('location') === '/redirected/token', true],
+    ['redirect303', ({ status, headers }) => status === 303 && headers.get('location') === '/redirected/token', true],
     ['redirect307', ({ status, headers }) => status === 307 && headers.get('location') === '/redirected/token', true],
+    ['redirect308', ({ status, headers }) => status === 308 && headers.get('location') === '/redirected/token', true],
+    ['huge', ({ text, body }) => text.length > 4e6 && body.access_token && body.token_type === 'Bearer', false],
     ['badtype', ({ body }) => body.token_type === 'MAC' && body.access_token, false],
     ['noaccess', ({ status, body }) => status === 200 && !('access_token' in body), false],
     ['duplicate', ({ text }) => text.match(/"access_token"/g).length === 2, false],
@@ -679,6 +694,29 @@ describe('switches at the endpoints', () => {
     const { status, location } = await look('redirect');
     assert.deepEqual([status, location], [302, '/redirected/jwks.json']);
     assert.ok(JSON.parse((await go(cognito.origin + location)).text).keys.length >= 2);
+    const byKid = JSON.parse((await look('wrongtype')).text).keys;
+    assert.equal(byKid[cognito.kids.id].kid, cognito.kids.id);
+    const nameless = JSON.parse((await look('nokid')).text).keys;
+    assert.ok(nameless.length >= 2 && nameless.every((key) => !('kid' in key) && key.kty === 'RSA'));
+  });
+
+  test('redirectTo: the redirects lead to another host', async () => {
+    cognito.set({ redirectTo: 'http://127.0.0.1:9/elsewhere', jwksFault: 'redirect', tokenFault: 'redirect307' });
+    assert.equal((await go(`${cognito.issuer}/.well-known/jwks.json`)).location, 'http://127.0.0.1:9/elsewhere');
+    assert.equal((await redeem(await freshCode())).headers.get('location'), 'http://127.0.0.1:9/elsewhere');
+  });
+
+  test('tokenAnswer: members are replaced, added and taken out', async () => {
+    cognito.set({ tokenAnswer: { token_type: 7, more: true, refresh_token: null } });
+    const { token_type: type, more, ...others } = await signedIn();
+    assert.deepEqual([type, more, Object.keys(others)], [7, true, ['id_token', 'access_token', 'expires_in']]);
+  });
+
+  test('ignorePkce: any verifier will do, and none', async () => {
+    cognito.set({ ignorePkce: true });
+    for (const verifier of ['y'.repeat(43), 'short', '']) assert.equal((await redeem(await freshCode(), { code_verifier: verifier })).status, 200);
+    cognito.reset();
+    assert.equal((await redeem(await freshCode(), { code_verifier: 'y'.repeat(43) })).status, 400);
   });
 
   test('revokeFault 500', async () => {

@@ -35,6 +35,7 @@ async function askCore(pool, params, { sessionId, loginPage }) {
   const query = new URLSearchParams();
   for (const name of CORE_PARAMS) if (params.has(name)) query.set(name, params.get(name));
   query.set('scope', scope);
+  if (pool.switches.ignorePkce) ['code_challenge', 'code_challenge_method'].forEach((name) => query.delete(name));
   // The core wants openid for these; Cognito takes them and has no use for them.
   if (!scope.split(' ').includes('openid')) ['nonce', 'max_age'].forEach((name) => query.delete(name));
 

@@ -22,8 +22,8 @@ export function rotate(ring, { keepOld }) {
   ring.access = named(generateKeyPairSync(...RSA));
 }
 
-export function publishedKeys(ring) {
-  return { keys: [ring.id, ring.access, ...ring.retired].map((key) => key.jwk) };
+export function publishedKeys(ring, { oneKey }) {
+  return { keys: (oneKey ? [ring.id] : [ring.id, ring.access, ...ring.retired]).map((key) => key.jwk) };
 }
 
 function named({ publicKey, privateKey }) {

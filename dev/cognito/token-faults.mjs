@@ -3,6 +3,9 @@
 
 import { html, json } from './http.mjs';
 
+/** Beyond any cap. */
+export const HUGE_BYTES = 4 << 20;
+
 /** Which fault this request gets, counted down. */
 export function takeFault(switches) {
   const { tokenFault: kind, tokenError: error, tokenFaultCount: count } = switches;
@@ -25,8 +28,12 @@ export function faultBefore({ kind, error }, { switches }) {
     case 'empty': return { status: 200, headers: { 'content-type': 'application/json;charset=UTF-8' }, body: '' };
     case 'array': return json(200, []);
     // A client that follows these sends its code or refresh token, and maybe its secret, to wherever it is told.
-    case 'redirect301': return { status: 301, headers: { location: '/redirected/token' } };
-    case 'redirect307': return { status: 307, headers: { location: '/redirected/token' } };
+    case 'redirect301':
+    case 'redirect302':
+    case 'redirect303':
+    case 'redirect307':
+    case 'redirect308':
+      return { status: Number(kind.slice('redirect'.length)), headers: { location: switches.redirectTo ?? '/redirected/token' } };
     default: return undefined;
   }
 }
@@ -38,11 +45,16 @@ export function faultAfter({ kind }, { switches }, answer) {
   if (answer.status !== 200) return answer;
   switch (kind) {
     case 'truncated': return { ...answer, body: answer.body.slice(0, answer.body.length >> 1) };
-    case 'badtype': return { ...answer, body: JSON.stringify({ ...JSON.parse(answer.body), token_type: 'MAC' }) };
-    case 'noaccess': return { ...answer, body: JSON.stringify({ ...JSON.parse(answer.body), access_token: undefined }) };
+    case 'huge': return changed(answer, { padding: 'x'.repeat(HUGE_BYTES) }); // right in every way but its size
+    case 'badtype': return changed(answer, { token_type: 'MAC' });
+    case 'noaccess': return changed(answer, { access_token: undefined });
     case 'duplicate': return { ...answer, body: `{"access_token":"other","token_type":"Bearer",${answer.body.slice(1)}` };
     default: return answer;
   }
+}
+
+function changed(answer, members) {
+  return { ...answer, body: JSON.stringify({ ...JSON.parse(answer.body), ...members }) };
 }
 
 export function cdnPage(title, text) {

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 
 import { cookie, json, methodNotAllowed } from './http.mjs';
 import { faultBefore, faultAfter, takeFault } from './token-faults.mjs';
-import { mintTokens, refreshTokenId } from './tokens.mjs';
+import { merge, mintTokens, refreshTokenId } from './tokens.mjs';
 
 /** As a real pool sends them (without HSTS: this is http). */
 const HEADERS = {
@@ -27,7 +27,7 @@ export async function token(pool, request) {
 
 /** The core looks a code up and spends it without waiting for anything outside, so of equal requests at once exactly one wins. */
 async function exchange(pool, request) {
-  const form = coreForm(request.form);
+  const form = coreForm(request.form, pool.switches);
   const { status, body, entities } = await pool.core.ask({
     method: 'POST', path: '/oauth2/token', form, headers: coreHeaders(request),
   });
@@ -37,12 +37,13 @@ async function exchange(pool, request) {
 }
 
 /** For the core: refresh tokens by the name the store has for them, and a verifier of forbidden length as a merely wrong one. */
-function coreForm(received) {
+function coreForm(received, { ignorePkce }) {
   const form = new URLSearchParams(received ?? '');
   if (form.has('refresh_token')) form.set('refresh_token', refreshTokenId(form.get('refresh_token')));
   form.delete('scope'); // Cognito's code and refresh grants have no such parameter
   const verifier = form.get('code_verifier');
-  if (verifier && !/^[\w.~-]{43,128}$/.test(verifier)) form.set('code_verifier', 'x'.repeat(43));
+  if (ignorePkce) form.delete('code_verifier');
+  else if (verifier && !/^[\w.~-]{43,128}$/.test(verifier)) form.set('code_verifier', 'x'.repeat(43));
   return form;
 }
 
@@ -72,13 +73,14 @@ function tokenAnswer(pool, { AuthorizationCode: code, RefreshToken: refresh, Acc
     refreshed: !code,
   });
   const isNew = code || pool.switches.rotation;
-  return json(200, {
+  const members = {
     ...(idToken && { id_token: idToken }),
     access_token: accessToken,
     ...(isNew && { refresh_token: refresh.wire }),
     expires_in: body.expires_in,
     token_type: 'Bearer',
-  }, { ...HEADERS, 'set-cookie': cookie('XSRF-TOKEN', randomUUID()), 'x-amz-cognito-request-id': randomUUID() });
+  };
+  return json(200, merge(members, pool.switches.tokenAnswer), { ...HEADERS, 'set-cookie': cookie('XSRF-TOKEN', randomUUID()), 'x-amz-cognito-request-id': randomUUID() });
 }
 
 /**

@@ -92,12 +92,13 @@ function nonceOf(switches, { nonce, refreshed }) {
 
 function signAs(kind, pool, claims) {
   const { switches, keys } = pool;
-  const key = switches.unknownKid === kind ? keys.other : keys[kind];
+  const key = switches.unknownKid === kind ? keys.other : keys[switches.oneKey ? 'id' : kind];
   const header = merge({ kid: key.kid, alg: switches[`${kind}Alg`] }, switches[`${kind}Header`]);
   return signJwt(keys, key, header, claims, { spoil: switches.badSignature === kind });
 }
 
-function merge(base, changes) {
+/** `undefined` or null takes a member out. */
+export function merge(base, changes) {
   const merged = { ...base, ...changes };
   for (const [name, value] of Object.entries(merged)) if (value === null || value === undefined) delete merged[name];
   return merged;

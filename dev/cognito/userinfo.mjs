@@ -23,7 +23,7 @@ export async function userInfo(pool, { method, headers }) {
 async function verifiedClaims(pool, token) {
   try {
     const { payload } = await compactVerify(token, ({ kid }) => {
-      const jwk = publishedKeys(pool.keys).keys.find((key) => key.kid === kid);
+      const jwk = publishedKeys(pool.keys, pool.switches).keys.find((key) => key.kid === kid);
       return importJWK(jwk, 'RS256');
     }, { algorithms: ['RS256'] });
     const claims = JSON.parse(new TextDecoder().decode(payload));

@@ -2,20 +2,21 @@
 
 import { html, json } from './http.mjs';
 import { publishedKeys } from './keys.mjs';
-import { cdnPage } from './token-faults.mjs';
-
-const HUGE_BYTES = 4 << 20;
+import { cdnPage, HUGE_BYTES } from './token-faults.mjs';
 
 export function jwks({ keys, switches }) {
-  const good = json(200, publishedKeys(keys));
+  const published = publishedKeys(keys, switches);
+  const good = json(200, published);
   switch (switches.jwksFault) {
     case '500': return json(500, { message: 'Internal server error' });
     case 'html': return html(200, cdnPage('502 ERROR', 'The request could not be satisfied.'));
     case 'slow': return { ...good, delayMs: switches.slowMs };
     // Right in every way but its size: only a cap refuses it.
-    case 'huge': return json(200, { ...publishedKeys(keys), padding: 'x'.repeat(HUGE_BYTES) });
-    case 'redirect': return { status: 302, headers: { location: '/redirected/jwks.json' } };
+    case 'huge': return json(200, { ...published, padding: 'x'.repeat(HUGE_BYTES) });
+    case 'redirect': return { status: 302, headers: { location: switches.redirectTo ?? '/redirected/jwks.json' } };
     case 'empty': return json(200, { keys: [] });
+    case 'wrongtype': return json(200, { keys: Object.fromEntries(published.keys.map((key) => [key.kid, key])) });
+    case 'nokid': return json(200, { keys: published.keys.map((key) => ({ ...key, kid: undefined })) });
     case 'malformed': return { ...good, body: good.body.slice(0, good.body.length >> 1) };
     default: return good;
   }
@@ -42,6 +43,6 @@ export function discovery(pool) {
 }
 
 /** Where the redirect faults lead. The keys are the real ones, so that a client that follows is found out by going on working. */
-export function redirected({ keys }, { path }) {
-  return path === '/redirected/jwks.json' ? json(200, publishedKeys(keys)) : json(200, { redirected: true });
+export function redirected({ keys, switches }, { path }) {
+  return path === '/redirected/jwks.json' ? json(200, publishedKeys(keys, switches)) : json(200, { redirected: true });
 }
