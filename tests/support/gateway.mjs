@@ -55,7 +55,7 @@ export async function startGateway({ vars = {}, main = 'build/index.js', cognito
   });
   const server = createTestHarness(worker(vars));
   const { url } = await server.listen();
-  return new Gateway({ server, address: url, cognito, publicUrl, worker, vars });
+  return new Gateway({ server, address: url, cognito, publicUrl, worker, vars, faulty: main === FAULTY });
 }
 
 /** A configuration that works with this Cognito. */
@@ -107,15 +107,17 @@ function asResponse({ statusCode, rawHeaders }, body) {
 export class Gateway {
   #worker;
   #vars;
+  #faulty;
   #world = {};
 
-  constructor({ server, address, cognito, publicUrl, worker, vars }) {
+  constructor({ server, address, cognito, publicUrl, worker, vars, faulty }) {
     this.server = server;
     this.address = address;
     this.cognito = cognito;
     this.publicUrl = publicUrl;
     this.#worker = worker;
     this.#vars = vars;
+    this.#faulty = faulty;
   }
 
   /**
@@ -177,6 +179,11 @@ export class Gateway {
   async sessionKeys() {
     const kv = await this.kv();
     return (await kv.list({ prefix: 'session/' })).keys.map(({ name }) => name);
+  }
+
+  /** The names of the KV operations of a FAULTY worker since the last call; of any other, none are known. */
+  async kvOperations() {
+    return this.#faulty ? this.setWorld({}) : [];
   }
 
   /** The requests that Cognito got for a path that ends so, e.g. `/oauth2/token`. */
