@@ -61,8 +61,19 @@ pub fn public_location(location: &str, origin: &Origin, public_url: &Origin) -> 
 
 /// Identity headers are for a gateway to set, from a client they are a lie; forwarding headers are ours; and a header that
 /// overrides path or method would read another page than the one that the rules let through.
-const STOPPED_PREFIXES: [&str; 8] =
-    ["x-auth-", "x-user", "x-forwarded-", "x-original-", "x-rewrite-", "x-http-method", "x-method-override", "x-amzn-oidc-"];
+const STOPPED_PREFIXES: [&str; 11] = [
+    "x-auth-",
+    "x-user",
+    "x-forwarded-",
+    "remote-",
+    "x-remote-",
+    "x-webauth-",
+    "x-original-",
+    "x-rewrite-",
+    "x-http-method",
+    "x-method-override",
+    "x-amzn-oidc-",
+];
 const HOP_BY_HOP: [&str; 9] = [
     "connection",
     "keep-alive",
@@ -75,18 +86,8 @@ const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
 ];
 /// Set by us, or not for the origin at all; bodies are never sent.
-const STOPPED: [&str; 10] = [
-    "authorization",
-    "cookie",
-    "content-length",
-    "content-type",
-    "expect",
-    "forwarded",
-    "host",
-    "remote-user",
-    "x-real-ip",
-    "x-remote-user",
-];
+const STOPPED: [&str; 8] =
+    ["authorization", "cookie", "content-length", "content-type", "expect", "forwarded", "host", "x-real-ip"];
 
 #[cfg(test)]
 mod tests {
@@ -102,6 +103,10 @@ mod tests {
             "X_User",
             "X-Forwarded-User",
             "X-Forwarded-Access-Token",
+            "Remote-User",
+            "Remote_Groups",
+            "X-Remote-Email",
+            "X-WEBAUTH-USER",
             "Connection",
             "TE",
             "Upgrade",
