@@ -213,17 +213,18 @@ describe('web-cache deception: an address that looks like a style sheet', () => 
 
   test('below a route of ours is 404 and kept by nobody', async () => {
     for (const path of [
-      '/user-info/x.css', '/user-info/.css', '/user-info/', '/auth/token.js', '/auth/token/x.js', '/auth/refresh/a.js', '/auth/refresh.css', '/auth/status/x.css',
-      '/auth/status.css', '/auth/login.js', '/auth/callback/x.css', '/auth/logout.png', '/config/x.js', '/config/', '/healthz/x.css', '/readyz/x.ico', '/auth/%78.css',
-      '/%75ser-info/x.css', '/public/../user-info/x.css',
+      '/user-info/x.css', '/user-info/.css', '/user-info/', '/auth/token.js', '/auth/token/x.js', '/auth/refresh/a.js', '/auth/refresh.css',
+      '/auth/status/x.css', '/auth/status.css', '/auth/login.js', '/auth/callback/x.css', '/auth/logout.png', '/config/x.js', '/config/',
+      '/healthz/x.css', '/readyz/x.ico', '/auth/%78.css', '/%75ser-info/x.css', '/public/../user-info/x.css',
     ]) await assertNothingPersonal(path, [404]);
     assert.deepEqual(site.requests, []);
   });
 
   test('that another server could read differently is 400 and kept by nobody', async () => {
     for (const path of [
-      '/user-info%2fx.css', '/user-info;x.css', '/auth/status;x.css', '/auth/status%3bx.css', '/user-info%00.css', '/user-info%0ax.css', '/user-info%5cx.css',
-      '/auth/refresh%2fa.js', '/user-info/..%2fpublic/x.css', '/public/..%2fuser-info', '/user-info//x.css', '//user-info', '/user-info%252fx.css', '/user-info%3fx.css', '/user-info%23x.css',
+      '/user-info%2fx.css', '/user-info;x.css', '/auth/status;x.css', '/auth/status%3bx.css', '/user-info%00.css', '/user-info%0ax.css',
+      '/user-info%5cx.css', '/auth/refresh%2fa.js', '/user-info/..%2fpublic/x.css', '/public/..%2fuser-info', '/user-info//x.css',
+      '//user-info', '/user-info%252fx.css', '/user-info%3fx.css', '/user-info%23x.css',
     ]) await assertNothingPersonal(path, [400]);
     assert.deepEqual(site.requests, []);
   });
@@ -247,7 +248,9 @@ describe('web-cache deception: an address that looks like a style sheet', () => 
 
   test('with a header that a cache takes for its key and we do not: no answer differs by it', async () => {
     const plain = await (await alice.script('/auth/status')).json();
-    for (const headers of [{ 'x-forwarded-host': 'evil.example' }, { 'x-forwarded-scheme': 'http' }, { 'x-original-url': '/x.css' }, { 'x-forwarded-port': '1' }]) {
+    for (const headers of [
+      { 'x-forwarded-host': 'evil.example' }, { 'x-forwarded-scheme': 'http' }, { 'x-original-url': '/x.css' }, { 'x-forwarded-port': '1' },
+    ]) {
       assert.deepEqual(await (await alice.script('/auth/status', { headers })).json(), plain);
       const config = await nobody.script('/config', { headers });
       assert.doesNotMatch(await config.text(), /evil/);

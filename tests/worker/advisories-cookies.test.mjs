@@ -42,7 +42,8 @@ const LOOKALIKES = (value) => [
   `__Host-%73ession=${value}`, `__Host-session =${value}`, `__Host-session\t=${value}`, `__Secure-session=${value}`, `__Host-session-=${value}`,
   `__Host-session[]=${value}`, `__Host-session.0=${value}`, `=__Host-session=${value}`, `==${value}`, `__Host_session=${value}`,
   `\u2000__Host-session=${value}`, `\u00a0__Host-session=${value}`, `\u0085__Host-session=${value}`, `"__Host-session"=${value}`,
-  `x=y, __Host-session=${value}`, `x="; ${'__host-session'}=${value}"`, `$Version=1, __Host-session=${value}`, '__Host-session', `__Host-session\u0000=${value}`,
+  `x=y, __Host-session=${value}`, `x="; ${'__host-session'}=${value}"`, `$Version=1, __Host-session=${value}`,
+  '__Host-session', `__Host-session\u0000=${value}`,
 ];
 
 describe('a cookie that only looks like the session cookie', () => {
@@ -71,7 +72,8 @@ describe('the session cookie', () => {
   test('twice, as a sibling host or a parent path can toss it, is nobody: neither the owner nor the attacker', async () => {
     const [own, planted] = [`${NAME}=${alice.session}`, `${NAME}=${attacker.session}`];
     for (const cookie of [
-      `${own}; ${planted}`, `${planted}; ${own}`, `${own}; ${own}`, `${own};${planted}`, `${own}; x=y; ${planted}`, `${own}; ${NAME}=`, `${own};  ${planted}`,
+      `${own}; ${planted}`, `${planted}; ${own}`, `${own}; ${own}`, `${own};${planted}`, `${own}; x=y; ${planted}`, `${own}; ${NAME}=`,
+      `${own};  ${planted}`,
     ]) {
       const response = await userInfo(cookie);
       assert.equal(response.status, 401, cookie);
@@ -94,7 +96,8 @@ describe('the session cookie', () => {
     const { session } = alice;
     for (const value of [
       `"${session}"`, `${session}"`, `%${session.charCodeAt(0).toString(16)}${session.slice(1)}`, `${session}=`, `${session}==`, `${session} x`,
-      session.slice(1), session.slice(0, -1), `${session}A`, session.replaceAll(/[-_]/g, '+').replace(/.$/, '/'), `${session}, ${session}`, `${session}\u00a0`,
+      session.slice(1), session.slice(0, -1), `${session}A`, session.replaceAll(/[-_]/g, '+').replace(/.$/, '/'),
+      `${session}, ${session}`, `${session}\u00a0`,
     ]) {
       const response = await userInfo(`${NAME}=${value}`);
       assert.ok([400, 401].includes(response.status), JSON.stringify(value));
@@ -129,7 +132,8 @@ describe('the cookie of a login', () => {
 describe('between gateway and origin', () => {
   test('no cookie of ours reaches the origin in any spelling, and the others do', async () => {
     const ours = [
-      `${NAME}=${alice.session}`, '__host-session=a', '__HOST-SESSION=b', '__Host-session =c', '__Host-login-abcdefghijklmnop=d', '__HOST-LOGIN-x=e', '__Host-session',
+      `${NAME}=${alice.session}`, '__host-session=a', '__HOST-SESSION=b', '__Host-session =c', '__Host-login-abcdefghijklmnop=d',
+      '__HOST-LOGIN-x=e', '__Host-session',
     ];
     await getRaw(gateway, '/app/page', [...lines(NAVIGATION), `Cookie: theme=dark; ${ours.join('; ')}; lang=ko`]);
     assert.equal(site.requests.length, 1);
@@ -139,8 +143,9 @@ describe('between gateway and origin', () => {
   test('the origin cannot set a cookie of ours in any spelling that a browser would send back as ours', async () => {
     const evil = (name) => `${name}=evil; Secure; Path=/`;
     setByOrigin = [
-      evil(NAME), evil('__HOST-SESSION'), evil('__host-session'), evil(' __Host-session'), evil('\t__Host-session'), evil('__Host-session '), evil('__Host-session\t'),
-      evil('=__Host-session'), evil('= __Host-session'), evil('==__Host-session'), evil('__Host-login-abcdefghijklmnop'), evil('__HOST-LOGIN-x'), evil('=__Host-login-x'),
+      evil(NAME), evil('__HOST-SESSION'), evil('__host-session'), evil(' __Host-session'), evil('\t__Host-session'), evil('__Host-session '),
+      evil('__Host-session\t'), evil('=__Host-session'), evil('= __Host-session'), evil('==__Host-session'),
+      evil('__Host-login-abcdefghijklmnop'), evil('__HOST-LOGIN-x'), evil('=__Host-login-x'),
       `${NAME}=; Max-Age=0; Secure; Path=/`, 'theme=dark; Path=/',
     ];
     const response = await alice.navigate('/app/page');

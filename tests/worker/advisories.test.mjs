@@ -1,13 +1,14 @@
 // Advisories about other gateways and proxies, as cases: headers, paths and user agents that opened a site without a login, request
-// targets that chose another upstream, identity headers that came through, and identities read out of an e-mail address.
+// targets that chose another upstream, sessions that an attacker planted, and identities read out of an e-mail address.
 
 import assert from 'node:assert/strict';
-import { after, beforeEach, describe, test } from 'node:test';
+import { after, afterEach, beforeEach, describe, test } from 'node:test';
 
 import { assertErrorJson, assertErrorPage } from '../support/answers.mjs';
 import { NAVIGATION, OWN_SCRIPT, PUBLIC_URL, startGateway } from '../support/gateway.mjs';
 import { startOrigin } from '../support/origin.mjs';
 import { getRaw, sendRaw } from '../support/raw.mjs';
+import { startThief } from '../support/thief.mjs';
 
 const RULES = JSON.stringify([
   { path: '/public/*', allow: 'public' }, { path: '/admin/*', allow: { groups: ['admin', 'example.com'] } }, { path: '/*', allow: 'signed-in' },
@@ -15,9 +16,7 @@ const RULES = JSON.stringify([
 const HOST = new URL(PUBLIC_URL).host;
 const page = { headers: { 'content-type': 'text/plain' }, body: 'the page' };
 const site = await startOrigin({ '/public/page': page, '/public/': page, '/app/page': page, '/admin/page': page });
-/** Another host: every request to it is a fault. */
-const thief = await startOrigin({});
-const gateway = await startGateway({ vars: { ORIGIN_URL: site.origin, RULES } });
+const [thief, gateway] = await Promise.all([startThief(), startGateway({ vars: { ORIGIN_URL: site.origin, RULES } })]);
 after(async () => {
   await gateway.close();
   site.close();
@@ -56,7 +55,9 @@ describe('a login is not skipped', () => {
 
   test('by a header that names a public path: X-Forwarded-Uri, X-Original-URL, X-Rewrite-URL and the like', async () => {
     for (const name of ELSEWHERE) {
-      for (const value of ['/public/page', '/auth/callback', '/healthz', `${PUBLIC_URL}/public/page`]) await assertGated('/app/page', { [name]: value });
+      for (const value of ['/public/page', '/auth/callback', '/healthz', `${PUBLIC_URL}/public/page`]) {
+        await assertGated('/app/page', { [name]: value });
+      }
     }
   });
 
@@ -94,7 +95,9 @@ describe('a login is not skipped', () => {
   });
 
   test('by the path of a health check of other gateways', async () => {
-    for (const path of ['/ping', '/ready', '/robots.txt', '/oauth2/auth', '/oauth2/userinfo', '/oauth2/static/x', '/metrics']) await assertGated(path);
+    for (const path of ['/ping', '/ready', '/robots.txt', '/oauth2/auth', '/oauth2/userinfo', '/oauth2/static/x', '/metrics']) {
+      await assertGated(path);
+    }
   });
 
   test('by an address that somebody trusts: X-Forwarded-For, X-Real-IP and the like', async () => {
@@ -142,7 +145,7 @@ describe('a login is not skipped', () => {
 });
 
 describe('no request target chooses another upstream or another site', () => {
-  const askedBoth = () => [...site.requests, ...thief.requests].map(({ url }) => url);
+  afterEach(() => thief.assertNotAsked());
 
   test('in absolute form: the path counts, the host is the configured origin\'s', async () => {
     for (const prefix of [
@@ -155,20 +158,19 @@ describe('no request target chooses another upstream or another site', () => {
       assert.equal((await getRaw(gateway, `${prefix}/app/page`)).status, 401, prefix);
       assert.equal(site.requests.length, 1);
     }
-    assert.deepEqual(thief.requests, []);
   });
 
   test('that could be read as a host is refused: //host, /\\host, @host, a URL in the path', async () => {
     const { host } = thief;
     for (const target of [
-      `//${host}/public/page`, `///${host}/public/page`, `/\\${host}/public/page`, `\\\\${host}\\public`, `@${host}/public/page`, `.${host}/public/page`,
-      `:80@${host}/public/page`, `public/page`, `/public/http://${host}/`, `/public//${host}/`, '*', '', 'http:///public/page',
+      `//${host}/public/page`, `///${host}/public/page`, `/\\${host}/public/page`, `\\\\${host}\\public`, `@${host}/public/page`,
+      `.${host}/public/page`, `:80@${host}/public/page`, `public/page`, `/public/http://${host}/`, `/public//${host}/`, '*', '', 'http:///public/page',
     ]) {
       const response = await getRaw(gateway, target);
       assert.ok(response.status >= 400, `${target} ${response.status}`);
       assert.equal(response.header('location'), null);
     }
-    assert.deepEqual(askedBoth(), []);
+    assertOriginNotAsked();
   });
 
   test('with @ in its path stays a path', async () => {
@@ -176,7 +178,6 @@ describe('no request target chooses another upstream or another site', () => {
     assertOriginNotAsked();
     await getRaw(gateway, `/public/@${thief.host}`);
     assert.equal(onlyRequest().url, `/public/@${thief.host}`);
-    assert.deepEqual(thief.requests, []);
   });
 
   test('by its Host, X-Forwarded-Host, X-Forwarded-Server or Forwarded', async () => {
@@ -190,7 +191,6 @@ describe('no request target chooses another upstream or another site', () => {
       assert.equal(onlyRequest().headers.host, site.host);
       assert.equal(onlyRequest().headers['x-forwarded-host'], HOST);
     }
-    assert.deepEqual(thief.requests, []);
   });
 
   test('with two hosts, none, CONNECT or TRACE reaches anything', async () => {
@@ -202,12 +202,13 @@ describe('no request target chooses another upstream or another site', () => {
       assert.ok(response.status >= 400, request[0]);
       assert.doesNotMatch(response.body, /echoed/);
     }
-    assert.deepEqual(askedBoth(), []);
+    assertOriginNotAsked();
   });
 
   test('sends a browser off the site: no Location but ours and Cognito\'s', async () => {
     for (const target of [
-      '/evil.example', '/%09/evil.example', '/.evil.example', '/@evil.example', '/app/?//evil.example', '/auth/login?return_to=//evil.example',
+      '/evil.example', '/%09/evil.example', '/.evil.example', '/@evil.example', '/app/?//evil.example',
+      '/auth/login?return_to=//evil.example',
       '/auth/login?return_to=https://evil.example', '/auth/login?return_to=%5C%5Cevil.example', '/auth/login?rd=https://evil.example',
       '/auth/callback?error=access_denied&return_to=https://evil.example', '/auth/logout?rd=https://evil.example',
     ]) {
@@ -217,86 +218,6 @@ describe('no request target chooses another upstream or another site', () => {
         assert.ok([PUBLIC_URL, gateway.cognito.origin].includes(new URL(location, PUBLIC_URL).origin), `${target} ${location}`);
       }
     }
-  });
-});
-
-describe('header smuggling: a client\'s word on who it is does not reach the origin,', () => {
-  const NAMES = [
-    'X-User', 'X-User-Id', 'X-User-Groups', 'X-UserInfo', 'X-Auth-Request-User', 'X-Auth-Request-Email', 'X-Auth-Request-Groups', 'X-Auth-Token',
-    'X-Forwarded-User', 'X-Forwarded-Email', 'X-Forwarded-Groups', 'X-Forwarded-Preferred-Username', 'X-Forwarded-Access-Token',
-    'X-Forwarded-Client-Cert', 'X-Amzn-Oidc-Data', 'X-Amzn-Oidc-Identity', 'X-Remote-User', 'Remote-User', 'Remote-Groups', 'Remote-Email', 'X-Remote-Group',
-    'Authorization', 'Proxy-Authorization', 'Forwarded', 'X-Original-User', 'X-Real-IP',
-  ];
-  const spellings = {
-    'as it is': (name) => name,
-    'in capitals': (name) => name.toUpperCase(),
-    'in changing case': (name) => [...name].map((letter, at) => (at % 2 ? letter.toUpperCase() : letter.toLowerCase())).join(''),
-    'with underscores': (name) => name.replaceAll('-', '_'),
-    'with the last hyphen as underscore': (name) => name.replace(/-(?=[^-]*$)/, '_'),
-  };
-
-  /** On a public path of nobody and on a gated one of alice; all names at once. */
-  async function assertStopped(headers, options) {
-    for (const [path, cookie] of [['/public/page', []], ['/app/page', [`Cookie: session=${alice.session}`]]]) {
-      site.requests.length = 0;
-      const response = await getRaw(gateway, path, [...cookie, ...headers, 'X-Kept: kept'], options);
-      assert.equal(response.status, 200, response.body);
-      const { headers: received } = onlyRequest();
-      assert.equal(received['x-kept'], 'kept');
-      assert.doesNotMatch(JSON.stringify(received), /forged/);
-    }
-  }
-
-  for (const [title, spell] of Object.entries(spellings)) {
-    test(`spelled ${title}`, () => assertStopped(NAMES.map((name) => `${spell(name)}: forged`)));
-  }
-
-  test('sent twice, and once more in another spelling', async () => {
-    await assertStopped(NAMES.flatMap((name) => [name, name.toLowerCase(), name.replaceAll('-', '_')]).map((name) => `${name}: forged`));
-  });
-
-  test('with a space before the colon or on a folded line: the request is refused whole, or the header stopped', async () => {
-    for (const headers of [['X-User : forged'], ['X-Kept: a', ' X-User: forged'], ['X-Kept: a\r X-User: forged'], [' X-User: forged'], ['X-User\0: forged']]) {
-      site.requests.length = 0;
-      const response = await getRaw(gateway, '/public/page', headers);
-      if (response.status !== 200) assert.deepEqual([response.status, site.requests], [400, []]);
-      else assert.doesNotMatch(JSON.stringify(onlyRequest().headers), /forged/);
-    }
-  });
-
-  test('named in Connection: neither it nor our own words for the origin are lost or forged by that', async () => {
-    const listed = 'close, X-User, X-Forwarded-For, X-Forwarded-Host, X-Forwarded-Proto, Cookie, Host';
-    await assertStopped(['X-User: forged', 'X-Forwarded-For: forged'], { connection: listed });
-    const { headers } = onlyRequest();
-    assert.deepEqual(
-      [headers.host, headers['x-forwarded-host'], headers['x-forwarded-proto'], headers['x-forwarded-for'], headers.connection],
-      [site.host, HOST, 'http', '127.0.0.1', 'close'],
-    );
-  });
-
-  test('in a request whose length can be read in two ways: one answer, and no second request to the origin', async () => {
-    const smuggled = 'GET /app/page HTTP/1.1\r\nHost: localhost:8787\r\nX-User: forged\r\n\r\n';
-    const cookie = `Cookie: session=${alice.session}`;
-    for (const [method, framing, body] of [
-      ['POST', ['Content-Length: 6', 'Transfer-Encoding: chunked'], `0\r\n\r\n${smuggled}`],
-      ['GET', ['Content-Length: 0', 'Content-Length: 50'], smuggled],
-      ['GET', ['Transfer-Encoding: xchunked'], `0\r\n\r\n${smuggled}`],
-      ['GET', ['Transfer-Encoding : chunked'], `0\r\n\r\n${smuggled}`],
-      ['GET', ['Transfer-Encoding: chunked', 'Transfer-Encoding: identity'], `0\r\n\r\n${smuggled}`],
-      ['GET', [`Content-Length: ${smuggled.length}`], smuggled],
-    ]) {
-      site.requests.length = 0;
-      const request = [`${method} /public/page HTTP/1.1`, `Host: ${HOST}`, 'Connection: close', cookie, ...framing];
-      const { answers } = await sendRaw(gateway, request, body);
-      assert.equal(answers, 1, framing.join());
-      assert.equal(site.requests.some(({ url }) => url !== '/public/page'), false, framing.join());
-      assert.doesNotMatch(JSON.stringify(site.requests), /forged|transfer-encoding/);
-    }
-  });
-
-  test('and with TE, Trailer or an Expect it is an ordinary request', async () => {
-    await getRaw(gateway, '/public/page', ['TE: trailers, forged', 'Trailer: X-User', 'Expect: forged', 'Keep-Alive: forged', 'Upgrade: forged']);
-    for (const { headers } of site.requests) assert.doesNotMatch(JSON.stringify(headers), /forged|trailer/);
   });
 });
 
@@ -360,7 +281,8 @@ describe('an e-mail address with more than one @', () => {
   test('opens no rule: groups come from cognito:groups alone', async () => {
     for (const claims of [
       { email: 'admin@evil.example@example.com' }, { email: 'admin', groups: ['admin'] }, { email: 'x@example.com', 'custom:groups': ['admin'] },
-      { 'cognito:groups': 'admin' }, { 'cognito:groups': { admin: true } }, { 'cognito:groups': ['Admin', ' admin', 'admin,'] }, { 'cognito:roles': ['admin'] },
+      { 'cognito:groups': 'admin' }, { 'cognito:groups': { admin: true } }, { 'cognito:groups': ['Admin', ' admin', 'admin,'] },
+      { 'cognito:roles': ['admin'] },
     ]) {
       const browser = await signedInAs(claims);
       await assertErrorPage(await browser.navigate('/admin/page'), 403, 'forbidden');

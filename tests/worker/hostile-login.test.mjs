@@ -4,8 +4,9 @@
 import assert from 'node:assert/strict';
 import { after, beforeEach, describe, test } from 'node:test';
 
+import { assertErrorJson } from '../support/answers.mjs';
 import { FAULTY, startGateway } from '../support/gateway.mjs';
-import { assertLoginRefused } from '../support/refusals.mjs';
+import { assertLoginRefused, assertNothingLeft } from '../support/refusals.mjs';
 
 const gateway = await startGateway({ main: FAULTY });
 const { cognito } = gateway;
@@ -138,6 +139,20 @@ describe('a login is refused for tokens that were put in each other\'s place:', 
 });
 
 test('a login is refused for tokens of 100 kB', () => assertLoginRefused(gateway, { oversize: 75_000 }, { reason: 'token_too_long' }));
+
+test('a login that a page of the app ends, at /auth/token, is refused in the same way', async () => {
+  for (const switches of [{ badSignature: 'id' }, { badNonce: true }, { idClaims: { aud: 'another-client' } }, { accessClaims: { sub: 'somebody-else' } }]) {
+    await gateway.allWell();
+    const browser = gateway.browser();
+    cognito.set(switches);
+    const { searchParams } = new URL(await browser.authenticate(await browser.beginLogin()));
+    await gateway.kvOperations();
+    const response = await browser.post('/auth/token', { code: searchParams.get('code'), state: searchParams.get('state') });
+    await assertErrorJson(response, 502, 'token_rejected');
+    await assertNothingLeft(gateway, browser, response);
+    assert.deepEqual(browser.flows, []);
+  }
+});
 
 test('the userinfo endpoint is never asked, so that a sub of its own cannot matter', async () => {
   const browser = await gateway.signedIn();
