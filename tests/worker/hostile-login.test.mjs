@@ -140,6 +140,13 @@ describe('a login is refused for tokens that were put in each other\'s place:', 
 
 test('a login is refused for tokens of 100 kB', () => assertLoginRefused(gateway, { oversize: 75_000 }, { reason: 'token_too_long' }));
 
+test('a refused token is an alarm in the log, which says why and nothing of the token', async () => {
+  await assertLoginRefused(gateway, { idClaims: { aud: 'another-client' } }, { reason: 'claim_aud' });
+  const line = gateway.logs().findLast(({ code }) => code === 'token_rejected');
+  assert.equal(line.level, 'error');
+  assert.doesNotMatch(JSON.stringify(line), /eyJ|another-client/);
+});
+
 test('a login that a page of the app ends, at /auth/token, is refused in the same way', async () => {
   for (const switches of [{ badSignature: 'id' }, { badNonce: true }, { idClaims: { aud: 'another-client' } }, { accessClaims: { sub: 'somebody-else' } }]) {
     await gateway.allWell();
