@@ -62,7 +62,7 @@ impl Answer {
         self.secured_for(config.public_url.is_https())
     }
 
-    /// The same while it is not known whether the public origin is https.
+    /// The same while the configuration is not known.
     pub(super) fn secured_for(mut self, https: bool) -> Self {
         let mut defaults = vec![
             ("cache-control", "no-store"),

@@ -147,5 +147,6 @@ pub fn config_invalid<R: IncomingRequest>(runtime: &(impl Log + Random), request
         let fields = [("variable", problem.name), ("wanted", problem.wanted), ("example", problem.example)];
         runtime.line(Level::Error, "config_invalid", &fields);
     }
-    page::unconfigured(request, &visit::request_id(runtime)).secured_for(false)
+    // What the site's scheme should be is not known, but how this request came is.
+    page::unconfigured(request, &visit::request_id(runtime)).secured_for(request.url().starts_with("https://"))
 }

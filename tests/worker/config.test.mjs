@@ -151,6 +151,17 @@ describe('what is wrong is named', () => {
     assert.equal(lines.length, Object.keys(WRONG).length);
   });
 
+  test('by an answer that asks for https like any other, if that is how the request came', async () => {
+    for (const headers of [OWN_SCRIPT, NAVIGATION]) {
+      const response = await ask('all wrong', '/', { headers });
+      assert.equal(response.status, 500);
+      assertOwnHeaders(response);
+      assert.equal(response.headers.get('strict-transport-security'), 'max-age=31536000; includeSubDomains');
+      const plain = await server.getWorker(workers.get('all wrong').name).fetch('http://localhost:8787/', { headers });
+      assert.equal(plain.headers.get('strict-transport-security'), null);
+    }
+  });
+
   for (const [name, expected] of Object.entries({
     'no SESSIONS': ['SESSIONS'],
     'no ASSETS': ['ASSETS'],
