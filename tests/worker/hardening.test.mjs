@@ -293,6 +293,29 @@ test('the README tells how long sessions live, what tabs share and what Cognito\
   ]) assert.ok(said.test(readme), String(said));
 });
 
+test('signing in, being refused and signing out each leave a line that names the session and nothing else of it', async () => {
+  const last = (route) => gateway.logs().findLast((line) => line.message === 'request' && line.route === route);
+  const before = new Set(await gateway.sessionKeys());
+  const browser = await gateway.signedIn();
+  const [key] = (await gateway.sessionKeys()).filter((name) => !before.has(name));
+  const name = key.split('/')[2].slice(0, 8);
+  const { level, status, session, request_id: id } = last('callback');
+  assert.deepEqual({ level, status, session }, { level: 'info', status: '303', session: name });
+  assert.match(id, /^[0-9a-f]{16}$/);
+
+  const stolen = browser.copy();
+  await browser.post('/auth/logout');
+  assert.deepEqual([last('logout').status, last('logout').session], ['200', name]);
+  await stolen.script('/user-info');
+  assert.deepEqual([last('user-info').code, last('user-info').session], ['session_expired', name]);
+
+  const stranger = gateway.browser();
+  await stranger.beginLogin();
+  await stranger.arrive(`/auth/callback?code=${randomUUID()}&state=other`);
+  const refused = last('callback');
+  assert.deepEqual([refused.code, refused.reason, refused.session], ['state_mismatch', 'flow_missing', undefined]);
+});
+
 test('a script that is refused is told where to sign in, and nothing begins', async () => {
   const response = await gateway.fetch('/app/', { headers: OWN_SCRIPT });
   assert.deepEqual(response.headers.getSetCookie(), []);
