@@ -102,7 +102,7 @@ test('keys once known keep verifying while Cognito gives none, in any isolate, f
 });
 
 describe('a flood of forged key ids', () => {
-  const FLOOD = 300;
+  const FLOOD = 200;
   let round = 0;
 
   /** Hundreds of tokens, each with a key id of its own, at once; all are refused. */
