@@ -3,8 +3,6 @@
 //! The runtime has already parsed the URL (WHATWG: `.` and `..` resolved, `\` turned into `/`). What is left is decoded
 //! once. A path that another server could read differently is refused, so that no rule is passed by a second spelling.
 
-use std::fmt;
-
 /// A path decoded once, without any ambiguity left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NormalPath(String);
@@ -53,12 +51,6 @@ impl NormalPath {
     }
 }
 
-impl fmt::Display for NormalPath {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
 /// Percent-decodes once.
 fn decode(raw: &str) -> Result<String, PathError> {
     let mut decoded = Vec::with_capacity(raw.len());
@@ -71,7 +63,7 @@ fn decode(raw: &str) -> Result<String, PathError> {
         let (Some(high), Some(low)) = (bytes.next().and_then(hex), bytes.next().and_then(hex)) else {
             return Err(PathError::Malformed);
         };
-        let value = high << 4 | low;
+        let value = 16 * high + low;
         if value == b'/' || value == b'\\' || value.is_ascii_control() {
             return Err(PathError::AmbiguousEncoding);
         }
