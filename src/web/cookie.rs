@@ -103,28 +103,110 @@ mod tests {
         CookieStyle { secure: true }
     }
 
+    fn local() -> CookieStyle {
+        CookieStyle { secure: false }
+    }
+
+    #[test]
+    fn the_style_follows_the_scheme() {
+        for (origin, style, session, flow) in [
+            ("https://app.example.com", secure(), "__Host-session", "__Host-login-"),
+            ("http://localhost:8787", local(), "session", "login-"),
+        ] {
+            assert_eq!(Origin::parse(origin).map(|origin| CookieStyle::of(&origin)), Some(style), "{origin}");
+            assert_eq!((style.session_name(), style.flow_prefix()), (session, flow), "{origin}");
+        }
+    }
+
     #[test]
     fn a_cookie_is_found_by_its_exact_name_only() {
-        let cookies = Cookies::new("a=1; __Host-session=abc;b=2 ; c=\"x=y\"");
-        assert_eq!(cookies.one("__Host-session"), Some("abc"));
-        assert_eq!(cookies.one("__host-session"), None);
-        assert_eq!(cookies.one("b"), Some("2"));
-        assert_eq!(cookies.one("c"), Some("\"x=y\""));
-        assert_eq!(cookies.one("session"), None);
+        let cookies = Cookies::new("a=1; __Host-session=abc;b=2 ; c=\"x=y\";\td=\t4\t; e=; =f; ; g; h =8; %61=9; i=a,j=b");
+        for (name, value) in [
+            ("__Host-session", Some("abc")),
+            ("__host-session", None),
+            ("session", None),
+            ("__Host-sessio", None),
+            ("b", Some("2")),
+            ("c", Some("\"x=y\"")),
+            ("d", Some("\t4")),
+            ("e", Some("")),
+            ("", Some("f")),
+            ("g", None),
+            ("h", None),
+            ("h ", Some("8")),
+            ("a", Some("1")),
+            ("i", Some("a,j=b")),
+            ("j", None),
+        ] {
+            assert_eq!(cookies.one(name), value, "{name:?}");
+        }
+        assert_eq!(Cookies::new("").one(""), None);
     }
 
     #[test]
     fn a_doubled_cookie_is_no_cookie() {
-        assert_eq!(Cookies::new("session=a; session=b").one("session"), None);
+        for header in [
+            "session=a; session=b",
+            "session=a; session=a",
+            "session=; session=a",
+            "session=a;x=1;session=",
+            "session=a;session=b;session=c",
+        ] {
+            assert_eq!(Cookies::new(header).one("session"), None, "{header}");
+        }
+        assert_eq!(Cookies::new("session=a; Session=b; session").one("session"), Some("a"));
+    }
+
+    #[test]
+    fn pairs_keep_the_browsers_order() {
+        let pairs: Vec<_> = Cookies::new("b=1; a=2;; c ;b=3=4").pairs().collect();
+        assert_eq!(pairs, [("b", "1"), ("a", "2"), ("b", "3=4")]);
+    }
+
+    #[test]
+    fn the_gateways_names_are_reserved_in_any_case() {
+        for (name, on_https, on_http) in [
+            ("__Host-session", true, true),
+            ("__HOST-SESSION", true, true),
+            (" __Host-session\t", true, true),
+            ("__Host-login-", true, true),
+            ("__host-LOGIN-abc", true, true),
+            ("session", false, true),
+            ("SESSION", false, true),
+            ("login-abc", false, true),
+            ("__Host-sessions", false, false),
+            ("__Host-login", false, false),
+            ("__Host-", false, false),
+            ("__Secure-session", false, false),
+            ("x__Host-session", false, false),
+            ("sessions", false, false),
+            ("login", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!((secure().reserves(name), local().reserves(name)), (on_https, on_http), "{name:?}");
+        }
     }
 
     #[test]
     fn our_cookies_do_not_reach_the_origin() {
-        let header = "theme=dark; __Host-session=s; __Host-login-abc=f; __HOST-SESSION=t; lang=ko; session=theirs";
-        assert_eq!(secure().without_ours(header).as_deref(), Some("theme=dark; lang=ko; session=theirs"));
-        let local = CookieStyle { secure: false };
-        assert_eq!(local.without_ours("session=s; login-x=f; a=1").as_deref(), Some("a=1"));
-        assert_eq!(local.without_ours("session=s"), None);
+        for (header, on_https, on_http) in [
+            (
+                "theme=dark; __Host-session=s; __Host-login-abc=f; __HOST-SESSION=t; lang=ko; session=theirs",
+                Some("theme=dark; lang=ko; session=theirs"),
+                Some("theme=dark; lang=ko"),
+            ),
+            ("session=s; login-x=f; a=1", Some("session=s; login-x=f; a=1"), Some("a=1")),
+            ("session=s", Some("session=s"), None),
+            ("__Host-session=s", None, None),
+            ("__Host-session", None, None),
+            ("__Host-session =s;a", Some("a"), Some("a")),
+            (";; a=1 ;\tb=2\t; ", Some("a=1; b=2"), Some("a=1; b=2")),
+            ("", None, None),
+            (" ; ", None, None),
+        ] {
+            assert_eq!(secure().without_ours(header).as_deref(), on_https, "{header:?}");
+            assert_eq!(local().without_ours(header).as_deref(), on_http, "{header:?}");
+        }
     }
 
     #[test]
@@ -133,6 +215,7 @@ mod tests {
             secure().set("__Host-session", "v", 60),
             "__Host-session=v; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure"
         );
+        assert_eq!(local().set("session", "v", 60), "session=v; Path=/; Max-Age=60; HttpOnly; SameSite=Lax");
         assert_eq!(secure().clear("__Host-session"), "__Host-session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure");
     }
 }

@@ -99,8 +99,19 @@ mod tests {
             ("/%61uth/login", "/auth/login"),
             ("/100%25.html", "/100%.html"),
             ("/caf%C3%A9", "/café"),
+            ("/caf%c3%a9", "/café"),
+            ("/café", "/café"),
+            ("/%25", "/%"),
+            ("/%25az", "/%az"),
+            ("/%25za", "/%za"),
+            ("/%25a", "/%a"),
             ("/a%20b", "/a b"),
             ("/...", "/..."),
+            ("/.well-known/x", "/.well-known/x"),
+            ("/a./..b/.c", "/a./..b/.c"),
+            ("/AUTH/Login", "/AUTH/Login"),
+            ("/a:b@c,d=e&f+g*h'(i)!~$", "/a:b@c,d=e&f+g*h'(i)!~$"),
+            ("/a/", "/a/"),
         ] {
             assert_eq!(NormalPath::parse(raw).map(|normal| normal.0), Ok(path.to_owned()), "{raw}");
         }
@@ -108,35 +119,85 @@ mod tests {
 
     #[test]
     fn paths_with_a_second_reading_are_refused() {
-        for raw in [
-            "/a%2fb",
-            "/a%2Fb",
-            "/a%5cb",
-            "/a%00b",
-            "/a%0d%0ab",
-            "/a\\b",
-            "/a\tb",
-            "//",
-            "//auth/login",
-            "/a//b",
-            "/%252e%252e/",
-            "/a%252fb",
-            "/..;/admin",
-            "/admin;x/page",
-            "/a%3bx",
-            "/a%3fx",
-            "/a%23x",
-            "/%2e%2e/x",
-            "/a/..",
-            "/%",
-            "/%4",
-            "/%zz",
-            "/%ff",
-            "",
-            "auth",
-            "/a%7f",
+        for (error, paths) in [
+            (
+                PathError::Malformed,
+                &["/%", "/%4", "/%zz", "/%4z", "/%z4", "/%ff", "/%c3", "/%c3%28", "/%+1", "/%\u{e9}1", "/a%"][..],
+            ),
+            (
+                PathError::AmbiguousEncoding,
+                &[
+                    "/a%2fb",
+                    "/a%2Fb",
+                    "/%2f%2fevil.example",
+                    "/a%5cb",
+                    "/a%5Cb",
+                    "/a%00b",
+                    "/a%0d%0ab",
+                    "/a%1fb",
+                    "/a%7f",
+                    "/%252e%252e/",
+                    "/a%252fb",
+                    "/a%255cb",
+                    "/%2561uth/login",
+                    "/%25%36%31uth",
+                    "/a%2541",
+                    "/%25ff",
+                ],
+            ),
+            (
+                PathError::AmbiguousPath,
+                &[
+                    "",
+                    "auth",
+                    "//",
+                    "//auth/login",
+                    "/a//b",
+                    "/a//",
+                    "/a\\b",
+                    "/a\tb",
+                    "/a\u{7f}b",
+                    "/a\u{85}b",
+                    "/a%c2%85b",
+                    "/..;/admin",
+                    "/admin;x/page",
+                    "/admin;",
+                    "/a%3bx",
+                    "/a?x",
+                    "/a%3fx",
+                    "/a#x",
+                    "/a%23x",
+                    "/.",
+                    "/..",
+                    "/./a",
+                    "/a/./b",
+                    "/a/..",
+                    "/a/../b",
+                    "/%2e",
+                    "/%2e%2e/x",
+                    "/%2E./x",
+                    "/.%2e/x",
+                ],
+            ),
         ] {
-            assert!(NormalPath::parse(raw).is_err(), "{raw}");
+            for raw in paths {
+                assert_eq!(NormalPath::parse(raw), Err(error), "{raw:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_octet_is_decoded_or_refused() {
+        for octet in 0..=u8::MAX {
+            let expected = match octet {
+                b'/' | b'\\' | 0..=0x1f | 0x7f => Err(PathError::AmbiguousEncoding),
+                b';' | b'?' | b'#' => Err(PathError::AmbiguousPath),
+                0x80.. => Err(PathError::Malformed),
+                _ => Ok(format!("/a{}", char::from(octet))),
+            };
+            for raw in [format!("/a%{octet:02x}"), format!("/a%{octet:02X}")] {
+                assert_eq!(NormalPath::parse(&raw).map(|normal| normal.as_str().to_owned()), expected, "{raw}");
+            }
         }
     }
 }

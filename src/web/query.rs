@@ -50,8 +50,52 @@ mod tests {
     }
 
     #[test]
+    fn a_parameter_is_found_by_its_exact_name() {
+        let query = Query::new("&&Code=1&codes=2&xcode=3&code%00=4&=5&code%20=6&a=code&b;code=7&code[]=8");
+        assert_eq!(query.one("code"), Ok(None));
+        assert_eq!(query.one("Code"), Ok(Some("1".into())));
+        assert_eq!(query.one(""), Ok(Some("5".into())));
+        assert_eq!(Query::new("%63ode=1").one("code"), Ok(Some("1".into())));
+        assert_eq!(Query::new("").one("code"), Ok(None));
+    }
+
+    #[test]
+    fn broken_encoding_stays_what_it_is() {
+        let query = Query::new("a=%&b=%4&c=%zz&d=%ff&e=1=2&f=a;b");
+        for (name, value) in [("a", "%"), ("b", "%4"), ("c", "%zz"), ("d", "\u{fffd}"), ("e", "1=2"), ("f", "a;b")] {
+            assert_eq!(query.one(name), Ok(Some(value.into())), "{name}");
+        }
+    }
+
+    #[test]
     fn a_repeated_parameter_is_refused_in_every_spelling() {
-        assert_eq!(Query::new("code=1&code=2").one("code"), Err(Repeated));
-        assert_eq!(Query::new("code=1&c%6fde=1").one("code"), Err(Repeated));
+        for raw in [
+            "code=1&code=2",
+            "code=1&code=1",
+            "code=1&c%6fde=1",
+            "code=1&%63%6F%64%65=",
+            "code&code",
+            "code=&state=s&code=1",
+            "code=1&code",
+            "code=1&code=2&code=3",
+        ] {
+            assert_eq!(Query::new(raw).one("code"), Err(Repeated), "{raw}");
+        }
+        assert_eq!(Query::new("state=1&code=2&state=3").one("code"), Ok(Some("2".into())), "another one is no matter");
+    }
+
+    #[test]
+    fn an_encoded_value_cannot_leave_its_place() {
+        for (value, encoded) in [
+            ("", ""),
+            ("aZ09-._*", "aZ09-._*"),
+            ("a b", "a+b"),
+            ("a&b=c#d?e+f%", "a%26b%3Dc%23d%3Fe%2Bf%25"),
+            ("ü", "%C3%BC"),
+            ("\r\n", "%0D%0A"),
+        ] {
+            assert_eq!(encode(value), encoded, "{value:?}");
+            assert_eq!(Query::new(&format!("v={encoded}&w=1")).one("v"), Ok(Some(value.into())), "{value:?}");
+        }
     }
 }

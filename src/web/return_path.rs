@@ -48,7 +48,7 @@ mod tests {
 
     fn parse(value: &str) -> Option<String> {
         let origin = Origin::parse("https://app.example.com")?;
-        ReturnPath::parse(value, &origin).map(|path| path.0)
+        ReturnPath::parse(value, &origin).map(|path| path.as_str().to_owned())
     }
 
     #[test]
@@ -56,8 +56,32 @@ mod tests {
         for value in ["/", "/app/", "/app/?view=reports&x=%2F%2Fevil", "/a#b", "/a?next=https://evil.example/"] {
             assert_eq!(parse(value).as_deref(), Some(value), "{value}");
         }
-        assert_eq!(parse("/a/../b").as_deref(), Some("/b"));
-        assert_eq!(parse("/ü").as_deref(), Some("/%C3%BC"));
+        assert_eq!(ReturnPath::default().as_str(), "/");
+    }
+
+    #[test]
+    fn the_path_is_what_a_browser_would_make_of_it() {
+        for (value, path) in [
+            ("/a/../b", "/b"),
+            ("/a/%2e%2E/b", "/b"),
+            ("/..", "/"),
+            ("/./a", "/a"),
+            ("/ü", "/%C3%BC"),
+            ("/%C3%BC", "/%C3%BC"),
+            ("/a b", "/a%20b"),
+            ("/a ", "/a"),
+            ("/a?b c", "/a?b%20c"),
+            ("/?x=%0d%0a", "/?x=%0d%0a"),
+            ("/@evil.example", "/@evil.example"),
+            ("/\u{ff0f}evil.example", "/%EF%BC%8Fevil.example"),
+            ("/authors", "/authors"),
+            ("/app/auth/", "/app/auth/"),
+            ("/AUTH/login", "/AUTH/login"),
+            ("/?/auth/login", "/?/auth/login"),
+            ("/a?b#c?d", "/a?b#c?d"),
+        ] {
+            assert_eq!(parse(value).as_deref(), Some(path), "{value:?}");
+        }
     }
 
     #[test]
@@ -65,23 +89,56 @@ mod tests {
         for value in [
             "",
             "app",
+            "?a",
+            "#a",
+            "//",
             "//evil.example",
+            "///evil.example",
+            "//app.example.com.evil.example/",
+            "//app.example.com@evil.example/",
+            "//app.example.com:8443/",
             "/\\evil.example",
+            "/a\\b",
+            "/a?b\\c",
             "\\\\evil.example",
             "https://evil.example",
+            "https://app.example.com/",
             "javascript:alert(1)",
+            "/https://evil.example",
             "/.//evil.example",
             "/a/..//evil.example",
+            "/%2e%2e//evil.example",
             "/%2f%2fevil.example",
+            "/%2Fevil.example",
+            "/%252fevil.example",
             "/\t/evil.example",
+            "\t//evil.example",
             "/\r\nSet-Cookie:a=b",
-            "/auth/login",
+            "/a?\n",
+            "/a#\u{0}",
+            "/a\u{85}",
+            "/%0d%0aSet-Cookie:a=b",
+            "/%00",
+            "/%",
+            "/%ff",
             "/auth",
+            "/auth/",
+            "/auth?a=b",
+            "/auth#a",
+            "/auth/login",
             "/%61uth/login",
+            "/%2561uth/login",
+            "/auth%2flogin",
+            "/auth;a/login",
             "/a/../auth/logout",
+            "/a/%2e%2e/auth/logout",
+            "/./auth/token",
             "/%5cevil.example",
+            "/%5Cevil.example",
+            "/..;/a",
             "/;@evil.example",
             " /a",
+            "\u{feff}/a",
         ] {
             assert_eq!(parse(value), None, "{value:?}");
         }
@@ -92,6 +149,8 @@ mod tests {
         let longest = format!("/{}", "a".repeat(1023));
         assert_eq!(parse(&longest), Some(longest));
         assert_eq!(parse(&format!("/{}", "a".repeat(1024))), None);
-        assert_eq!(parse(&format!("/{}", "ü".repeat(400))), None);
+        // A letter beyond ASCII is sent as six characters.
+        assert_eq!(parse(&format!("/abc{}", "ü".repeat(170))).map(|path| path.len()), Some(1024));
+        assert_eq!(parse(&format!("/abcd{}", "ü".repeat(170))), None);
     }
 }
