@@ -62,3 +62,72 @@ pub fn build_authorize_url(cognito: &Cognito, flow: &LoginFlow, pass_through: &P
 
 /// An e-mail address or a provider's name is far shorter.
 const MAX_VALUE_BYTES: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oidc::fixtures::{Counting, cognito};
+
+    fn parse(query: &str) -> Result<PassThrough, BadParameter> {
+        PassThrough::parse(Query::new(query))
+    }
+
+    #[test]
+    fn four_parameters_pass_and_no_other() {
+        let query = "prompt=login&lang=ko&login_hint=a%40example.com&identity_provider=Google\
+                     &scope=admin&redirect_uri=https%3A%2F%2Fevil.example&client_id=x&state=x&return_to=%2F";
+        let picked = [("identity_provider", "Google"), ("login_hint", "a@example.com"), ("lang", "ko"), ("prompt", "login")];
+        assert_eq!(parse(query), Ok(PassThrough(picked.map(|(name, value)| (name, value.to_owned())).to_vec())));
+        assert_eq!(parse(""), Ok(PassThrough::default()));
+        for prompt in ["none", "login", "select_account", "consent"] {
+            assert!(
+                parse(&format!("prompt={prompt}")).is_ok_and(|passed| passed.0 == [("prompt", prompt.to_owned())]),
+                "{prompt}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_cognito_would_not_know_is_refused() {
+        for query in [
+            "login_hint=",
+            "lang",
+            "lang=ko&lang=en",
+            "lang=ko&l%61ng=ko",
+            "login_hint=a%0d%0aSet-Cookie%3Ax",
+            "identity_provider=a%00",
+            "login_hint=%7f",
+            "prompt=",
+            "prompt=Login",
+            "prompt=login+consent",
+            "prompt=create",
+        ] {
+            assert_eq!(parse(query), Err(BadParameter), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_value_has_at_most_256_bytes() {
+        for (value, passes) in
+            [("a".repeat(256), true), ("a".repeat(257), false), ("ü".repeat(128), true), ("ü".repeat(129), false)]
+        {
+            assert_eq!(parse(&format!("login_hint={value}")).is_ok(), passes, "{}", value.len());
+        }
+    }
+
+    #[test]
+    fn the_url_is_made_of_configuration_flow_and_pass_through() {
+        let flow = LoginFlow::generate(&Counting::default(), "/app/".to_owned(), 1000);
+        let fixed = "https://auth.example.com/oauth2/authorize?response_type=code&client_id=1example23456789abcdefghij\
+                     &redirect_uri=https%3A%2F%2Fapp.example.com%2Fauth%2Fcallback&scope=openid+email+profile\
+                     &state=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA&nonce=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE\
+                     &code_challenge_method=S256&code_challenge=";
+        let challenge = pkce::challenge("AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI");
+        assert_eq!(build_authorize_url(&cognito(), &flow, &PassThrough::default()), format!("{fixed}{challenge}"));
+        let passed = parse("login_hint=a%26scope%3Dadmin%40example.com&lang=ko").expect("acceptable");
+        assert_eq!(
+            build_authorize_url(&cognito(), &flow, &passed),
+            format!("{fixed}{challenge}&login_hint=a%26scope%3Dadmin%40example.com&lang=ko")
+        );
+    }
+}

@@ -136,12 +136,47 @@ mod tests {
         }
         assert_eq!(parse("code=a&state=s&iss=https%3A%2F%2Fevil.example").err(), Some(CallbackError::WrongIssuer));
         assert!(parse("code=a&state=s&iss=https%3A%2F%2Fissuer.example%2Fpool").is_ok());
-        assert_eq!(parse(&format!("code={}", "a".repeat(2049))).err(), Some(CallbackError::TooLong));
+        for iss in ["", "https%3A%2F%2Fissuer.example%2Fpool%2F", "https%3A%2F%2FISSUER.example%2Fpool"] {
+            assert_eq!(parse(&format!("error=a&state=s&iss={iss}")).err(), Some(CallbackError::WrongIssuer), "{iss}");
+        }
+    }
+
+    #[test]
+    fn a_repeated_description_is_as_none() {
+        let query = "error=invalid_request&error_description=invalid_scope&error_description=invalid_scope";
+        assert!(parse(query).is_ok_and(|params| params.answer == CallbackAnswer::Error(AuthorizeError::Denied)));
+    }
+
+    #[test]
+    fn code_and_state_have_at_most_2048_bytes() {
+        let (longest, longer) = ("a".repeat(2048), "a".repeat(2049));
+        for (code, state, fits) in [
+            (longest.as_str(), longest.as_str(), true),
+            ("c", &longest, true),
+            (&longest, "s", true),
+            (&longer, "s", false),
+            ("c", &longer, false),
+            ("", &longer, false),
+            (&longer, &longer, false),
+        ] {
+            let (from_query, from_page) =
+                (parse(&format!("code={code}&state={state}")), CallbackParams::from_page(code.to_owned(), state.to_owned()));
+            for params in [from_query, from_page] {
+                match params {
+                    Ok(params) => {
+                        assert!(fits && params.state.as_deref() == Some(state));
+                        assert!(params.answer == CallbackAnswer::Code(code.to_owned()));
+                    }
+                    Err(error) => assert!(!fits && error == CallbackError::TooLong, "{} and {}", code.len(), state.len()),
+                }
+            }
+        }
     }
 
     #[test]
     fn empty_values_are_absent() {
-        let params = parse("code=&state=").expect("parses");
-        assert!(params.state.is_none() && params.answer == CallbackAnswer::Nothing);
+        for params in [parse("code=&state="), parse(""), CallbackParams::from_page(String::new(), String::new())] {
+            assert!(params.is_ok_and(|params| params.state.is_none() && params.answer == CallbackAnswer::Nothing));
+        }
     }
 }

@@ -64,3 +64,50 @@ pub const FLOW_LIFE_SECS: u64 = 600;
 pub const MAX_FLOWS: usize = 5;
 /// 96 bits: no two flows of one browser meet.
 const FLOW_TAG_BYTES: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oidc::fixtures::Counting;
+
+    const STATE: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+    fn flow() -> LoginFlow {
+        LoginFlow::generate(&Counting::default(), "/app/".to_owned(), 1000)
+    }
+
+    #[test]
+    fn state_nonce_and_verifier_are_three_random_values() {
+        let flow = flow();
+        assert_eq!(flow.state, STATE);
+        assert_eq!(flow.nonce, "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE");
+        assert_eq!(flow.verifier, "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI");
+        assert_eq!((flow.return_path.as_str(), flow.expires_at), ("/app/", 1600));
+    }
+
+    #[test]
+    fn a_flow_answers_to_its_exact_state_for_ten_minutes() {
+        for (state, now, answers) in [
+            (STATE, 1000, true),
+            (STATE, 1599, true),
+            (STATE, 1600, false),
+            (STATE, 1601, false),
+            (STATE, u64::MAX, false),
+            ("", 1000, false),
+            (&STATE[1..], 1000, false),
+            (&STATE.replace('A', "a"), 1000, false),
+            (&format!("{STATE}A"), 1000, false),
+            (&format!("{}B", &STATE[1..]), 1000, false),
+            ("another", 1600, false),
+        ] {
+            assert_eq!(flow().answers(state, now), answers, "{state} at {now}");
+        }
+    }
+
+    #[test]
+    fn a_tag_tells_flows_apart_and_nothing_of_the_state() {
+        // Of SHA-256("edgegate/flow/1" and the state), the first 12 bytes.
+        assert_eq!(flow_tag(STATE), "At0kM9AXgKAgslbA");
+        assert_ne!(flow_tag("a"), flow_tag("b"));
+    }
+}

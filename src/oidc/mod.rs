@@ -3,6 +3,8 @@
 pub mod authorize;
 pub mod callback;
 pub mod claims;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub mod flow;
 pub mod logout;
 pub mod pkce;
@@ -16,4 +18,17 @@ pub fn random_text(random: &impl crate::ports::Random) -> String {
     let mut bytes = [0; 32];
     random.fill(&mut bytes);
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fixtures::Counting;
+    use super::random_text;
+
+    #[test]
+    fn random_text_is_all_of_256_random_bits_each_time() {
+        let random = Counting::default();
+        assert_eq!(random_text(&random), "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+        assert_eq!(random_text(&random), "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE");
+    }
 }

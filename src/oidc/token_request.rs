@@ -65,3 +65,50 @@ const REVOKE_TIMEOUT_MS: u32 = 5000;
 const MAX_TOKEN_RESPONSE_BYTES: usize = 256 * 1024;
 /// The body is empty or a short error.
 const MAX_REVOKE_RESPONSE_BYTES: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oidc::fixtures::{cognito, confidential};
+
+    type Case = (&'static str, HttpRequest, &'static str, &'static str, u32, usize);
+
+    fn requests(cognito: &Cognito) -> [Case; 3] {
+        let token = "https://auth.example.com/oauth2/token";
+        let exchange = "grant_type=authorization_code&code=c%2F1&redirect_uri=https%3A%2F%2Fapp.example.com%2Fauth%2Fcallback\
+                        &code_verifier=v-1";
+        let (refresh, revoke) = ("grant_type=refresh_token&refresh_token=r%2B1%26client_id%3Dx", "token=r%2B1%26client_id%3Dx");
+        [
+            ("exchange", build_code_exchange(cognito, "c/1", "v-1"), token, exchange, 6000, 262_144),
+            ("refresh", build_refresh(cognito, "r+1&client_id=x"), token, refresh, 6000, 262_144),
+            (
+                "revocation",
+                build_revocation(cognito, "r+1&client_id=x"),
+                "https://auth.example.com/oauth2/revoke",
+                revoke,
+                5000,
+                16_384,
+            ),
+        ]
+    }
+
+    #[test]
+    fn a_public_client_names_itself_in_the_body() {
+        for (name, request, url, form, timeout_ms, max_body_bytes) in requests(&cognito()) {
+            assert_eq!(request.url, url, "{name}");
+            assert_eq!(request.form, Some(format!("{form}&client_id=1example23456789abcdefghij")), "{name}");
+            assert_eq!((request.timeout_ms, request.max_body_bytes), (timeout_ms, max_body_bytes), "{name}");
+            let headers = [("content-type", "application/x-www-form-urlencoded"), ("accept", "application/json")];
+            assert_eq!(request.headers, headers.map(|(header, value)| (header, value.to_owned())), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_confidential_client_authenticates_in_the_header_only() {
+        for (name, request, url, form, ..) in requests(&confidential()) {
+            assert_eq!((request.url.as_str(), request.form.as_deref()), (url, Some(form)), "{name}");
+            let basic = STANDARD.encode("1example23456789abcdefghij:TESTONLYTESTONLYTESTONLY");
+            assert_eq!(request.headers.last(), Some(&("authorization", format!("Basic {basic}"))), "{name}");
+        }
+    }
+}

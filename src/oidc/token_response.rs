@@ -123,7 +123,12 @@ mod tests {
             (tokens.id_token.as_deref(), tokens.access_token.as_str(), tokens.refresh_token.as_deref()),
             (Some("i"), "a", Some("r"))
         );
-        assert!(answer(200, r#"{"access_token":"a","token_type":"Bearer"}"#).is_ok());
+        for rest in
+            ["", r#","expires_in":1"#, r#","expires_in":0.5"#, r#","expires_in":null,"id_token":null,"refresh_token":null"#]
+        {
+            let tokens = answer(200, &format!(r#"{{"access_token":"a","token_type":"BEARER"{rest}}}"#));
+            assert!(tokens.is_ok_and(|tokens| tokens.id_token.is_none() && tokens.refresh_token.is_none()), "{rest}");
+        }
     }
 
     #[test]
@@ -141,7 +146,17 @@ mod tests {
             r#"{"access_token":7,"token_type":"Bearer"}"#,
             r#"{"access_token":"a","access_token":"b","token_type":"Bearer"}"#,
             r#"{"access_token":"a","token_type":"Bearer","expires_in":0}"#,
+            r#"{"access_token":"a","token_type":"Bearer","expires_in":-1}"#,
             r#"{"access_token":"a","token_type":"Bearer","expires_in":"3600"}"#,
+            r#"{"access_token":"a","token_type":"Bearer","id_token":""}"#,
+            r#"{"access_token":"a","token_type":"Bearer","id_token":7}"#,
+            r#"{"access_token":"a","token_type":"Bearer","refresh_token":["r"]}"#,
+            r#"{"access_token":null,"token_type":"Bearer"}"#,
+            r#"{"access_token":"a","token_type":"Bearer "}"#,
+            r#"{"access_token":"a","token_type":["Bearer"]}"#,
+            r#"{"access_token":"a","token_type":"Bearer"} {}"#,
+            r#"{"Access_token":"a","token_type":"Bearer"}"#,
+            "\u{feff}{\"access_token\":\"a\",\"token_type\":\"Bearer\"}",
             r#"{"access_token":"a","token_type":"Bearer","refresh_token":""}"#,
         ] {
             assert_eq!(answer(200, body).err(), Some(TokenError::InvalidResponse), "{body}");
@@ -156,25 +171,57 @@ mod tests {
             (400, r#"{"error":"invalid_client"}"#, TokenError::Misconfigured),
             (401, r#"{"error":"invalid_client"}"#, TokenError::Misconfigured),
             (400, r#"{"error":"unauthorized_client"}"#, TokenError::Misconfigured),
+            (401, r#"{"error":"unauthorized_client"}"#, TokenError::Misconfigured),
+            (400, r#"{"error":"unsupported_grant_type"}"#, TokenError::Misconfigured),
+            (400, r#"{"error":"invalid_request"}"#, TokenError::Misconfigured),
+            (400, r#"{"error":"invalid_scope"}"#, TokenError::Misconfigured),
             (400, r#"{"error":"something_new"}"#, TokenError::InvalidResponse),
+            (400, r#"{"error":"Invalid_grant"}"#, TokenError::InvalidResponse),
+            (400, r#"{"error":["invalid_grant"]}"#, TokenError::InvalidResponse),
+            (400, r#"{"error":"invalid_grant","error":"x"}"#, TokenError::InvalidResponse),
+            (400, r#"{"access_token":"a","token_type":"Bearer"}"#, TokenError::InvalidResponse),
             (400, "<html>", TokenError::InvalidResponse),
             (403, "", TokenError::Unavailable),
             (429, "", TokenError::Throttled { retry_after_secs: Some(7) }),
             (500, r#"{"error":"invalid_grant"}"#, TokenError::Unavailable),
+            (599, "", TokenError::Unavailable),
+            (600, "", TokenError::InvalidResponse),
+            (499, "", TokenError::InvalidResponse),
+            (402, r#"{"error":"invalid_grant"}"#, TokenError::InvalidResponse),
+            (201, r#"{"access_token":"a","token_type":"Bearer"}"#, TokenError::InvalidResponse),
+            (204, "", TokenError::InvalidResponse),
             (301, "", TokenError::InvalidResponse),
             (404, "", TokenError::InvalidResponse),
         ] {
             assert_eq!(answer(status, body).err(), Some(error), "{status} {body}");
         }
-        assert_eq!(read(Err(HttpError::Timeout)).err(), Some(TokenError::TimedOut));
-        assert_eq!(read(Err(HttpError::Unreachable)).err(), Some(TokenError::Unavailable));
+        for (error, read_as) in [
+            (HttpError::Timeout, TokenError::TimedOut),
+            (HttpError::TooLarge, TokenError::InvalidResponse),
+            (HttpError::Unreachable, TokenError::Unavailable),
+        ] {
+            assert_eq!(read(Err(error)).err(), Some(read_as), "{error:?}");
+        }
+        let throttled = read(Ok(HttpResponse { status: 429, retry_after: None, body: Vec::new() }));
+        assert_eq!(throttled.err(), Some(TokenError::Throttled { retry_after_secs: None }));
     }
 
     #[test]
     fn retry_after_is_bounded() {
-        assert_eq!(retry_after("0"), Some(1));
-        assert_eq!(retry_after(" 90 "), Some(90));
-        assert_eq!(retry_after("99999"), Some(300));
-        assert_eq!(retry_after("Wed, 21 Oct 2026 07:28:00 GMT"), None);
+        for (value, secs) in [
+            ("0", Some(1)),
+            ("1", Some(1)),
+            (" 90 ", Some(90)),
+            ("300", Some(300)),
+            ("301", Some(300)),
+            ("4294967295", Some(300)),
+            ("4294967296", None),
+            ("-1", None),
+            ("1.5", None),
+            ("", None),
+            ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+        ] {
+            assert_eq!(retry_after(value), secs, "{value:?}");
+        }
     }
 }

@@ -1,24 +1,6 @@
 use super::*;
-use crate::config::Config;
+use crate::oidc::fixtures::{CLIENT, ISSUER, cognito};
 use serde_json::json;
-
-const CLIENT: &str = "1example23456789abcdefghij";
-const ISSUER: &str = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbCdEf123";
-
-fn cognito() -> Cognito {
-    let var = |name: &str| {
-        let value = match name {
-            "PUBLIC_URL" => "https://app.example.com",
-            "COGNITO_USER_POOL_ID" => "us-east-1_AbCdEf123",
-            "COGNITO_CLIENT_ID" => CLIENT,
-            "COGNITO_DOMAIN" => "https://auth.example.com",
-            "SESSION_KEYS" => "v1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
-            _ => return None,
-        };
-        Some(value.to_owned())
-    };
-    Config::parse(var).expect("valid").cognito
-}
 
 fn id_claims() -> Value {
     json!({"iss":ISSUER,"aud":CLIENT,"token_use":"id","sub":"s-1","nonce":"n-1","auth_time":5,
@@ -65,29 +47,82 @@ fn each_wrong_claim_of_an_id_token_is_refused() {
         ("iss", Value::Null, ClaimError::WrongIssuer),
         ("iss", json!(format!("{ISSUER}/")), ClaimError::WrongIssuer),
         ("iss", json!(ISSUER.to_uppercase()), ClaimError::WrongIssuer),
-        ("iss", json!([ISSUER]), ClaimError::WrongIssuer),
+        ("iss", json!(format!(" {ISSUER}")), ClaimError::WrongIssuer),
+        ("iss", json!(&ISSUER[..ISSUER.len() - 1]), ClaimError::WrongIssuer),
         ("aud", Value::Null, ClaimError::WrongAudience),
         ("aud", json!("other"), ClaimError::WrongAudience),
         ("aud", json!([CLIENT, "other"]), ClaimError::WrongAudience),
         ("aud", json!([]), ClaimError::WrongAudience),
+        ("aud", json!([CLIENT, CLIENT]), ClaimError::WrongAudience),
+        ("aud", json!([[CLIENT]]), ClaimError::WrongAudience),
+        ("aud", json!([7]), ClaimError::WrongAudience),
+        ("aud", json!(CLIENT.to_uppercase()), ClaimError::WrongAudience),
         ("azp", json!("other"), ClaimError::WrongAuthorizedParty),
-        ("azp", json!(1), ClaimError::WrongAuthorizedParty),
         ("token_use", Value::Null, ClaimError::WrongTokenUse),
         ("token_use", json!("access"), ClaimError::WrongTokenUse),
         ("nonce", Value::Null, ClaimError::WrongNonce),
         ("nonce", json!("n-2"), ClaimError::WrongNonce),
-        ("nonce", json!(["n-1"]), ClaimError::WrongNonce),
+        ("nonce", json!("N-1"), ClaimError::WrongNonce),
+        ("nonce", json!("n-"), ClaimError::WrongNonce),
+        ("nonce", json!("n-1 "), ClaimError::WrongNonce),
         ("at_hash", json!("wrong"), ClaimError::WrongAccessTokenHash),
-        ("at_hash", json!(1), ClaimError::WrongAccessTokenHash),
         ("sub", Value::Null, ClaimError::BadSubject),
         ("sub", json!(""), ClaimError::BadSubject),
         ("sub", json!("x".repeat(256)), ClaimError::BadSubject),
         ("sub", json!("ü"), ClaimError::BadSubject),
-        ("sub", json!(7), ClaimError::BadSubject),
     ] {
         assert_eq!(login(name, &value).err(), Some(error), "{name}={value}");
     }
-    assert!(login("sub", &json!("x".repeat(255))).is_ok());
+    for sub in ["x".to_owned(), "x".repeat(255)] {
+        assert!(login("sub", &json!(sub)).is_ok_and(|token| token.subject == sub), "{sub}");
+    }
+}
+
+/// A claim of another type than the wanted text is a wrong claim, a `null` and a list of the right text included.
+fn of_wrong_types(right: &str) -> [Value; 7] {
+    [json!(null), json!(true), json!(0), json!(7), json!([]), json!([right]), json!({"value": right})]
+}
+
+#[test]
+fn claims_of_another_type_are_refused() {
+    for (name, right, error) in [
+        ("iss", ISSUER, ClaimError::WrongIssuer),
+        ("token_use", "id", ClaimError::WrongTokenUse),
+        ("azp", CLIENT, ClaimError::WrongAuthorizedParty),
+        ("nonce", "n-1", ClaimError::WrongNonce),
+        ("at_hash", &access_token_hash("at"), ClaimError::WrongAccessTokenHash),
+        ("sub", "s-1", ClaimError::BadSubject),
+    ] {
+        for wrong in of_wrong_types(right) {
+            let mut claims = changed(id_claims(), name, &Value::Null);
+            claims.members.insert(name.to_owned(), wrong.clone());
+            let checked = check_id_token(&claims, &cognito(), Nonce::MustBe("n-1"), Some("at"));
+            assert_eq!(checked.err(), Some(error), "{name}={wrong}");
+        }
+    }
+    for (name, right, error) in [
+        ("iss", ISSUER, ClaimError::WrongIssuer),
+        ("token_use", "access", ClaimError::WrongTokenUse),
+        ("client_id", CLIENT, ClaimError::WrongAudience),
+        ("sub", "s-1", ClaimError::BadSubject),
+    ] {
+        for wrong in of_wrong_types(right) {
+            let mut claims = changed(access_claims(), name, &Value::Null);
+            claims.members.insert(name.to_owned(), wrong.clone());
+            assert_eq!(check_access_token(&claims, &cognito()).err(), Some(error), "{name}={wrong}");
+        }
+    }
+}
+
+#[test]
+fn the_access_token_hash_is_that_of_openid_connect_core_appendix_a() {
+    assert_eq!(access_token_hash("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y"), "77QmUPtjPfzWtF2AnpK9RQ");
+}
+
+#[test]
+fn without_an_access_token_its_hash_says_nothing() {
+    let claims = changed(id_claims(), "at_hash", &json!("wrong"));
+    assert!(check_id_token(&claims, &cognito(), Nonce::MustBe("n-1"), None).is_ok());
 }
 
 #[test]
@@ -97,6 +132,83 @@ fn after_a_refresh_the_nonce_may_be_missing_but_not_different() {
     assert_eq!(refresh(&Value::Null), None);
     assert_eq!(refresh(&json!("n-1")), None);
     assert_eq!(refresh(&json!("n-2")), Some(ClaimError::WrongNonce));
+    assert_eq!(refresh(&json!("")), Some(ClaimError::WrongNonce));
+    let mut claims = changed(id_claims(), "nonce", &Value::Null);
+    claims.members.insert("nonce".to_owned(), Value::Null);
+    let checked = check_id_token(&claims, &cognito(), Nonce::AbsentOr("n-1"), None);
+    assert_eq!(checked.err(), Some(ClaimError::WrongNonce), "a null is not absent");
+}
+
+#[test]
+fn on_a_token_of_an_api_client_the_nonce_is_not_looked_at() {
+    for nonce in [Value::Null, json!("n-2"), json!(7)] {
+        assert!(check_id_token(&changed(id_claims(), "nonce", &nonce), &cognito(), Nonce::Unknown, None).is_ok(), "{nonce}");
+    }
+}
+
+#[test]
+fn the_time_of_login_is_whole_seconds_or_unknown() {
+    for (value, read) in [
+        (json!(0), Some(0)),
+        (json!(u64::MAX), Some(u64::MAX)),
+        (json!(-1), None),
+        (json!(5.5), None),
+        (json!("5"), None),
+        (Value::Null, None),
+    ] {
+        assert!(login("auth_time", &value).is_ok_and(|token| token.auth_time == read), "{value}");
+    }
+}
+
+#[test]
+fn a_profile_takes_what_has_the_right_type_and_leaves_the_rest() {
+    let read = |claims: Value| Profile::read(claims.as_object().expect("object"), "username");
+    let all = read(json!({
+        "email": "e", "email_verified": true, "name": "n", "given_name": "g", "family_name": "f", "preferred_username": "p",
+        "username": "u", "cognito:username": "c", "cognito:groups": ["a", "b"], "custom:secret": "x",
+    }));
+    let text = |value: &str| Some(value.to_owned());
+    assert!(
+        all == Profile {
+            email: text("e"),
+            email_verified: Some(true),
+            name: text("n"),
+            given_name: text("g"),
+            family_name: text("f"),
+            preferred_username: text("p"),
+            username: text("u"),
+            groups: vec!["a".to_owned(), "b".to_owned()],
+        }
+    );
+    for wrong in [json!(null), json!(1), json!([]), json!({}), json!([["a"], 1, null])] {
+        let none = read(json!({
+            "email": wrong, "email_verified": wrong, "name": wrong, "given_name": wrong, "family_name": wrong,
+            "preferred_username": wrong, "username": wrong, "cognito:groups": wrong,
+        }));
+        assert!(none == Profile::default(), "{wrong}");
+    }
+    for (groups, kept) in [(json!("admin"), vec![]), (json!({"admin": true}), vec![]), (json!([1, "a", null, ["b"]]), vec!["a"])]
+    {
+        assert_eq!(read(json!({"cognito:groups": groups})).groups, kept, "{groups}");
+    }
+}
+
+#[test]
+fn an_email_is_verified_if_the_token_says_exactly_so() {
+    for (value, verified) in [
+        (json!(true), Some(true)),
+        (json!(false), Some(false)),
+        (json!("true"), Some(true)),
+        (json!("false"), Some(false)),
+        (json!("True"), Some(false)),
+        (json!("1"), Some(false)),
+        (json!(""), Some(false)),
+        (json!(1), None),
+        (json!(["true"]), None),
+        (Value::Null, None),
+    ] {
+        assert!(login("email_verified", &value).is_ok_and(|token| token.profile.email_verified == verified), "{value}");
+    }
 }
 
 #[test]
@@ -107,9 +219,15 @@ fn each_wrong_claim_of_an_access_token_is_refused() {
     for (name, value, error) in [
         ("iss", json!("https://evil.example"), ClaimError::WrongIssuer),
         ("client_id", Value::Null, ClaimError::WrongAudience),
+        ("iss", Value::Null, ClaimError::WrongIssuer),
         ("client_id", json!("other"), ClaimError::WrongAudience),
+        ("client_id", json!(CLIENT.to_uppercase()), ClaimError::WrongAudience),
+        ("token_use", Value::Null, ClaimError::WrongTokenUse),
         ("token_use", json!("id"), ClaimError::WrongTokenUse),
+        ("token_use", json!("Access"), ClaimError::WrongTokenUse),
         ("sub", Value::Null, ClaimError::BadSubject),
+        ("sub", json!(""), ClaimError::BadSubject),
+        ("sub", json!("x".repeat(256)), ClaimError::BadSubject),
     ] {
         assert_eq!(check(name, &value).err(), Some(error), "{name}={value}");
     }
