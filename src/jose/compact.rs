@@ -119,13 +119,26 @@ mod tests {
             (r#"{"kid":"a"}"#, StructureError::NotCompact),
             (r#"{"kid":"a","alg":"RS256","crit":[]}"#, StructureError::ExtensionNotUnderstood),
             (r#"{"kid":"a","alg":"RS256","crit":["exp"],"exp":1}"#, StructureError::ExtensionNotUnderstood),
+            (r#"{"kid":"a","alg":"RS256","crit":null}"#, StructureError::ExtensionNotUnderstood),
+            (r#"{"kid":"a","alg":"RS256","b64":true}"#, StructureError::ExtensionNotUnderstood),
             (r#"{"kid":"a","alg":"RS256","zip":"DEF"}"#, StructureError::ExtensionNotUnderstood),
+            (r#"{"kid":"a","alg":"RS256","enc":"A128GCM"}"#, StructureError::ExtensionNotUnderstood),
             (r#"{"kid":"a","alg":"RS256","typ":"at+jwt"}"#, StructureError::TypeNotAllowed),
+            (r#"{"kid":"a","alg":"RS256","typ":""}"#, StructureError::TypeNotAllowed),
+            (r#"{"kid":"a","alg":"RS256","typ":"JWT "}"#, StructureError::TypeNotAllowed),
+            (r#"{"kid":"a","alg":"RS256","typ":7}"#, StructureError::NotCompact),
+            (r#"{"kid":"a","alg":""}"#, StructureError::AlgorithmNotAllowed),
+            (r#"{"kid":"a","alg":"RS256 "}"#, StructureError::AlgorithmNotAllowed),
+            (r#"{"kid":"a","alg":["RS256"]}"#, StructureError::NotCompact),
             (r#"{"alg":"RS256"}"#, StructureError::NoKeyId),
             (r#"{"kid":"","alg":"RS256"}"#, StructureError::NoKeyId),
             (r#"{"kid":7,"alg":"RS256"}"#, StructureError::NotCompact),
+            (r#"{"kid":["a"],"alg":"RS256"}"#, StructureError::NotCompact),
             (r#"{"kid":"a","alg":"RS256","x":1,"x":2}"#, StructureError::RepeatedMember),
+            (r#"{"kid":"a","alg":"RS256","x":1,"\u0078":2}"#, StructureError::RepeatedMember),
+            (r#"{"kid":"a","alg":"RS256","alg":"none"}"#, StructureError::NotCompact),
             ("[]", StructureError::NotCompact),
+            ("\u{feff}{\"kid\":\"a\",\"alg\":\"RS256\"}", StructureError::NotCompact),
         ] {
             assert_eq!(parse(header), Err(error), "{header}");
         }
@@ -149,7 +162,27 @@ mod tests {
         ] {
             assert_eq!(UnverifiedToken::parse(&text).err(), Some(StructureError::NotCompact), "{text:?}");
         }
-        let long = format!("{header}.{}.c2ln", "A".repeat(MAX_TOKEN_BYTES));
-        assert_eq!(UnverifiedToken::parse(&long).err(), Some(StructureError::TooLong));
+    }
+
+    #[test]
+    fn a_token_has_at_most_65536_bytes() {
+        let header = URL_SAFE_NO_PAD.encode(r#"{"kid":"a","alg":"RS256"}"#);
+        let of_length = |bytes: usize| format!("{header}.{}.c2ln", "A".repeat(bytes - header.len() - 6));
+        for (bytes, error) in
+            [(65_532, None), (65_536, None), (65_537, Some(StructureError::TooLong)), (65_540, Some(StructureError::TooLong))]
+        {
+            let text = of_length(bytes);
+            assert_eq!(text.len(), bytes);
+            assert_eq!(UnverifiedToken::parse(&text).err(), error, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn the_signature_covers_header_and_payload_as_sent() {
+        let header = URL_SAFE_NO_PAD.encode("{ \"kid\" : \"a\", \"alg\" : \"RS256\" }");
+        let text = format!("{header}.e30.c2ln");
+        let Ok(token) = UnverifiedToken::parse(&text) else { panic!("refused") };
+        assert_eq!(token.signed(), format!("{header}.e30").as_bytes());
+        assert_eq!(token.signature(), b"sig");
     }
 }

@@ -60,7 +60,26 @@ mod tests {
             assert!(UniqueObject::parse(bad).is_none(), "{bad:?}");
         }
         assert_eq!(UniqueObject::read::<[u8; 1]>(b"[1]"), None);
+        assert_eq!(UniqueObject::parse(b"{}").map(|object| object.len()), Some(0));
+        for bad in [&b"null"[..], b"1", br#"{"a":1,"\u0061":1}"#, br#"{"a":1,"b":2,"a":null}"#, b"{\"a\":1,}", b"{'a':1}", b"{}x"]
+        {
+            assert!(UniqueObject::parse(bad).is_none(), "{bad:?}");
+        }
         // serde_json stops at 128 levels instead of overflowing the stack.
         assert!(UniqueObject::parse(format!("{{\"a\":{}}}", "[".repeat(10_000)).as_bytes()).is_none());
+    }
+
+    #[test]
+    fn members_keep_their_values() {
+        let object = UniqueObject::parse(br#"{"a":1,"b":{"a":2}}"#).expect("parses");
+        assert_eq!(Value::Object(object), serde_json::json!({"a": 1, "b": {"a": 2}}));
+    }
+
+    #[test]
+    fn an_error_says_what_was_wanted() {
+        for (text, message) in [("[]", "expected an object without repeated members"), (r#"{"a":1,"a":1}"#, "repeated member")] {
+            let error = serde_json::from_str::<UniqueObject>(text).err().map(|error| error.to_string());
+            assert!(error.as_ref().is_some_and(|error| error.contains(message)), "{text}: {error:?}");
+        }
     }
 }

@@ -96,11 +96,15 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    /// An odd number of so many bytes, with its top bit set.
     fn modulus(bytes: usize) -> String {
+        number(bytes, 0xff, 0xfd)
+    }
+
+    fn number(bytes: usize, first: u8, last: u8) -> String {
         let mut n = vec![0xff; bytes];
-        if let Some(last) = n.last_mut() {
-            *last = 0xfd;
-        }
+        n[0] = first;
+        n[bytes - 1] = last;
         URL_SAFE_NO_PAD.encode(n)
     }
 
@@ -108,44 +112,101 @@ mod tests {
         json!({"kty":"RSA","kid":"a=","use":"sig","alg":"RS256","e":"AQAB","n":modulus(256)})
     }
 
-    fn changed(name: &str, value: Value) -> Value {
+    /// `None` removes the member.
+    fn changed(name: &str, value: Option<Value>) -> Value {
         let mut key = jwk();
-        key[name] = value;
+        let members = key.as_object_mut().expect("object");
+        members.remove(name);
+        members.extend(value.map(|value| (name.to_owned(), value)));
         key
     }
 
     #[test]
     fn a_cognito_key_is_usable_and_each_deviation_is_not() {
-        assert!(rs256_key(&jwk()).is_some());
-        assert!(rs256_key(&changed("key_ops", json!(["verify"]))).is_some());
+        let key = rs256_key(&jwk()).expect("usable");
+        assert_eq!((key.n.len(), key.n.first(), key.n.last(), key.e.as_slice()), (256, Some(&0xff), Some(&0xfd), &[1, 0, 1][..]));
         for (name, value) in [
-            ("kty", json!("EC")),
-            ("use", json!("enc")),
-            ("alg", json!("PS256")),
-            ("alg", json!("RS512")),
-            ("key_ops", json!(["sign"])),
-            ("key_ops", json!("verify")),
-            ("e", json!("AQ")),
-            ("e", json!("Aw")),
-            ("e", json!("AQAA")),
-            ("n", json!(modulus(128))),
-            ("n", json!(modulus(255))),
-            ("n", json!(modulus(513))),
-            ("n", json!("")),
-            ("n", json!("!")),
-            ("n", json!(7)),
+            ("use", None),
+            ("alg", None),
+            ("key_ops", Some(json!(["verify"]))),
+            ("key_ops", Some(json!(["sign", "verify"]))),
+            ("x5c", Some(json!(7))),
+            ("n", Some(json!(number(256, 0x80, 0x01)))),
+            ("n", Some(json!(modulus(384)))),
+            ("n", Some(json!(modulus(512)))),
+            ("n", Some(json!(number(257, 0x00, 0xfd)))),
+            ("e", Some(json!("AAEAAQ"))),
         ] {
-            assert!(rs256_key(&changed(name, value.clone())).is_none(), "{name}={value}");
+            assert!(rs256_key(&changed(name, value.clone())).is_some(), "{name}={value:?}");
+        }
+        for (name, value) in [
+            ("kty", None),
+            ("kty", Some(json!("EC"))),
+            ("kty", Some(json!("rsa"))),
+            ("kty", Some(json!(["RSA"]))),
+            ("use", Some(json!("enc"))),
+            ("use", Some(json!("SIG"))),
+            ("use", Some(json!(null))),
+            ("use", Some(json!(["sig"]))),
+            ("alg", Some(json!("PS256"))),
+            ("alg", Some(json!("RS512"))),
+            ("alg", Some(json!("rs256"))),
+            ("alg", Some(json!(null))),
+            ("key_ops", Some(json!([]))),
+            ("key_ops", Some(json!(["sign"]))),
+            ("key_ops", Some(json!(["Verify", 1]))),
+            ("key_ops", Some(json!("verify"))),
+            ("key_ops", Some(json!(null))),
+            ("e", None),
+            ("e", Some(json!(""))),
+            ("e", Some(json!("AA"))),
+            ("e", Some(json!("AQ"))),
+            ("e", Some(json!("Aw"))),
+            ("e", Some(json!("AQAA"))),
+            ("e", Some(json!("AQABAA"))),
+            ("e", Some(json!("AQAB="))),
+            ("e", Some(json!(65537))),
+            ("n", None),
+            ("n", Some(json!(""))),
+            ("n", Some(json!("AA"))),
+            ("n", Some(json!("!"))),
+            ("n", Some(json!(7))),
+            ("n", Some(json!(modulus(128)))),
+            ("n", Some(json!(modulus(255)))),
+            ("n", Some(json!(modulus(513)))),
+            ("n", Some(json!(number(256, 0x00, 0xfd)))),
+            ("n", Some(json!(number(256, 0x7f, 0xfd)))),
+            ("n", Some(json!(number(257, 0x01, 0xfd)))),
+            ("n", Some(json!(number(256, 0xff, 0xfc)))),
+            ("n", Some(json!(number(256, 0xff, 0x00)))),
+        ] {
+            assert!(rs256_key(&changed(name, value.clone())).is_none(), "{name}={value:?}");
+        }
+        for jwk in [json!(null), json!([]), json!("RSA"), json!({})] {
+            assert!(rs256_key(&jwk).is_none(), "{jwk}");
         }
     }
 
     #[test]
     fn unusable_keys_are_skipped_and_a_second_key_of_one_id_never_counts() {
-        let set = json!({"keys":[{"kty":"EC","kid":"x"}, changed("kid", json!("x")), jwk(), changed("n", json!(modulus(384)))]});
+        let set = json!({"keys":[{"kty":"EC","kid":"x"}, changed("kid", Some(json!("x"))), jwk(), changed("n", Some(json!(modulus(384))))]});
         let set = KeySet::parse(set.to_string().as_bytes()).expect("one usable");
         assert!(set.find("x").is_none());
         assert_eq!(set.find("a=").map(|key| key.n.len()), Some(256));
-        assert!(set.find("a").is_none());
+        for absent in ["a", "", "A=", "a=="] {
+            assert!(set.find(absent).is_none(), "{absent}");
+        }
+    }
+
+    #[test]
+    fn each_key_is_found_by_its_own_id() {
+        let second = json!({"kty": "RSA", "kid": "b", "e": "AQAB", "n": modulus(384)});
+        let nameless = [changed("kid", None), changed("kid", Some(json!(7))), changed("kid", Some(json!(null)))];
+        let body = json!({"keys": [nameless[0], jwk(), nameless[1], second, nameless[2]], "more": 1}).to_string();
+        let set = KeySet::parse(body.as_bytes()).expect("two usable");
+        assert_eq!(set.0.len(), 2);
+        assert_eq!(set.find("a=").map(|key| key.n.len()), Some(256));
+        assert_eq!(set.find("b").map(|key| key.n.len()), Some(384));
     }
 
     #[test]
@@ -156,7 +217,14 @@ mod tests {
             ("[]", KeySetError::NotAKeySet),
             ("[[]]", KeySetError::NotAKeySet),
             (r#"{"keys":[],"keys":[]}"#, KeySetError::NotAKeySet),
+            ("{", KeySetError::NotAKeySet),
+            ("null", KeySetError::NotAKeySet),
+            ("{}", KeySetError::NotAKeySet),
+            (r#"{"keys":null}"#, KeySetError::NotAKeySet),
             (r#"{"keys":{}}"#, KeySetError::NotAKeySet),
+            (r#"{"Keys":[]}"#, KeySetError::NotAKeySet),
+            (r#"{"keys":[]} x"#, KeySetError::NotAKeySet),
+            (r#"{"keys":[],"keys":[]}"#, KeySetError::NotAKeySet),
             (r#"{"keys":[]}"#, KeySetError::NoUsableKey),
             (r#"{"keys":[1,null,{}]}"#, KeySetError::NoUsableKey),
         ] {

@@ -134,28 +134,63 @@ mod tests {
         assert_eq!(cache.decide("a", 1000), Decision::Fetch(FetchReason::Stale));
         cache.begin(1000);
         assert_eq!(cache.decide("a", 1000), Decision::Wait);
-        assert_eq!(
-            cache.decide("a", 1000 + FETCH_LEASE_SECS),
-            Decision::Fetch(FetchReason::Stale),
-            "a cancelled fetch blocks nobody"
-        );
+        assert_eq!(cache.decide("a", 1010), Decision::Fetch(FetchReason::Stale), "a cancelled fetch blocks nobody");
         cache.fail(1002);
-        assert_eq!(cache.decide("a", 1002 + RETRY_SECS - 1), Decision::Unavailable);
-        assert_eq!(cache.decide("a", 1002 + RETRY_SECS), Decision::Fetch(FetchReason::Stale));
+        assert_eq!(cache.decide("a", 1011), Decision::Unavailable);
+        assert_eq!(cache.decide("a", 1012), Decision::Fetch(FetchReason::Stale));
     }
 
     #[test]
     fn a_set_is_fresh_for_five_minutes_and_usable_for_a_day() {
         let mut cache = KeyCache::default();
         cache.keep(keys("a"), 1000, FetchReason::Stale);
-        assert!(uses(&cache.decide("a", 1000 + FRESH_SECS - 1)));
-        assert_eq!(cache.decide("a", 1000 + FRESH_SECS), Decision::Fetch(FetchReason::Stale));
-        cache.begin(1000 + FRESH_SECS);
-        assert!(uses(&cache.decide("a", 1000 + FRESH_SECS)), "known keys verify while cognito is down");
-        let last = 1000 + u64::from(MAX_STALE_SECS) - 1;
-        cache.fail(last);
-        assert!(uses(&cache.decide("a", last)));
-        assert_eq!(cache.decide("a", last + 1), Decision::Unavailable);
+        assert!(uses(&cache.decide("a", 1299)));
+        assert_eq!(cache.decide("a", 1300), Decision::Fetch(FetchReason::Stale));
+        cache.begin(1300);
+        assert!(uses(&cache.decide("a", 1300)), "known keys verify while cognito is down");
+        cache.fail(87_399);
+        assert!(uses(&cache.decide("a", 87_399)));
+        assert_eq!(cache.decide("a", 87_400), Decision::Unavailable);
+    }
+
+    #[test]
+    fn cognito_has_given_a_set_lately_or_not() {
+        let mut cache = KeyCache::default();
+        assert!(!cache.is_fresh(1000));
+        cache.keep(keys("a"), 1000, FetchReason::Stale);
+        for (now, fresh) in [(999, true), (1000, true), (1299, true), (1300, false), (1301, false)] {
+            assert_eq!(cache.is_fresh(now), fresh, "{now}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_waits_for_the_fetch_that_may_bring_it() {
+        let mut cache = KeyCache::default();
+        cache.keep(keys("a"), 1000, FetchReason::Stale);
+        cache.begin(1001);
+        assert_eq!(cache.decide("new", 1001), Decision::Wait);
+        assert!(uses(&cache.decide("a", 1001)));
+        assert_eq!(cache.decide("new", 1010), Decision::Wait);
+        assert_eq!(cache.decide("new", 1011), Decision::Fetch(FetchReason::UnknownKey), "a cancelled fetch blocks nobody");
+        cache.keep(keys("new"), 1012, FetchReason::UnknownKey);
+        assert!(uses(&cache.decide("new", 1012)));
+        assert_eq!(cache.decide("a", 1012), Decision::Unknown, "a key that was taken out is gone");
+    }
+
+    #[test]
+    fn a_set_from_the_locations_cache_starts_no_cooldown() {
+        let mut cache = KeyCache::default();
+        cache.keep(keys("a"), 1000, FetchReason::Stale);
+        assert_eq!(cache.decide("new", 1000), Decision::Fetch(FetchReason::UnknownKey));
+    }
+
+    #[test]
+    fn a_fetch_that_succeeds_ends_the_waiting_and_the_failure() {
+        let mut cache = KeyCache::default();
+        cache.fail(1000);
+        cache.begin(1001);
+        cache.keep(keys("a"), 1001, FetchReason::Stale);
+        assert_eq!(cache.decide("new", 1001), Decision::Fetch(FetchReason::UnknownKey), "neither waiting nor unavailable");
     }
 
     #[test]
@@ -167,8 +202,8 @@ mod tests {
         cache.keep(keys("a"), 1001, FetchReason::UnknownKey);
         assert_eq!(cache.decide("forged2", 1002), Decision::Unknown);
         assert!(uses(&cache.decide("a", 1002)));
-        assert_eq!(cache.decide("new", 1001 + UNKNOWN_KEY_COOLDOWN_SECS - 1), Decision::Unknown);
-        assert_eq!(cache.decide("new", 1001 + UNKNOWN_KEY_COOLDOWN_SECS), Decision::Fetch(FetchReason::UnknownKey));
+        assert_eq!(cache.decide("new", 1030), Decision::Unknown);
+        assert_eq!(cache.decide("new", 1031), Decision::Fetch(FetchReason::UnknownKey));
     }
 
     #[test]
@@ -179,7 +214,7 @@ mod tests {
         cache.fail(1005);
         assert_eq!(cache.decide("new", 1005), Decision::Unavailable);
         assert!(uses(&cache.decide("a", 1005)));
-        assert_eq!(cache.decide("new", 1005 + RETRY_SECS), Decision::Fetch(FetchReason::UnknownKey));
+        assert_eq!(cache.decide("new", 1015), Decision::Fetch(FetchReason::UnknownKey));
     }
 
     #[test]
@@ -188,5 +223,7 @@ mod tests {
         cache.keep(keys("new"), 2000, FetchReason::Stale);
         cache.keep(keys("old"), 1500, FetchReason::Stale);
         assert!(uses(&cache.decide("new", 2001)));
+        cache.keep(keys("same"), 2000, FetchReason::Stale);
+        assert!(uses(&cache.decide("same", 2001)), "one of the same second does");
     }
 }

@@ -53,3 +53,96 @@ pub async fn verify(
     let times = check_times(&claims, now)?;
     Ok(SignedClaims { times, members: claims.custom.0 })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use futures_executor::block_on;
+    use serde_json::json;
+
+    use super::*;
+    use crate::ports::SignatureCheckFailed;
+
+    const NOW: u64 = 1_760_000_000;
+
+    /// Key, octets and signature.
+    type Question = (RsaPublicKey, Vec<u8>, Vec<u8>);
+
+    /// Gives its verdict and keeps what it was asked.
+    struct Judge {
+        verdict: Result<bool, SignatureCheckFailed>,
+        asked: RefCell<Vec<Question>>,
+    }
+
+    impl Signatures for Judge {
+        async fn verify_rs256(&self, key: &RsaPublicKey, message: &[u8], signature: &[u8]) -> Result<bool, SignatureCheckFailed> {
+            self.asked.borrow_mut().push((key.clone(), message.to_vec(), signature.to_vec()));
+            self.verdict
+        }
+    }
+
+    fn judge(verdict: Result<bool, SignatureCheckFailed>) -> Judge {
+        Judge { verdict, asked: RefCell::default() }
+    }
+
+    fn key() -> RsaPublicKey {
+        RsaPublicKey { n: vec![0xff, 0xfd], e: vec![1, 0, 1] }
+    }
+
+    fn token(payload: &str) -> String {
+        format!("{}.{}.c2ln", URL_SAFE_NO_PAD.encode(r#"{"kid":"a","alg":"RS256"}"#), URL_SAFE_NO_PAD.encode(payload))
+    }
+
+    fn verified(payload: &str, judge: &Judge) -> Result<SignedClaims, VerifyError> {
+        let text = token(payload);
+        let token = UnverifiedToken::parse(&text).expect("well-formed");
+        block_on(verify(&token, &key(), judge, NOW))
+    }
+
+    fn good() -> String {
+        json!({"sub": "s-1", "iat": NOW, "exp": NOW + 60, "nbf": NOW, "aud": ["c"]}).to_string()
+    }
+
+    #[test]
+    fn claims_come_from_a_signed_token_that_holds() {
+        let judge = judge(Ok(true));
+        let claims = verified(&good(), &judge).expect("verified");
+        assert_eq!(claims.times, TokenTimes { issued_at: NOW, expires_at: NOW + 60 });
+        assert_eq!(Value::Object(claims.members), json!({"sub": "s-1", "aud": ["c"]}));
+        let text = token(&good());
+        let (signed, _) = text.rsplit_once('.').expect("three parts");
+        assert_eq!(*judge.asked.borrow(), [(key(), signed.as_bytes().to_vec(), b"sig".to_vec())]);
+    }
+
+    #[test]
+    fn the_signature_decides_before_anything_is_read() {
+        for payload in [good().as_str(), "{}", "no json", r#"{"exp":0}"#] {
+            for (verdict, error) in
+                [(Ok(false), VerifyError::BadSignature), (Err(SignatureCheckFailed), VerifyError::CheckFailed)]
+            {
+                assert_eq!(verified(payload, &judge(verdict)).err(), Some(error), "{payload}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_signed_payload_must_be_an_object_with_unique_members_and_times_that_hold() {
+        for (payload, error) in [
+            ("no json", VerifyError::BadPayload),
+            ("[]", VerifyError::BadPayload),
+            ("null", VerifyError::BadPayload),
+            (r#""text""#, VerifyError::BadPayload),
+            (r#"{"iat":1,"exp":2,"sub":"a","sub":"b"}"#, VerifyError::BadPayload),
+            (r#"{"iat":1,"exp":9999999999,"exp":9999999999}"#, VerifyError::BadPayload),
+            (r#"{"iat":1,"exp":"9999999999"}"#, VerifyError::BadPayload),
+            ("{}", VerifyError::Times(TimeError::OutOfRange)),
+            (r#"{"iat":1,"exp":1760000000}"#, VerifyError::Times(TimeError::Expired)),
+            (r#"{"iat":1760000061,"exp":9999999999}"#, VerifyError::Times(TimeError::FromTheFuture)),
+        ] {
+            assert_eq!(verified(payload, &judge(Ok(true))).err(), Some(error), "{payload}");
+        }
+    }
+}
