@@ -131,17 +131,69 @@ mod tests {
     }
 
     #[test]
+    fn cookie_and_keys_are_the_documented_ones() {
+        let id = SessionId::generate(&Fixed, "iss", "sub");
+        assert_eq!(id.secret(), [7; 32]);
+        // Tag: SHA-256("edgegate/user/1", iss, 0, sub), 16 bytes. Hash: SHA-256("edgegate/lookup/1", secret).
+        let (tag, hash) = ("GNpPkN_-6iCbleRhjq9A6w", "jCEsPv1J4sAAuL5sZSxdtRZ6NjX1kDDm405-6goq6oI");
+        assert_eq!(id.expose(), "GNpPkN_-6iCbleRhjq9A6wcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH");
+        let keys = id.keys();
+        assert_eq!(keys.record, format!("session/{tag}/{hash}"));
+        assert_eq!((keys.ended, keys.user_ended), (format!("ended/{tag}/{hash}"), format!("ended/{tag}")));
+    }
+
+    #[test]
+    fn the_log_sees_eight_characters_of_the_hash() {
+        assert_eq!(SessionId::generate(&Fixed, "iss", "sub").keys().log_name(), "jCEsPv1J");
+        let named = |record: &str| SessionKeys { record: record.to_owned(), ended: String::new(), user_ended: String::new() };
+        for (record, name) in [("session/a/12345678", "12345678"), ("session/a/1234567", ""), ("", ""), ("session/a/", "")] {
+            assert_eq!(named(record).log_name(), name, "{record}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_of_one_user() {
+        let id = SessionId::generate(&Fixed, "iss", "sub");
+        for (issuer, subject, same) in [
+            ("iss", "sub", true),
+            ("iss", "Sub", false),
+            ("iss", "", false),
+            ("", "sub", false),
+            ("", "iss\0sub", false),
+            ("iss\0", "sub", false),
+            ("iss", "\0sub", false),
+            ("issub", "s", false),
+        ] {
+            assert_eq!(id.is_of(issuer, subject), same, "{issuer:?} {subject:?}");
+        }
+    }
+
+    #[test]
     fn anything_but_sixty_four_characters_of_base64url_is_refused() {
         let cookie = SessionId::generate(&Fixed, "iss", "sub").expose();
+        let with = |last: &str| format!("{}{last}", &cookie[..63]);
+        assert!(SessionId::parse(&with("_")).is_some() && SessionId::parse(&with("-")).is_some());
         for bad in [
             String::new(),
-            cookie.chars().skip(1).collect(),
+            cookie[1..].to_owned(),
+            cookie[..60].to_owned(),
             format!("{cookie}A"),
-            cookie.replace('A', "+"),
-            format!("{}=", cookie.chars().skip(1).collect::<String>()),
+            format!("{cookie}AAAA"),
+            format!("{cookie}="),
+            format!("\"{cookie}\""),
+            with("="),
+            with("+"),
+            with("/"),
+            with("%"),
+            with(" "),
+            with("\0"),
+            with("\n"),
+            format!("{}==", &cookie[..62]),
+            format!("{}é", &cookie[..62]),
             "é".repeat(32),
+            "é".repeat(64),
         ] {
-            assert!(bad == cookie || SessionId::parse(&bad).is_none(), "{bad}");
+            assert!(SessionId::parse(&bad).is_none(), "{bad:?}");
         }
     }
 }

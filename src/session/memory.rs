@@ -179,3 +179,6 @@ pub const RECORD_SECS: u64 = 30;
 const ENDED_SECS: u64 = 300;
 /// Some 5 kB each in the largest map: within an isolate's 128 MB.
 const MAX_ENTRIES: usize = 4096;
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! Sessions: their cookie, their sealed record in KV, and the policy of their life. No I/O.
 
+#[cfg(test)]
+mod fixtures;
 pub mod id;
 pub mod memory;
 pub mod policy;

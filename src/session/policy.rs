@@ -73,28 +73,7 @@ pub const FORCE_INTERVAL_SECS: u64 = 30;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oidc::claims::Profile;
-
-    const LIFE: SessionLife = SessionLife { ttl_secs: 1000, idle_secs: None, outage_grace_secs: 600 };
-
-    fn record() -> Record {
-        Record {
-            issuer: String::new(),
-            subject: String::new(),
-            client_id: String::new(),
-            profile: Profile::default(),
-            auth_time: None,
-            nonce: String::new(),
-            access_token: "token".to_owned(),
-            refresh_token: None,
-            created_at: 10_000,
-            renewed_at: 10_000,
-            access_issued_at: 10_000,
-            access_expires_at: 13_600,
-            expires_at: 442_000,
-            version: 1,
-        }
-    }
+    use crate::session::fixtures::{LIFE, record};
 
     #[test]
     fn a_session_passes_through_its_standings_at_the_exact_seconds() {
@@ -129,6 +108,32 @@ mod tests {
     }
 
     #[test]
+    fn renewals_are_spread_by_the_end_of_the_token() {
+        for (token, renewed_at) in [
+            ("", 13_300),
+            ("a", 13_328),
+            ("ab", 13_318),
+            ("\u{7f}", 13_337),
+            ("a.12345678", 13_373),
+            ("b.12345678", 13_373),
+            ("wx", 13_374),
+        ] {
+            let record = Record { access_token: token.to_owned(), ..record() };
+            assert_eq!(renew_at(&record), renewed_at, "{token:?}");
+        }
+    }
+
+    #[test]
+    fn times_without_sense_do_not_overflow() {
+        let issued_later = Record { access_issued_at: 20_000, ..record() };
+        assert_eq!(renew_at(&issued_later), 13_600);
+        let endless = Record { access_expires_at: u64::MAX, ..record() };
+        assert!(grace_holds(&endless, &LIFE, u64::MAX - 1));
+        let idle = SessionLife { idle_secs: Some(u64::MAX), ..LIFE };
+        assert_eq!(standing(&record(), &idle, 441_999), Standing::RenewNow);
+    }
+
+    #[test]
     fn the_grace_has_an_end() {
         assert!(grace_holds(&record(), &LIFE, 14_199));
         assert!(!grace_holds(&record(), &LIFE, 14_200));
@@ -140,11 +145,5 @@ mod tests {
     fn signing_out_everywhere_ends_what_was_created_up_to_then() {
         assert!(ended_everywhere(&record(), 10_000));
         assert!(!ended_everywhere(&record(), 9_999));
-    }
-
-    #[test]
-    fn kv_keeps_a_record_for_longer_than_its_least_time() {
-        assert_eq!(record().kv_expires_at(&LIFE, 10_000), 442_000);
-        assert_eq!(record().kv_expires_at(&LIFE, 441_990), 442_080);
     }
 }

@@ -82,3 +82,82 @@ impl Record {
 /// Workers KV refuses expirations less than 60 s ahead *when the write arrives*; the rest is for the way there. The record's
 /// own times decide when a session ends.
 pub const MIN_KV_LIFE_SECS: u64 = 90;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oidc::fixtures::{CLIENT, Counting, ISSUER, cognito};
+    use crate::session::fixtures::{LIFE, record};
+
+    fn ring() -> KeyRing {
+        KeyRing::parse("v1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=").expect("valid ring")
+    }
+
+    fn id() -> SessionId {
+        SessionId::generate(&Counting::default(), "iss", "sub")
+    }
+
+    #[test]
+    fn a_session_belongs_to_one_pool_and_one_client() {
+        for (issuer, client_id, ours) in
+            [(ISSUER, CLIENT, true), (ISSUER, "other", false), ("https://other.example", CLIENT, false), ("", "", false)]
+        {
+            let record = Record { issuer: issuer.to_owned(), client_id: client_id.to_owned(), ..record() };
+            assert_eq!(record.belongs_to(&cognito()), ours, "{issuer} {client_id}");
+        }
+    }
+
+    #[test]
+    fn a_sealed_record_opens_with_its_own_id_only() {
+        let random = Counting::default();
+        let id = SessionId::generate(&random, "iss", "sub");
+        let sealed = record().seal(&ring(), &id, &random).expect("seals");
+        assert!(Record::open(&sealed, &ring(), &id).is_ok_and(|opened| opened == record()));
+        for (name, other) in [
+            ("another secret", SessionId::generate(&random, "iss", "sub")),
+            ("another user's tag", SessionId::generate(&Counting::default(), "iss", "sub2")),
+        ] {
+            assert_eq!(Record::open(&sealed, &ring(), &other).err(), Some(OpenError::DoesNotOpen), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_record_of_another_user_does_not_open_under_an_id() {
+        for (issuer, subject) in [("iss", "sub2"), ("iss2", "sub"), ("is", "ssub")] {
+            let theirs = Record { issuer: issuer.to_owned(), subject: subject.to_owned(), ..record() };
+            let sealed = theirs.seal(&ring(), &id(), &Counting::default()).expect("seals");
+            assert_eq!(Record::open(&sealed, &ring(), &id()).err(), Some(OpenError::DoesNotOpen), "{issuer} {subject}");
+        }
+    }
+
+    #[test]
+    fn what_opens_and_is_no_record_is_of_an_unknown_format() {
+        for plain in ["", "{}", "[]", "null", r#"{"version":1}"#] {
+            let (id, random) = (id(), Counting::default());
+            let sealed = seal::seal(&ring(), Purpose::Session, id.secret(), &id.keys().record, plain.as_bytes(), &random);
+            assert_eq!(Record::open(&sealed.expect("seals"), &ring(), &id).err(), Some(OpenError::UnknownFormat), "{plain}");
+        }
+    }
+
+    #[test]
+    fn a_session_ends_at_the_first_of_its_two_ends() {
+        for (idle_secs, renewed_at, ends_at) in [
+            (None, 10_000, 442_000),
+            (Some(7200), 10_000, 17_200),
+            (Some(7200), 440_000, 442_000),
+            (Some(u64::MAX), 10_000, 442_000),
+        ] {
+            let record = Record { renewed_at, ..record() };
+            assert_eq!(record.ends_at(&SessionLife { idle_secs, ..LIFE }), ends_at, "{idle_secs:?} from {renewed_at}");
+        }
+    }
+
+    #[test]
+    fn kv_keeps_a_record_as_long_as_the_session_but_ninety_seconds_at_least() {
+        for (now, expires_at) in
+            [(10_000, 442_000), (441_909, 442_000), (441_910, 442_000), (441_911, 442_001), (442_000, 442_090)]
+        {
+            assert_eq!(record().kv_expires_at(&LIFE, now), expires_at, "{now}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+use super::*;
+use crate::session::fixtures::record;
+
+type Memory = SessionMemory<&'static str>;
+
+fn version(number: u64) -> Rc<Record> {
+    Rc::new(Record { version: number, ..record() })
+}
+
+/// The version of the record that is remembered; 0 for an ended session.
+fn recalled(memory: &Memory, key: &str, now: UnixSecs) -> Option<u64> {
+    memory.recall(key, now).map(|remembered| number(&remembered))
+}
+
+fn number(remembered: &Remembered) -> u64 {
+    match remembered {
+        Remembered::Record(record) => record.version,
+        Remembered::Ended => 0,
+    }
+}
+
+#[test]
+fn a_record_is_remembered_for_thirty_seconds() {
+    let mut memory = Memory::default();
+    assert_eq!(recalled(&memory, "a", 1000), None);
+    assert_eq!(number(&memory.remember("a", version(1), 1000)), 1);
+    for (key, now, expected) in [("a", 1000, Some(1)), ("a", 1029, Some(1)), ("a", 1030, None), ("b", 1000, None)] {
+        assert_eq!(recalled(&memory, key, now), expected, "{key} at {now}");
+    }
+}
+
+#[test]
+fn of_two_copies_the_newer_is_remembered() {
+    for (known, read, holds) in [(1, 2, 2), (2, 1, 2)] {
+        let mut memory = Memory::default();
+        memory.remember("a", version(known), 1000);
+        assert_eq!(number(&memory.remember("a", version(read), 1010)), holds, "{known} then {read}");
+        assert_eq!(recalled(&memory, "a", 1010), Some(holds), "{known} then {read}");
+    }
+    let mut memory = Memory::default();
+    memory.remember("a", version(2), 1000);
+    assert_eq!(number(&memory.remember("a", version(1), 1030)), 1, "what is forgotten replaces nothing");
+}
+
+#[test]
+fn the_same_version_read_again_is_remembered_from_then_on() {
+    let mut memory = Memory::default();
+    memory.remember("a", version(1), 1000);
+    memory.remember("a", version(1), 1020);
+    assert_eq!(recalled(&memory, "a", 1049), Some(1));
+    memory.remember("a", version(2), 1020);
+    memory.remember("a", version(1), 1040);
+    assert_eq!(recalled(&memory, "a", 1050), None, "an older one does not prolong a newer one");
+}
+
+#[test]
+fn an_ended_session_stays_so_for_five_minutes() {
+    let mut memory = Memory::default();
+    memory.remember("a", version(1), 1000);
+    memory.remember("b", version(1), 1000);
+    memory.end("a", 1000);
+    assert_eq!(number(&memory.remember("a", version(9), 1010)), 0, "a late read brings nothing back");
+    for (key, now, expected) in [("a", 1000, Some(0)), ("a", 1299, Some(0)), ("a", 1300, None), ("b", 1029, Some(1))] {
+        assert_eq!(recalled(&memory, key, now), expected, "{key} at {now}");
+    }
+    assert!(!memory.records.entries.contains_key("a"), "its tokens are gone at once");
+}
+
+#[test]
+fn one_request_holds_the_lease_for_eight_seconds() {
+    let mut memory = Memory::default();
+    assert!(!memory.is_leased("a", 1000));
+    assert_eq!(memory.take_lease("a", 1000), Some(1008));
+    assert_eq!(memory.take_lease("a", 1007), None);
+    assert!(memory.is_leased("a", 1007) && !memory.is_leased("a", 1008) && !memory.is_leased("b", 1000));
+    assert_eq!(memory.take_lease("b", 1007), Some(1015), "each session has its own");
+    assert_eq!(memory.take_lease("a", 1008), Some(1016), "a request that was cancelled blocks nobody");
+}
+
+#[test]
+fn a_lease_is_given_back_by_its_holder_only() {
+    let mut memory = Memory::default();
+    memory.take_lease("a", 1000);
+    memory.release_lease("b", 1008);
+    memory.release_lease("a", 1007);
+    assert!(memory.is_leased("a", 1000), "not that one");
+    memory.release_lease("a", 1008);
+    assert_eq!(memory.take_lease("a", 1001), Some(1009));
+    memory.release_lease("a", 1008);
+    assert!(memory.is_leased("a", 1001), "taken over");
+}
+
+#[test]
+fn a_lease_is_prolonged_by_its_holder_or_when_it_is_free() {
+    let mut memory = Memory::default();
+    memory.take_lease("a", 1000);
+    assert_eq!(memory.extend_lease("a", 1008, 1005), 1013, "by its holder");
+    assert!(memory.is_leased("a", 1012) && !memory.is_leased("a", 1013));
+    assert_eq!(memory.extend_lease("a", 1008, 1006), 1008, "somebody took it over");
+    assert!(memory.is_leased("a", 1012) && !memory.is_leased("a", 1013));
+    assert_eq!(memory.extend_lease("a", 1008, 1013), 1021, "it is free again");
+    assert!(memory.is_leased("a", 1020) && !memory.is_leased("a", 1021));
+    assert_eq!(memory.extend_lease("b", 1008, 1009), 1017, "nobody has it");
+    assert!(memory.is_leased("b", 1016));
+}
+
+#[test]
+fn a_failure_is_remembered_for_the_time_given() {
+    let mut memory = Memory::default();
+    assert_eq!(memory.recent_failure("a", 1000), None);
+    memory.note_failure("a", "throttled", 12, 1000);
+    for (key, now, expected) in [("a", 1011, Some("throttled")), ("a", 1012, None), ("b", 1000, None)] {
+        assert_eq!(memory.recent_failure(key, now), expected, "{key} at {now}");
+    }
+}
+
+#[test]
+fn a_forced_refresh_is_honoured_once_in_thirty_seconds() {
+    let mut memory = Memory::default();
+    for (key, now, honoured) in [("a", 1000, true), ("a", 1000, false), ("b", 1001, true), ("a", 1029, false), ("a", 1030, true)]
+    {
+        assert_eq!(memory.may_force(key, now), honoured, "{key} at {now}");
+    }
+}
+
+#[test]
+fn a_refused_refresh_token_is_remembered_for_ten_minutes_as_a_hash() {
+    let mut memory = Memory::default();
+    memory.refuse("spent", 1000);
+    for (token, now, refused) in [("spent", 1000, true), ("spent", 1599, true), ("spent", 1600, false), ("good", 1000, false)] {
+        assert_eq!(memory.is_refused(token, now), refused, "{token} at {now}");
+    }
+}
+
+#[test]
+fn a_full_map_forgets_the_dead_and_only_then_the_living() {
+    let filled = |living: u32| {
+        let mut map = Bounded::<u32, ()>::default();
+        (0..4096).for_each(|number| map.put(number, (), if number < living { 1001 } else { 1000 }, 0));
+        map
+    };
+    for (living, kept) in [(0, 0), (1, 1), (4095, 4095), (4096, 0)] {
+        let mut map = filled(living);
+        assert_eq!(map.entries.len(), 4096);
+        map.put(9999, (), 2000, 1000);
+        assert!(map.live(&9999, 1000).is_some(), "{living} living");
+        assert_eq!(map.entries.len(), kept + 1, "{living} living");
+    }
+    let mut map = filled(1);
+    map.entries.remove(&4095);
+    map.put(9999, (), 2000, 1000);
+    assert_eq!(map.entries.len(), 4096, "one that is not full is not searched");
+}
