@@ -77,7 +77,9 @@ mod tests {
 
     #[test]
     fn an_error_says_what_was_wanted() {
-        for (text, message) in [("[]", "expected an object without repeated members"), (r#"{"a":1,"a":1}"#, "repeated member")] {
+        for (text, message) in
+            [("[]", "expected an object without repeated members at"), (r#"{"a":1,"a":1}"#, "repeated member at")]
+        {
             let error = serde_json::from_str::<UniqueObject>(text).err().map(|error| error.to_string());
             assert!(error.as_ref().is_some_and(|error| error.contains(message)), "{text}: {error:?}");
         }
