@@ -18,8 +18,8 @@
 //! Dependencies point one way: `platform` → [`gate`] → [`session`] → [`oidc`] → [`jose`], [`web`] → [`config`], [`ports`].
 //! Everything but `platform` is plain Rust and is tested natively.
 
-// In the Worker; tests may count.
-#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+// In the Worker; tests may count and cut.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::string_slice))]
 #![expect(async_fn_in_trait, reason = "an isolate has one thread: the futures of ports need no Send bound")]
 
 pub mod config;

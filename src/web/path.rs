@@ -63,7 +63,7 @@ fn decode(raw: &str) -> Result<String, PathError> {
         let (Some(high), Some(low)) = (bytes.next().and_then(hex), bytes.next().and_then(hex)) else {
             return Err(PathError::Malformed);
         };
-        let value = 16 * high + low;
+        let value = high.wrapping_mul(16).wrapping_add(low);
         if value == b'/' || value == b'\\' || value.is_ascii_control() {
             return Err(PathError::AmbiguousEncoding);
         }

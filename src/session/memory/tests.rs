@@ -109,7 +109,7 @@ fn a_failure_is_remembered_for_the_time_given() {
     let mut memory = Memory::default();
     assert_eq!(memory.recent_failure("a", 1000), None);
     memory.note_failure("a", "throttled", 12, 1000);
-    for (key, now, expected) in [("a", 1011, Some("throttled")), ("a", 1012, None), ("b", 1000, None)] {
+    for (key, now, expected) in [("a", 1011, Some(("throttled", 1012))), ("a", 1012, None), ("b", 1000, None)] {
         assert_eq!(memory.recent_failure(key, now), expected, "{key} at {now}");
     }
 }
