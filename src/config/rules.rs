@@ -1,6 +1,7 @@
 //! Who may read which path (`RULES`): an ordered list, first match wins, no match means signed-in.
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 /// Who may read a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,12 @@ impl Rules {
     /// Parses the JSON list.
     #[must_use]
     pub fn parse(json: &str) -> Option<Self> {
+        // serde's derive alone would take `["/a","public"]` for a rule, and `{"public":null}` for a word.
+        let shapes: Vec<Map<String, Value>> = serde_json::from_str(json).ok()?;
+        let plain = |allow: &Value| allow.is_string() || allow.get("groups").is_some();
+        if !shapes.iter().all(|rule| rule.get("allow").is_some_and(plain)) {
+            return None;
+        }
         let written: Vec<WrittenRule> = serde_json::from_str(json).ok()?;
         written.into_iter().map(WrittenRule::check).collect::<Option<Vec<_>>>().map(Self)
     }

@@ -104,6 +104,8 @@ fn each_wrong_value_is_named_alone() {
                 "[{\"path\":\"/a//*\",\"allow\":\"public\"}]",
                 "[{\"path\":\"//*\",\"allow\":\"public\"}]",
                 "[{\"path\":\"/my files/*\",\"allow\":\"public\"}]",
+                "[[\"/a\",\"public\"]]",
+                "[{\"path\":\"/a\",\"allow\":{\"public\":null}}]",
             ],
         ),
     ];
