@@ -21,6 +21,10 @@ impl ReturnPath {
         if value.len() > MAX_BYTES || !value.starts_with('/') || value.contains(|c: char| c.is_control() || c == '\\') {
             return None;
         }
+        // A host: it would be refused below, but nobody's text needs to go through the parser of hosts.
+        if value.starts_with("//") {
+            return None;
+        }
         let url = public_url.join(value)?;
         let path = NormalPath::parse(url.path()).ok()?;
         // A login that returns to the login would go round for ever.
