@@ -93,7 +93,7 @@ pub fn values<'a>(pairs: &'a [(String, String)], name: &str) -> Vec<&'a str> {
 /// A JSON object none of whose own members is repeated.
 pub fn unique_object(json: &[u8]) -> Option<Map<String, Value>> {
     let object = object(json)?;
-    (count_members(json) == object.len()).then_some(object)
+    (count_members(json, 1) == object.len()).then_some(object)
 }
 
 /// A JSON object; of repeated members the last one counts.
@@ -104,9 +104,9 @@ pub fn object(json: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
-/// Colons of the outermost level: the members as written.
-fn count_members(json: &[u8]) -> usize {
-    let (mut depth, mut in_string, mut escaped, mut colons) = (0, false, false, 0);
+/// Members as written, repeated ones too, of objects down to this depth: their colons.
+pub fn count_members(json: &[u8], deepest: usize) -> usize {
+    let (mut depth, mut in_string, mut escaped, mut colons) = (0_usize, false, false, 0);
     for byte in json {
         match byte {
             _ if escaped => escaped = false,
@@ -115,7 +115,7 @@ fn count_members(json: &[u8]) -> usize {
             _ if in_string => {}
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth -= 1,
-            b':' if depth == 1 => colons += 1,
+            b':' if depth <= deepest => colons += 1,
             _ => {}
         }
     }
