@@ -198,7 +198,7 @@ pub fn path(data: &[u8]) -> Verdict {
     if let Ok(again) = NormalPath::parse(&encoded) {
         assert_eq!(again, path);
     } else {
-        panic!("{encoded} is {path}, and was refused");
+        panic!("{encoded} is {path:?}, and was refused");
     }
     Verdict::Accepted
 }
