@@ -62,7 +62,12 @@ impl KeyRing {
     /// The key of that name.
     #[must_use]
     pub fn find(&self, name: &[u8]) -> Option<&RingKey> {
-        std::iter::once(&self.newest).chain(&self.older).find(|key| key.name.as_bytes() == name)
+        self.all().find(|key| key.name.as_bytes() == name)
+    }
+
+    /// All keys, the newest first.
+    pub fn all(&self) -> impl Iterator<Item = &RingKey> {
+        std::iter::once(&self.newest).chain(&self.older)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::session::memory::Remembered;
 use crate::session::record::Record;
 
 use super::answer::LogoutAnswer;
+use super::sessions::Presented;
 use super::visit::Visit;
 use super::{Answer, Failure, Gate, GateError};
 
@@ -25,10 +26,7 @@ impl<P: Ports> Gate<P> {
         let style = visit.cookie_style;
         let clear = vec![style.clear(style.session_name())];
         let logout_url = build_logout_url(&self.config.cognito);
-        let cookie = visit.cookies().one(style.session_name());
-        if let Some(id) = cookie.and_then(SessionId::parse) {
-            // Any well-formed cookie costs a write.
-            self.limit("logout", &visit.client()).await?;
+        if let Presented::Ours(id) = self.presented(visit) {
             let keys = id.keys();
             keys.log_name().clone_into(&mut visit.session_log_name.borrow_mut());
             let record = self.newest_record(&id, &keys).await;

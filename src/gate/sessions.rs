@@ -44,14 +44,37 @@ impl Found {
     }
 }
 
+/// What a browser sent as its session cookie.
+pub(super) enum Presented {
+    /// An id that this gateway has made; its session may have ended.
+    Ours(SessionId),
+    /// Of the right shape, but not made here, or under a key that was dropped: it costs nobody anything.
+    Foreign,
+    /// Nothing like it.
+    Nothing,
+}
+
 impl<P: Ports> Gate<P> {
+    /// The session id of the request's cookie.
+    pub(super) fn presented<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Presented {
+        let cookie = visit.cookies().one(visit.cookie_style.session_name());
+        match cookie.and_then(SessionId::parse) {
+            Some(id) if id.is_from(&self.config.keys) => Presented::Ours(id),
+            Some(_) => Presented::Foreign,
+            None => Presented::Nothing,
+        }
+    }
+
     /// Finds the session of the request's cookie: from memory, else one bulk read of KV.
     ///
     /// # Errors
     /// KV could not answer: neither signed in nor signed out.
     pub(super) async fn find_session<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Found, Failure> {
-        let cookie = visit.cookies().one(visit.cookie_style.session_name());
-        let Some(id) = cookie.and_then(SessionId::parse) else { return Ok(Found::None) };
+        let id = match self.presented(visit) {
+            Presented::Ours(id) => id,
+            Presented::Foreign => return Ok(Found::Ended),
+            Presented::Nothing => return Ok(Found::None),
+        };
         let keys = id.keys();
         keys.log_name().clone_into(&mut visit.session_log_name.borrow_mut());
         // A statement of its own: memory must not stay borrowed across the read below.

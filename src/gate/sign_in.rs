@@ -20,8 +20,7 @@ use crate::web::return_path::ReturnPath;
 use super::answer::TokenAnswer;
 use super::flow_cookies::{FoundFlow, find_flow};
 use super::renewal::Need;
-use super::rounds::count_round;
-use super::sessions::{Found, Session};
+use super::sessions::{Found, Presented, Session};
 use super::tokens::VerifiedTokens;
 use super::visit::Visit;
 use super::{Answer, Failure, Gate, GateError};
@@ -157,7 +156,11 @@ impl<P: Ports> Gate<P> {
         let style = visit.cookie_style;
         let cookie = style.set(style.session_name(), &session.id.expose(), self.config.session.ttl_secs);
         let return_path = ReturnPath::parse(&flow.return_path, &self.config.public_url).unwrap_or_default();
-        Ok(SignedIn { session, return_path, set_cookies: [Some(cookie), count_round(visit)].into_iter().flatten().collect() })
+        Ok(SignedIn {
+            session,
+            return_path,
+            set_cookies: [Some(cookie), self.count_round(visit)].into_iter().flatten().collect(),
+        })
     }
 
     /// A session under a new secret; a value that a client brought is never adopted.
@@ -166,7 +169,7 @@ impl<P: Ports> Gate<P> {
         let now = self.ports.now();
         let cognito = &self.config.cognito;
         let (auth_time, profile) = id.map_or((None, access.profile), |id| (id.auth_time, id.profile));
-        let session_id = SessionId::generate(&self.ports, &cognito.issuer, &access.subject);
+        let session_id = SessionId::generate(&self.ports, &self.config.keys, &cognito.issuer, &access.subject);
         let record = Record {
             issuer: cognito.issuer.clone(),
             subject: access.subject,
@@ -189,7 +192,7 @@ impl<P: Ports> Gate<P> {
     /// Ends the session that this browser had before, also one that this location does not see yet. Its failure does not fail
     /// the login: the old cookie is replaced anyway.
     async fn end_older<R: IncomingRequest>(&self, visit: &Visit<'_, R>) {
-        let Some(older) = visit.cookies().one(visit.cookie_style.session_name()).and_then(SessionId::parse) else { return };
+        let Presented::Ours(older) = self.presented(visit) else { return };
         let keys = older.keys();
         if self.end_session(&keys, visit.now.saturating_add(self.config.session.ttl_secs)).await.is_err() {
             self.ports.line(Level::Warn, "older_session_not_ended", &[("session", keys.log_name())]);

@@ -8,11 +8,17 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hkdf::Hkdf;
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 
+use crate::config::{KeyRing, RingKey};
 use crate::ports::Random;
 
 /// A session id: user tag ‖ 32-byte secret. Its text is the cookie; KV sees only a hash of the secret.
+///
+/// The secret is 24 random bytes and 8 that only a holder of the key ring can make of them and the tag: an id that somebody
+/// made up is told from one of ours without asking anybody, so that it costs no look-up and no write.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionId {
     user_tag: [u8; USER_TAG_BYTES],
@@ -22,10 +28,20 @@ pub struct SessionId {
 impl SessionId {
     /// A new id for a user.
     #[must_use]
-    pub fn generate(random: &impl Random, issuer: &str, subject: &str) -> Self {
+    pub fn generate(random: &impl Random, keys: &KeyRing, issuer: &str, subject: &str) -> Self {
+        let (mut drawn, user_tag) = ([0; RANDOM_BYTES], user_tag(issuer, subject));
+        random.fill(&mut drawn);
         let mut secret = [0; SECRET_BYTES];
-        random.fill(&mut secret);
-        Self { user_tag: user_tag(issuer, subject), secret }
+        let whole = drawn.iter().chain(&mark(keys.newest(), user_tag, drawn)).copied().collect::<Vec<u8>>();
+        secret.copy_from_slice(&whole);
+        Self { user_tag, secret }
+    }
+
+    /// Whether a gateway with a key of this ring has made it. It says nothing about the session.
+    #[must_use]
+    pub fn is_from(&self, keys: &KeyRing) -> bool {
+        let Some((drawn, sent)) = self.secret.split_first_chunk::<RANDOM_BYTES>() else { return false };
+        keys.all().any(|key| mark(key, self.user_tag, *drawn).as_slice().ct_eq(sent).into())
     }
 
     /// Reads a cookie's value: exactly 64 characters of base64url, checked before any look-up.
@@ -99,14 +115,29 @@ fn user_tag(issuer: &str, subject: &str) -> [u8; USER_TAG_BYTES] {
     tag
 }
 
+/// A pseudo-random function of tag and random bytes under a ring key (RFC 5869 §2.3).
+fn mark(key: &RingKey, user_tag: [u8; USER_TAG_BYTES], drawn: [u8; RANDOM_BYTES]) -> [u8; MARK_BYTES] {
+    let mut mark = [0; MARK_BYTES];
+    let expanded = Hkdf::<Sha256>::new(None, key.expose()).expand_multi_info(&[MARK_LABEL, &user_tag, &drawn], &mut mark);
+    debug_assert!(expanded.is_ok(), "eight bytes are within HKDF's limit");
+    mark
+}
+
 const USER_TAG_BYTES: usize = 16;
 const SECRET_BYTES: usize = 32;
+/// 192 bits: nobody guesses one.
+const RANDOM_BYTES: usize = 24;
+/// 64 bits: a lucky guess costs us a look-up, and opens nothing.
+const MARK_BYTES: usize = 8;
+const MARK_LABEL: &[u8] = b"edgegate/session-id/1";
 /// Base64url of 48 bytes.
 const COOKIE_CHARS: usize = 64;
 const LOG_NAME_CHARS: usize = 8;
 
 #[cfg(test)]
 mod tests {
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     struct Fixed;
@@ -117,9 +148,31 @@ mod tests {
         }
     }
 
+    /// Rings of one to three keys, newest first.
+    fn ring(names: &str) -> KeyRing {
+        let key = |name: &str| format!("{name}:{}", STANDARD.encode(format!("{name:0>32}")));
+        KeyRing::parse(&names.split(',').map(key).collect::<Vec<_>>().join(",")).expect("a ring")
+    }
+
+    #[test]
+    fn an_id_is_told_from_a_made_up_one_without_asking_anybody() {
+        let id = SessionId::generate(&Fixed, &ring("v2,v1"), "iss", "sub");
+        for (names, ours) in [("v2,v1", true), ("v2", true), ("v3,v2", true), ("v1,v2", true), ("v1", false), ("v3,v1", false)] {
+            assert_eq!(id.is_from(&ring(names)), ours, "{names}");
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(id.expose()).expect("base64url");
+        assert_eq!(bytes[16..40], [7; 24]);
+        for bit in 0..8 * bytes.len() {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let changed = SessionId::parse(&URL_SAFE_NO_PAD.encode(changed)).expect("of the right shape");
+            assert!(!changed.is_from(&ring("v2,v1")), "bit {bit}");
+        }
+    }
+
     #[test]
     fn a_cookie_reads_back_and_its_keys_do_not_give_it_away() {
-        let id = SessionId::generate(&Fixed, "iss", "sub");
+        let id = SessionId::generate(&Fixed, &ring("v1"), "iss", "sub");
         let cookie = id.expose();
         assert!(SessionId::parse(&cookie).is_some_and(|read| read == id));
         let keys = id.keys();
@@ -132,8 +185,7 @@ mod tests {
 
     #[test]
     fn cookie_and_keys_are_the_documented_ones() {
-        let id = SessionId::generate(&Fixed, "iss", "sub");
-        assert_eq!(id.secret(), [7; 32]);
+        let id = SessionId { user_tag: user_tag("iss", "sub"), secret: [7; SECRET_BYTES] };
         // Tag: SHA-256("edgegate/user/1", iss, 0, sub), 16 bytes. Hash: SHA-256("edgegate/lookup/1", secret).
         let (tag, hash) = ("GNpPkN_-6iCbleRhjq9A6w", "jCEsPv1J4sAAuL5sZSxdtRZ6NjX1kDDm405-6goq6oI");
         assert_eq!(id.expose(), "GNpPkN_-6iCbleRhjq9A6wcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH");
@@ -144,7 +196,7 @@ mod tests {
 
     #[test]
     fn the_log_sees_eight_characters_of_the_hash() {
-        assert_eq!(SessionId::generate(&Fixed, "iss", "sub").keys().log_name(), "jCEsPv1J");
+        assert_eq!(SessionId { user_tag: user_tag("iss", "sub"), secret: [7; SECRET_BYTES] }.keys().log_name(), "jCEsPv1J");
         let named = |record: &str| SessionKeys { record: record.to_owned(), ended: String::new(), user_ended: String::new() };
         for (record, name) in [("session/a/12345678", "12345678"), ("session/a/1234567", ""), ("", ""), ("session/a/", "")] {
             assert_eq!(named(record).log_name(), name, "{record}");
@@ -153,7 +205,7 @@ mod tests {
 
     #[test]
     fn an_id_is_of_one_user() {
-        let id = SessionId::generate(&Fixed, "iss", "sub");
+        let id = SessionId::generate(&Fixed, &ring("v1"), "iss", "sub");
         for (issuer, subject, same) in [
             ("iss", "sub", true),
             ("iss", "Sub", false),
@@ -170,7 +222,7 @@ mod tests {
 
     #[test]
     fn anything_but_sixty_four_characters_of_base64url_is_refused() {
-        let cookie = SessionId::generate(&Fixed, "iss", "sub").expose();
+        let cookie = SessionId::generate(&Fixed, &ring("v1"), "iss", "sub").expose();
         let with = |last: &str| format!("{}{last}", &cookie[..63]);
         assert!(SessionId::parse(&with("_")).is_some() && SessionId::parse(&with("-")).is_some());
         for bad in [

@@ -94,7 +94,7 @@ mod tests {
     }
 
     fn id() -> SessionId {
-        SessionId::generate(&Counting::default(), "iss", "sub")
+        SessionId::generate(&Counting::default(), &ring(), "iss", "sub")
     }
 
     #[test]
@@ -110,12 +110,12 @@ mod tests {
     #[test]
     fn a_sealed_record_opens_with_its_own_id_only() {
         let random = Counting::default();
-        let id = SessionId::generate(&random, "iss", "sub");
+        let id = SessionId::generate(&random, &ring(), "iss", "sub");
         let sealed = record().seal(&ring(), &id, &random).expect("seals");
         assert!(Record::open(&sealed, &ring(), &id).is_ok_and(|opened| opened == record()));
         for (name, other) in [
-            ("another secret", SessionId::generate(&random, "iss", "sub")),
-            ("another user's tag", SessionId::generate(&Counting::default(), "iss", "sub2")),
+            ("another secret", SessionId::generate(&random, &ring(), "iss", "sub")),
+            ("another user's tag", SessionId::generate(&Counting::default(), &ring(), "iss", "sub2")),
         ] {
             assert_eq!(Record::open(&sealed, &ring(), &other).err(), Some(OpenError::DoesNotOpen), "{name}");
         }
