@@ -61,6 +61,21 @@ fn a_store_that_does_not_take_the_session_means_no_session() {
 }
 
 #[test]
+fn a_flow_sends_one_code_however_often_its_cookie_comes_back() {
+    let browser = Browser::new(&World::new());
+    let callback = browser.begin("/app/");
+    let flow_cookies = browser.cookies.borrow().clone();
+    browser.world.cognito.will(Trouble::Error("invalid_grant"));
+    for guess in ["c-2", "c-3", "c-4"] {
+        *browser.cookies.borrow_mut() = flow_cookies.clone();
+        let reply = browser.get(&callback.replace("code=c-1", &format!("code={guess}")));
+        assert_eq!(reply.code(), if guess == "c-2" { "code_rejected" } else { "login_expired" });
+    }
+    assert_eq!(browser.world.cognito.token_forms.borrow().len(), 1);
+    assert_eq!(browser.sign_in("/app/").status, 303, "and another flow has its own");
+}
+
+#[test]
 fn a_flow_dies_after_ten_minutes() {
     for (waited, status) in [(599, 303), (600, 400)] {
         let browser = Browser::new(&World::new());

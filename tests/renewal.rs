@@ -381,6 +381,17 @@ fn a_store_that_cannot_be_read_is_neither_signed_in_nor_signed_out() {
 }
 
 #[test]
+fn a_clock_that_runs_behind_opens_nothing() {
+    let browser = signed_in();
+    let right = browser.world.now_ms.get();
+    browser.world.now_ms.set(0);
+    assert_eq!((browser.get("/user-info").status, browser.get("/user-info").code()), (500, "internal".to_owned()));
+    assert_eq!(browser.open("/app/").status, 500);
+    browser.world.now_ms.set(right);
+    assert_eq!(browser.get("/user-info").status, 200, "and loses nothing");
+}
+
+#[test]
 fn absolute_and_idle_ends_come_from_the_record() {
     let browser = Browser::with(&World::new(), config(&[("SESSION_TTL_SECS", "7200"), ("SESSION_IDLE_SECS", "5000")]));
     browser.sign_in("/app/");

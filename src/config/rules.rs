@@ -26,7 +26,7 @@ struct Rule {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pattern {
-    /// This path alone.
+    /// This path alone; of a folder's page, `/docs/` and `/docs/index.html`, both.
     Exact(String),
     /// `/admin/*`: `/admin` and everything below; stored as `/admin`. `/*` is stored as the empty string.
     Below(String),
@@ -82,12 +82,18 @@ impl Pattern {
 
     fn matches(&self, path: &str) -> bool {
         match self {
-            Self::Exact(exact) => path == exact,
+            Self::Exact(exact) => page(path) == page(exact),
             Self::Below(folder) => {
                 path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             }
         }
     }
+}
+
+/// One name for a folder's page, which the site serves under two: a rule for one of them must not leave the other open. The
+/// start page is apart: `/` and `/index.html` have a rule each.
+fn page(path: &str) -> &str {
+    path.strip_suffix("index.html").filter(|folder| folder.len() > 1 && folder.ends_with('/')).unwrap_or(path)
 }
 
 #[derive(Deserialize)]

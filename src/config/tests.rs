@@ -248,3 +248,21 @@ fn the_first_matching_rule_wins() {
         assert_eq!(rules.access(path), access, "{path}");
     }
 }
+
+#[test]
+fn a_rule_for_a_folders_page_is_for_both_of_its_names() {
+    let rules = |path: &str| Rules::parse(&format!(r#"[{{"path":"{path}","allow":{{"groups":["admin"]}}}}]"#)).expect("valid");
+    for (pattern, path, covered) in [
+        ("/admin/", "/admin/index.html", true),
+        ("/admin/index.html", "/admin/", true),
+        ("/admin/index.html", "/admin/index.html", true),
+        ("/admin/index.html", "/admin", false),
+        ("/admin/", "/admin/x/index.html", false),
+        ("/admin", "/admin/index.html", false),
+        ("/admin/xindex.html", "/admin/x", false),
+        ("/", "/index.html", false),
+        ("/index.html", "/", false),
+    ] {
+        assert_eq!(matches!(rules(pattern).access(path), Access::Groups(_)), covered, "{pattern} {path}");
+    }
+}

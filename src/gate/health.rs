@@ -2,10 +2,9 @@
 
 use serde_json::json;
 
-use crate::ports::{IncomingRequest, Ports};
+use crate::ports::Ports;
 
-use super::visit::Visit;
-use super::{Answer, Failure, Gate};
+use super::{Answer, Failure, Gate, GateError};
 
 impl<P: Ports> Gate<P> {
     /// A wrong configuration never comes here.
@@ -14,19 +13,31 @@ impl<P: Ports> Gate<P> {
     }
 
     /// No details: which part is missing is the error's code.
-    pub(super) async fn readyz<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
-        let remembered =
-            self.memory.readiness.get().filter(|(_, checked_at)| visit.now < checked_at.saturating_add(REMEMBERED_SECS));
-        let error = if let Some((error, _)) = remembered {
-            error
-        } else {
-            let error = self.check_readiness().await.err().map(|failure| failure.error);
-            self.memory.readiness.set(Some((error, visit.now)));
-            error
-        };
-        match error {
+    pub(super) async fn readyz(&self) -> Result<Answer, Failure> {
+        match self.readiness().await {
             None => Ok(Answer::json(200, &json!({"status": "ok"}))),
             Some(error) => Err(Failure::new(error, "not_ready")),
+        }
+    }
+
+    /// What is missing, if anything. One request at a time looks; the others wait for what it finds.
+    async fn readiness(&self) -> Option<GateError> {
+        loop {
+            let now = self.ports.now();
+            let known = self.memory.readiness.get();
+            if let Some((error, checked_at)) = known
+                && now < checked_at.saturating_add(REMEMBERED_SECS)
+            {
+                return error;
+            }
+            if now >= self.memory.checking_until.get() {
+                self.memory.checking_until.set(now.saturating_add(LOOK_SECS));
+                let error = self.check_readiness().await.err().map(|failure| failure.error);
+                self.memory.readiness.set(Some((error, self.ports.now())));
+                self.memory.checking_until.set(0);
+                return error;
+            }
+            self.ports.sleep(POLL_MS).await;
         }
     }
 
@@ -38,3 +49,6 @@ impl<P: Ports> Gate<P> {
 
 /// A monitor, or a hundred, must not become a load.
 const REMEMBERED_SECS: u64 = 10;
+/// Longer than a look can take, so that one that was cancelled blocks nobody for long.
+const LOOK_SECS: u64 = 20;
+const POLL_MS: u32 = 100;

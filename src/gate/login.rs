@@ -33,7 +33,7 @@ impl<P: Ports> Gate<P> {
         if !visit.on_public_host(public_url) {
             return Ok(Answer::redirect(302, &format!("{public_url}{}", visit.path_and_query())));
         }
-        self.limit("login", &visit.client()).await?;
+        self.limit("login", &visit.client_network()).await?;
 
         let query = Query::new(visit.query());
         let bad = || Failure::new(GateError::InvalidRequest, "login_parameter");

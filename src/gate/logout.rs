@@ -4,13 +4,12 @@ use std::rc::Rc;
 
 use crate::oidc::logout::build_logout_url;
 use crate::oidc::token_request::build_revocation;
-use crate::ports::{IncomingRequest, Level, Ports};
+use crate::ports::{IncomingRequest, Level, Ports, UnixSecs};
 use crate::session::id::{SessionId, SessionKeys};
 use crate::session::memory::Remembered;
 use crate::session::record::Record;
 
 use super::answer::LogoutAnswer;
-use super::sessions::Presented;
 use super::visit::Visit;
 use super::{Answer, Failure, Gate, GateError};
 
@@ -26,7 +25,10 @@ impl<P: Ports> Gate<P> {
         let style = visit.cookie_style;
         let clear = vec![style.clear(style.session_name())];
         let logout_url = build_logout_url(&self.config.cognito);
-        if let Presented::Ours(id) = self.presented(visit) {
+        if let Some(id) = Self::session_id(visit)
+            && !self.has_ended(&id, visit.now)
+            && self.may_exist(&id, &id.keys()).await
+        {
             let keys = id.keys();
             keys.log_name().clone_into(&mut visit.session_log_name.borrow_mut());
             let record = self.newest_record(&id, &keys).await;
@@ -46,6 +48,11 @@ impl<P: Ports> Gate<P> {
             Answer::json(200, &LogoutAnswer::new(logout_url))
         };
         Ok(answer.with("clear-site-data", CLEAR_SITE_DATA).with_cookies(clear))
+    }
+
+    /// Whether this isolate has just ended it: nothing is left to do, and a loop of sign-outs costs nothing.
+    fn has_ended(&self, id: &SessionId, now: UnixSecs) -> bool {
+        matches!(self.memory.sessions.borrow().recall(&id.keys().record, now), Some(Remembered::Ended))
     }
 
     async fn newest_record(&self, id: &SessionId, keys: &SessionKeys) -> Option<Rc<Record>> {

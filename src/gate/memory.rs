@@ -13,5 +13,6 @@ use super::Failure;
 pub struct Memory {
     pub(super) sessions: RefCell<SessionMemory<Failure>>,
     pub(super) keys: RefCell<KeyCache>,
+    pub(super) checking_until: Cell<UnixSecs>,
     pub(super) readiness: Cell<Option<(Option<super::GateError>, UnixSecs)>>,
 }

@@ -118,7 +118,7 @@ impl<P: Ports> Gate<P> {
             Route::Logout => self.logout(visit).await?,
             Route::Status => self.status(visit).await?,
             Route::Healthz => Self::healthz(),
-            Route::Readyz => self.readyz(visit).await?,
+            Route::Readyz => self.readyz().await?,
             Route::Unknown => return Err(GateError::NotFound.into()),
             Route::Site => return self.site(visit).await,
         };

@@ -200,7 +200,8 @@ impl<P: Ports> Gate<P> {
         let fields = [("code", failure.error.describe().code), ("reason", failure.reason), ("session", session.keys.log_name())];
         let level = if failure.error.level() == Level::Info { Level::Warn } else { failure.error.level() };
         self.ports.line(level, "refresh_failed", &fields);
-        Renewal::Failed(failure.retry_in(for_secs))
+        // Where Cognito has named a time, that is told.
+        Renewal::Failed(if at_least_secs > 0 { failure } else { failure.retry_in(for_secs) })
     }
 }
 

@@ -5,10 +5,9 @@
 //! A sign-in that replaces a session within [`ROUND_SECS`] of the last such one is a round. The browser counts, in a cookie
 //! of its own that says nothing else; who changes it deceives themselves.
 
-use crate::ports::{IncomingRequest, Ports, UnixSecs};
+use crate::ports::{IncomingRequest, UnixSecs};
+use crate::session::id::SessionId;
 
-use super::Gate;
-use super::sessions::Presented;
 use super::visit::Visit;
 
 /// How many rounds this browser has just been through.
@@ -22,13 +21,12 @@ pub(super) fn is_loop<R: IncomingRequest>(visit: &Visit<'_, R>) -> bool {
     rounds(visit) >= MAX_ROUNDS
 }
 
-impl<P: Ports> Gate<P> {
-    /// The `Set-Cookie` line of a sign-in that replaces a session; none for one that does not.
-    pub(super) fn count_round<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Option<String> {
-        let Presented::Ours(_) = self.presented(visit) else { return None };
-        let (style, count) = (visit.cookie_style, rounds(visit).saturating_add(1));
-        Some(style.set(style.rounds_name(), &format!("{count}.{}", visit.now), ROUND_SECS))
-    }
+/// The `Set-Cookie` line of a sign-in that replaces a session; none for one that does not.
+pub(super) fn count_round<R: IncomingRequest>(visit: &Visit<'_, R>) -> Option<String> {
+    let style = visit.cookie_style;
+    visit.cookies().one(style.session_name()).and_then(SessionId::parse)?;
+    let count = rounds(visit).saturating_add(1);
+    Some(style.set(style.rounds_name(), &format!("{count}.{}", visit.now), ROUND_SECS))
 }
 
 /// `<rounds>.<time of the last>`, while that is not long ago.

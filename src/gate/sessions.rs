@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::ports::{IncomingRequest, KvError, Level, Ports, UnixSecs};
 use crate::session::id::{SessionId, SessionKeys};
 use crate::session::memory::Remembered;
-use crate::session::policy::{Standing, ended_everywhere, standing};
+use crate::session::policy::{Standing, ended_everywhere, runs_behind, standing};
 use crate::session::record::{MIN_KV_LIFE_SECS, Record};
 use crate::session::seal::OpenError;
 
@@ -44,25 +44,16 @@ impl Found {
     }
 }
 
-/// What a browser sent as its session cookie.
-pub(super) enum Presented {
-    /// An id that this gateway has made; its session may have ended.
-    Ours(SessionId),
-    /// Of the right shape, but not made here, or under a key that was dropped: it costs nobody anything.
-    Foreign,
-    /// Nothing like it.
-    Nothing,
-}
-
 impl<P: Ports> Gate<P> {
     /// The session id of the request's cookie.
-    pub(super) fn presented<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Presented {
-        let cookie = visit.cookies().one(visit.cookie_style.session_name());
-        match cookie.and_then(SessionId::parse) {
-            Some(id) if id.is_from(&self.config.keys) => Presented::Ours(id),
-            Some(_) => Presented::Foreign,
-            None => Presented::Nothing,
-        }
+    pub(super) fn session_id<R: IncomingRequest>(visit: &Visit<'_, R>) -> Option<SessionId> {
+        visit.cookies().one(visit.cookie_style.session_name()).and_then(SessionId::parse)
+    }
+
+    /// Whether there may be a session under this id: we made it, or its record is there, or nobody can tell. A made-up one
+    /// must not cost a write.
+    pub(super) async fn may_exist(&self, id: &SessionId, keys: &SessionKeys) -> bool {
+        id.is_from(&self.config.keys) || !matches!(self.load(id, keys).await, Ok(None))
     }
 
     /// Finds the session of the request's cookie: from memory, else one bulk read of KV.
@@ -70,11 +61,7 @@ impl<P: Ports> Gate<P> {
     /// # Errors
     /// KV could not answer: neither signed in nor signed out.
     pub(super) async fn find_session<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Found, Failure> {
-        let id = match self.presented(visit) {
-            Presented::Ours(id) => id,
-            Presented::Foreign => return Ok(Found::Ended),
-            Presented::Nothing => return Ok(Found::None),
-        };
+        let Some(id) = Self::session_id(visit) else { return Ok(Found::None) };
         let keys = id.keys();
         keys.log_name().clone_into(&mut visit.session_log_name.borrow_mut());
         // A statement of its own: memory must not stay borrowed across the read below.
@@ -87,6 +74,9 @@ impl<P: Ports> Gate<P> {
             },
         };
         let Remembered::Record(record) = remembered else { return Ok(Found::Ended) };
+        if runs_behind(&record, visit.now) {
+            return Err(Failure::new(GateError::Internal, "clock_behind"));
+        }
         if standing(&record, &self.config.session, visit.now) == Standing::Ended {
             return Ok(Found::Ended);
         }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::jose::json::UniqueObject;
 use crate::oidc::callback::{AuthorizeError, CallbackAnswer, CallbackParams};
 use crate::oidc::claims::Nonce;
-use crate::oidc::flow::LoginFlow;
+use crate::oidc::flow::{LoginFlow, flow_tag};
 use crate::oidc::token_request::build_code_exchange;
 use crate::oidc::token_response::{self, TokenError};
 use crate::ports::{IncomingRequest, Level, Ports};
@@ -20,7 +20,8 @@ use crate::web::return_path::ReturnPath;
 use super::answer::TokenAnswer;
 use super::flow_cookies::{FoundFlow, find_flow};
 use super::renewal::Need;
-use super::sessions::{Found, Presented, Session};
+use super::rounds::count_round;
+use super::sessions::{Found, Session};
 use super::tokens::VerifiedTokens;
 use super::visit::Visit;
 use super::{Answer, Failure, Gate, GateError};
@@ -48,7 +49,7 @@ impl<P: Ports> Gate<P> {
         if visit.is_prefetch() {
             return Ok(Answer::empty(204));
         }
-        self.limit("callback", &visit.client()).await?;
+        self.limit("callback", &visit.client_network()).await?;
         let query = Query::new(visit.query());
         let params = CallbackParams::parse(query, &self.config.cognito.issuer).map_err(|_| {
             let state = query.one("state").ok().flatten();
@@ -61,7 +62,7 @@ impl<P: Ports> Gate<P> {
 
     /// `POST /auth/token`: the same steps for an app page; the return path is in `Location`, since the 200 is the page's.
     pub(super) async fn token<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
-        self.limit("token", &visit.client()).await?;
+        self.limit("token", &visit.client_network()).await?;
         let bad = |reason| Failure::new(GateError::InvalidRequest, reason);
         let kind = visit.request.header("content-type").unwrap_or_default();
         if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
@@ -98,14 +99,21 @@ impl<P: Ports> Gate<P> {
         let return_path = flow.as_ref().ok().and_then(|flow| ReturnPath::parse(&flow.return_path, &self.config.public_url));
         let result = match (params.answer, flow) {
             (CallbackAnswer::Error(error), Ok(_)) => Err(authorize_failure(error)),
-            // Anybody can write such a link: it alarms no operator.
+            // Anybody can write such a link.
             (CallbackAnswer::Error(error), Err(_)) => Err(Failure { level: Level::Info, ..authorize_failure(error) }),
             (CallbackAnswer::Nothing, _) => Err(Failure::new(GateError::InvalidRequest, "callback_without_code")),
             (CallbackAnswer::Code(_), Err(_)) if params.state.is_none() => {
                 Err(Failure::new(GateError::InvalidRequest, "callback_without_state"))
             }
             (CallbackAnswer::Code(_), Err(error)) => Err(Failure::new(error, "flow_missing")),
-            (CallbackAnswer::Code(code), Ok(flow)) => self.sign_in(visit, &code, &flow).await,
+            (CallbackAnswer::Code(code), Ok(flow)) => {
+                let first = self.memory.sessions.borrow_mut().may_exchange(&flow_tag(&flow.state), visit.now);
+                if first {
+                    self.sign_in(visit, &code, &flow).await
+                } else {
+                    Err(Failure::new(GateError::LoginExpired, "flow_spent"))
+                }
+            }
         };
         match result {
             Ok(mut signed_in) => {
@@ -113,7 +121,7 @@ impl<P: Ports> Gate<P> {
                 Ok(signed_in)
             }
             Err(failure) => {
-                let late = flow_missing || failure.error == GateError::CodeRejected;
+                let late = flow_missing || matches!(failure.error, GateError::CodeRejected | GateError::LoginExpired);
                 let signed_in = if late { self.signed_in_already(visit).await } else { Ok(None) };
                 match signed_in {
                     Ok(Some(session)) => {
@@ -156,11 +164,7 @@ impl<P: Ports> Gate<P> {
         let style = visit.cookie_style;
         let cookie = style.set(style.session_name(), &session.id.expose(), self.config.session.ttl_secs);
         let return_path = ReturnPath::parse(&flow.return_path, &self.config.public_url).unwrap_or_default();
-        Ok(SignedIn {
-            session,
-            return_path,
-            set_cookies: [Some(cookie), self.count_round(visit)].into_iter().flatten().collect(),
-        })
+        Ok(SignedIn { session, return_path, set_cookies: [Some(cookie), count_round(visit)].into_iter().flatten().collect() })
     }
 
     /// A session under a new secret; a value that a client brought is never adopted.
@@ -192,8 +196,11 @@ impl<P: Ports> Gate<P> {
     /// Ends the session that this browser had before, also one that this location does not see yet. Its failure does not fail
     /// the login: the old cookie is replaced anyway.
     async fn end_older<R: IncomingRequest>(&self, visit: &Visit<'_, R>) {
-        let Presented::Ours(older) = self.presented(visit) else { return };
+        let Some(older) = Self::session_id(visit) else { return };
         let keys = older.keys();
+        if !self.may_exist(&older, &keys).await {
+            return;
+        }
         if self.end_session(&keys, visit.now.saturating_add(self.config.session.ttl_secs)).await.is_err() {
             self.ports.line(Level::Warn, "older_session_not_ended", &[("session", keys.log_name())]);
         }
@@ -204,7 +211,10 @@ fn authorize_failure(error: AuthorizeError) -> Failure {
     match error {
         AuthorizeError::Denied => Failure::new(GateError::LoginDenied, "authorize_denied"),
         AuthorizeError::LoginRequired => Failure::new(GateError::SessionRequired, "authorize_login_required"),
-        AuthorizeError::Misconfigured => Failure::new(GateError::IdpMisconfigured, "authorize_client_refused"),
+        // What a browser brings is no alarm: it may have written it itself.
+        AuthorizeError::Misconfigured => {
+            Failure { level: Level::Warn, ..Failure::new(GateError::IdpMisconfigured, "authorize_client_refused") }
+        }
         AuthorizeError::Unavailable => Failure::new(GateError::IdpUnavailable, "authorize_server_error"),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
+use std::net::Ipv6Addr;
 
 use url::Url;
 
@@ -147,9 +148,15 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
         origin::check_own_page(config, sender.as_deref(), site.as_deref()).map_err(|_| GateError::CsrfRejected.into())
     }
 
-    /// Who is calling, for rate limits: the address that Cloudflare saw.
+    /// Who is calling: the address that Cloudflare saw.
     pub(super) fn client(&self) -> String {
         self.request.header("cf-connecting-ip").unwrap_or_default()
+    }
+
+    /// Who is calling, for rate limits. Of an IPv6 address the network: one client has all of a /64.
+    pub(super) fn client_network(&self) -> String {
+        let address = self.client();
+        address.parse::<Ipv6Addr>().map_or(address, |address| format!("{:x}", u128::from(address) >> 64))
     }
 }
 

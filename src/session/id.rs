@@ -18,7 +18,7 @@ use crate::ports::Random;
 /// A session id: user tag ‖ 32-byte secret. Its text is the cookie; KV sees only a hash of the secret.
 ///
 /// The secret is 24 random bytes and 8 that only a holder of the key ring can make of them and the tag: an id that somebody
-/// made up is told from one of ours without asking anybody, so that it costs no look-up and no write.
+/// made up is told from one of ours without asking anybody, and never costs a write.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionId {
     user_tag: [u8; USER_TAG_BYTES],
@@ -37,7 +37,8 @@ impl SessionId {
         Self { user_tag, secret }
     }
 
-    /// Whether a gateway with a key of this ring has made it. It says nothing about the session.
+    /// Whether a gateway with a key of this ring has made it. It says nothing about the session: a renewed one outlives the
+    /// key that its id was made with.
     #[must_use]
     pub fn is_from(&self, keys: &KeyRing) -> bool {
         let Some((drawn, sent)) = self.secret.split_first_chunk::<RANDOM_BYTES>() else { return false };
@@ -127,7 +128,7 @@ const USER_TAG_BYTES: usize = 16;
 const SECRET_BYTES: usize = 32;
 /// 192 bits: nobody guesses one.
 const RANDOM_BYTES: usize = 24;
-/// 64 bits: a lucky guess costs us a look-up, and opens nothing.
+/// 64 bits: a lucky guess costs us a write, and opens nothing.
 const MARK_BYTES: usize = 8;
 const MARK_LABEL: &[u8] = b"edgegate/session-id/1";
 /// Base64url of 48 bytes.

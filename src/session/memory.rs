@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
+use crate::oidc::flow::FLOW_LIFE_SECS;
 use crate::ports::UnixSecs;
 
 use super::policy::{FORCE_INTERVAL_SECS, LEASE_SECS, REFUSED_SECS};
@@ -20,6 +21,7 @@ pub struct SessionMemory<E> {
     leases: Bounded<String, ()>,
     failures: Bounded<String, E>,
     forced: Bounded<String, ()>,
+    flows: Bounded<String, ()>,
     refused: Bounded<[u8; 32], ()>,
 }
 
@@ -40,6 +42,7 @@ impl<E> Default for SessionMemory<E> {
             leases: Bounded::default(),
             failures: Bounded::default(),
             forced: Bounded::default(),
+            flows: Bounded::default(),
             refused: Bounded::default(),
         }
     }
@@ -126,6 +129,16 @@ impl<E: Clone> SessionMemory<E> {
             return false;
         }
         self.forced.put(key.to_owned(), (), now.saturating_add(FORCE_INTERVAL_SECS), now);
+        true
+    }
+
+    /// Whether a login flow may send a code; if so, it may not again. Its cookie is cleared as well, but a client that keeps it
+    /// could spend Cognito's quota with one flow.
+    pub fn may_exchange(&mut self, flow_tag: &str, now: UnixSecs) -> bool {
+        if self.flows.live(flow_tag, now).is_some() {
+            return false;
+        }
+        self.flows.put(flow_tag.to_owned(), (), now.saturating_add(FLOW_LIFE_SECS), now);
         true
     }
 

@@ -1,6 +1,7 @@
 //! The policy of a session's life: living, to be renewed, ended. Pure functions of a record and the time.
 
 use crate::config::SessionLife;
+use crate::jose::times::FUTURE_LEEWAY_SECS;
 use crate::ports::UnixSecs;
 
 use super::record::Record;
@@ -49,6 +50,12 @@ pub fn renew_at(record: &Record) -> UnixSecs {
 #[must_use]
 pub fn grace_holds(record: &Record, life: &SessionLife, now: UnixSecs) -> bool {
     now < record.access_expires_at.saturating_add(life.outage_grace_secs)
+}
+
+/// Whether the clock cannot be right: it is before what has already happened. Nothing would ever end by it.
+#[must_use]
+pub fn runs_behind(record: &Record, now: UnixSecs) -> bool {
+    now.saturating_add(FUTURE_LEEWAY_SECS) < record.renewed_at
 }
 
 /// Whether a sign-out everywhere at `mark` ends this session: those created up to then.
@@ -131,6 +138,12 @@ mod tests {
         assert!(grace_holds(&endless, &LIFE, u64::MAX - 1));
         let idle = SessionLife { idle_secs: Some(u64::MAX), ..LIFE };
         assert_eq!(standing(&record(), &idle, 441_999), Standing::RenewNow);
+    }
+
+    #[test]
+    fn a_clock_before_what_has_happened_is_not_believed() {
+        assert!(runs_behind(&record(), 0) && runs_behind(&record(), 9_939));
+        assert!(!runs_behind(&record(), 9_940) && !runs_behind(&record(), u64::MAX));
     }
 
     #[test]

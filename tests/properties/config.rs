@@ -27,7 +27,14 @@ pub fn rules(data: &[u8]) -> Verdict {
     assert_eq!(Rules::parse(&print(&written)).as_ref(), Some(&rules), "printed and read again");
     let places = written.iter().map(|rule| rule.path.trim_end_matches("/*"));
     for place in places.chain(["/elsewhere", "/admin", "/"]) {
-        for path in [place.to_owned(), format!("{place}/"), format!("{place}/x"), format!("{place}x"), place.to_uppercase()] {
+        for path in [
+            place.to_owned(),
+            format!("{place}/"),
+            format!("{place}index.html"),
+            format!("{place}/x"),
+            format!("{place}x"),
+            place.to_uppercase(),
+        ] {
             let decides = written.iter().find(|rule| rule.covers(&path)).map_or(&Access::SignedIn, |rule| &rule.access);
             assert_eq!(rules.access(&path), decides, "{path:?} under {json}");
         }
@@ -60,9 +67,16 @@ impl Written {
     fn covers(&self, path: &str) -> bool {
         match self.path.strip_suffix("/*") {
             Some(folder) => path == folder || path.starts_with(&format!("{folder}/")),
-            None => path == self.path,
+            // A folder's page has two names, the start page's two are apart.
+            None => path == self.path || other_name(&self.path).is_some_and(|other| path == other),
         }
     }
+}
+
+fn other_name(path: &str) -> Option<String> {
+    let other = path.strip_suffix("/index.html").map_or_else(|| format!("{path}index.html"), |folder| format!("{folder}/"));
+    let is_folder = path.ends_with('/') || other.ends_with('/');
+    (is_folder && path != "/" && other != "/").then_some(other)
 }
 
 /// A path that a normal path can be, perhaps with `/*` behind it.

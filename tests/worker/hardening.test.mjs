@@ -2,7 +2,7 @@
 // configuration.
 
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import path from 'node:path';
@@ -87,6 +87,28 @@ test('a cookie that is no session id never reaches the store', async () => {
     assert.deepEqual(await askAll(`session=${value}`), [], value);
   }
   assert.ok((await askAll(`session=${'A'.repeat(64)}`)).includes('get'), 'one that could be is looked up');
+});
+
+test('a made-up session id costs the store no write, however it is sent', async () => {
+  await gateway.setWorld({});
+  for (const cookie of ['A'.repeat(64), randomBytes(48).toString('base64url')]) {
+    const browser = gateway.browser();
+    browser.cookies.set('session', cookie);
+    const answer = await browser.copy().post('/auth/logout');
+    assert.equal(answer.status, 200);
+    assert.equal((await answer.json()).success, true);
+    await browser.navigate('/app/');
+    assert.deepEqual((await gateway.setWorld({})).filter((operation) => operation !== 'get'), []);
+    await browser.signIn(); // a login that finds such a cookie writes its own record and nothing else
+    assert.deepEqual((await gateway.setWorld({})).filter((operation) => operation !== 'get'), ['put']);
+  }
+});
+
+test('signing out again and again with one cookie writes once', async () => {
+  const stolen = (await gateway.signedIn()).copy();
+  await gateway.setWorld({});
+  for (let round = 0; round < 5; round += 1) assert.equal((await stolen.copy().post('/auth/logout')).status, 200);
+  assert.deepEqual((await gateway.setWorld({})).filter((operation) => operation !== 'get').sort(), ['delete', 'put']);
 });
 
 test('a record that the store keeps for too long is no session all the same', async () => {
