@@ -83,13 +83,15 @@ impl CookieStyle {
         self.set(name, "", 0)
     }
 
-    /// The `Cookie` header without the gateway's own cookies; `None` when nothing is left.
+    /// The `Cookie` header without the gateway's own cookies; `None` when nothing is left. The runtime joins several
+    /// `Cookie` lines with commas, and then one of ours stands in the value of the pair before it.
     #[must_use]
     pub fn without_ours(self, header: &str) -> Option<String> {
+        let ours = |part: &str| self.reserves(part.split_once('=').map_or(part, |(name, _)| name));
         let kept: Vec<&str> = header
             .split(';')
             .map(|pair| pair.trim_matches([' ', '\t']))
-            .filter(|pair| !pair.is_empty() && !self.reserves(pair.split_once('=').map_or(*pair, |(name, _)| name)))
+            .filter(|pair| !pair.is_empty() && !pair.split(',').any(ours))
             .collect();
         (!kept.is_empty()).then(|| kept.join("; "))
     }
@@ -200,6 +202,12 @@ mod tests {
             ("__Host-session=s", None, None),
             ("__Host-session", None, None),
             ("__Host-session =s;a", Some("a"), Some("a")),
+            ("a=1, __Host-session=s; b=2", Some("b=2"), Some("b=2")),
+            ("a=1, session=s; b=2", Some("a=1, session=s; b=2"), Some("b=2")),
+            ("a=1,\t__HOST-LOGIN-x =f,c=3", None, None),
+            ("a=1, __Host-session", None, None),
+            ("__Host-session=s, a=1; b=x,y=z", Some("b=x,y=z"), Some("b=x,y=z")),
+            ("a=1, b=__Host-session", Some("a=1, b=__Host-session"), Some("a=1, b=__Host-session")),
             (";; a=1 ;\tb=2\t; ", Some("a=1; b=2"), Some("a=1; b=2")),
             ("", None, None),
             (" ; ", None, None),

@@ -132,7 +132,8 @@ fn keeps_ours(style: CookieStyle, header: &str) {
             || name.starts_with("__host-login-")
             || name.starts_with(style.flow_prefix())
     };
-    let expected: Vec<String> = pieces(header).into_iter().filter(|piece| !ours(piece)).collect();
+    // The runtime joins several `Cookie` lines with commas.
+    let expected: Vec<String> = pieces(header).into_iter().filter(|piece| !piece.split(',').any(ours)).collect();
     let left = style.without_ours(header);
     assert_eq!(left.as_deref().map(pieces).unwrap_or_default(), expected);
     assert_eq!(left.as_deref().map(|left| style.without_ours(left)), left.clone().map(Some), "once is enough");

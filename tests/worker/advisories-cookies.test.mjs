@@ -140,6 +140,22 @@ describe('between gateway and origin', () => {
     assert.equal(site.requests[0].headers.cookie, 'theme=dark; lang=ko');
   });
 
+  test('no cookie of ours reaches the origin in the value of another one, as two Cookie headers are joined', async () => {
+    const own = `${NAME}=${alice.session}`;
+    for (const [first, second, left] of [
+      [`${own}; a=1`, own, undefined],
+      [`lang=ko; ${own}; a=1`, `${own}; b=2`, 'lang=ko; b=2'],
+      [`${own}; a=1`, '__Host-login-abcdefghijklmnop=x; b=2', 'b=2'],
+      [`${own}; a=1`, '__HOST-SESSION =x', undefined],
+      [`${own}; a=1`, 'b=2; c=3', 'a=1, b=2; c=3'],
+    ]) {
+      site.requests.length = 0;
+      const response = await getRaw(gateway, '/app/page', [...lines(NAVIGATION), `Cookie: ${first}`, `Cookie: ${second}`]);
+      assert.equal(response.status, 200, second);
+      assert.equal(site.requests[0].headers.cookie, left, second);
+    }
+  });
+
   test('the origin cannot set a cookie of ours in any spelling that a browser would send back as ours', async () => {
     const evil = (name) => `${name}=evil; Secure; Path=/`;
     setByOrigin = [
