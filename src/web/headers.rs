@@ -7,9 +7,12 @@ use crate::config::Origin;
 #[must_use]
 pub fn passes_to_origin(name: &str, connection: Option<&str>) -> bool {
     // `_` for `-`, since some servers fold them.
-    let name = name.to_ascii_lowercase().replace('_', "-");
+    let spelled = name.to_ascii_lowercase();
+    let name = spelled.replace('_', "-");
     let listed = connection.is_some_and(|list| list.split(',').any(|item| item.trim().eq_ignore_ascii_case(&name)));
-    let stops = STOPPED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    // Cloudflare overwrites what a client says under its names, but not under this spelling of them.
+    let forged = name != spelled && name.starts_with("cf-");
+    let stops = forged || STOPPED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     !listed && !stops && !HOP_BY_HOP.contains(&name.as_str()) && !STOPPED.contains(&name.as_str())
 }
 
@@ -61,7 +64,7 @@ pub fn public_location(location: &str, origin: &Origin, public_url: &Origin) -> 
 
 /// Identity headers are for a gateway to set, from a client they are a lie; forwarding headers are ours; and a header that
 /// overrides path or method would read another page than the one that the rules let through.
-const STOPPED_PREFIXES: [&str; 11] = [
+const STOPPED_PREFIXES: [&str; 15] = [
     "x-auth-",
     "x-user",
     "x-forwarded-",
@@ -73,6 +76,10 @@ const STOPPED_PREFIXES: [&str; 11] = [
     "x-http-method",
     "x-method-override",
     "x-amzn-oidc-",
+    "x-envoy-",
+    "x-goog-authenticated-",
+    "x-ms-client-principal",
+    "cf-access-",
 ];
 const HOP_BY_HOP: [&str; 9] = [
     "connection",
@@ -86,8 +93,19 @@ const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
 ];
 /// Set by us, or not for the origin at all; bodies are never sent.
-const STOPPED: [&str; 8] =
-    ["authorization", "cookie", "content-length", "content-type", "expect", "forwarded", "host", "x-real-ip"];
+const STOPPED: [&str; 11] = [
+    "authorization",
+    "cookie",
+    "content-length",
+    "content-type",
+    "expect",
+    "forwarded",
+    "host",
+    "true-client-ip",
+    "x-client-ip",
+    "x-host",
+    "x-real-ip",
+];
 
 #[cfg(test)]
 mod tests {
@@ -120,11 +138,31 @@ mod tests {
             "X-Rewrite-URL",
             "X-HTTP-Method-Override",
             "Proxy_Authorization",
+            "True-Client-IP",
+            "X-Client-IP",
+            "X_Host",
+            "X-Envoy-Original-Path",
+            "X-MS-Client-Principal",
+            "X-MS-CLIENT-PRINCIPAL-NAME",
+            "X-Goog-Authenticated-User-Email",
+            "Cf-Access-Authenticated-User-Email",
+            "Cf_Access_Jwt_Assertion",
+            "CF_Connecting_IP",
+            "Cf-Connecting_Ip",
         ] {
             assert!(!passes_to_origin(name, None), "{name}");
         }
         assert!(!passes_to_origin("X-Secret-Hop", Some("close, x-secret-hop")));
-        for name in ["Range", "If-None-Match", "Accept", "Accept-Language", "User-Agent", "X-Requested-With"] {
+        for name in [
+            "Range",
+            "If-None-Match",
+            "Accept",
+            "Accept-Language",
+            "User-Agent",
+            "X-Requested-With",
+            "CF-Connecting-IP",
+            "CF-Ray",
+        ] {
             assert!(passes_to_origin(name, Some("close")), "{name}");
         }
     }

@@ -35,6 +35,8 @@ describe('header smuggling: a client\'s word on who it is does not reach the ori
     'X-Forwarded-User', 'X-Forwarded-Email', 'X-Forwarded-Groups', 'X-Forwarded-Preferred-Username', 'X-Forwarded-Access-Token',
     'X-Forwarded-Client-Cert', 'X-Amzn-Oidc-Data', 'X-Amzn-Oidc-Identity', 'X-Remote-User', 'Remote-User', 'Remote-Groups', 'Remote-Email',
     'X-Remote-Group', 'X-WEBAUTH-USER', 'Authorization', 'Proxy-Authorization', 'Forwarded', 'X-Original-User', 'X-Real-IP',
+    'True-Client-IP', 'X-Client-IP', 'X-Host', 'X-Envoy-Original-Path', 'X-MS-Client-Principal', 'X-MS-Client-Principal-Name',
+    'X-Goog-Authenticated-User-Email', 'Cf-Access-Authenticated-User-Email', 'Cf-Access-Jwt-Assertion',
   ];
   const SPELLINGS = {
     'spelled as it is': (name) => name,

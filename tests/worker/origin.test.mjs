@@ -132,7 +132,8 @@ describe('what reaches the origin', () => {
     'Authorization', 'X-Auth-Request-User', 'X-Auth-Token', 'X-User', 'X-User-Id', 'X-UserInfo', 'X_User_Id', 'X-Forwarded-User',
     'X-Forwarded-Email', 'X-Forwarded-Groups',
     'X-Forwarded-Preferred-Username', 'X-Forwarded-Access-Token', 'X_Forwarded_User', 'Forwarded', 'Proxy-Authorization', 'Keep-Alive',
-    'TE', 'X-Real-IP',
+    'TE', 'X-Real-IP', 'True-Client-IP', 'X-Client-IP', 'X-Host', 'X-Envoy-Original-Path', 'X-MS-Client-Principal-Id',
+    'X-Goog-Authenticated-User-Id', 'Cf-Access-Authenticated-User-Email', 'CF_Connecting_IP',
   ]) {
     test(`is no ${name} of a client`, async () => {
       for (const [browser, path] of [[nobody, '/public/page'], [alice, '/app/page']]) {
