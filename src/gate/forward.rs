@@ -3,7 +3,10 @@
 use crate::config::{Config, Origin, Site};
 use crate::ports::IncomingRequest;
 use crate::web::cookie::CookieStyle;
-use crate::web::headers::{SHARED_CACHE_HEADERS, passes_to_origin, private_cache_control, public_location, varying_by_cookie};
+use crate::web::headers::{
+    LEAVE_TO_READ, SHARED_CACHE_HEADERS, passes_to_origin, private_cache_control, public_location, varying_by, varying_by_cookie,
+};
+use crate::web::origin::readable_by;
 
 use super::visit::{Trace, Visit};
 
@@ -36,6 +39,8 @@ pub struct ForwardPlan {
     pub path_and_query: String,
     pub(super) trace: Trace,
     keeping: Keeping,
+    /// Whether a script of the page that asks may read a gated answer.
+    readable: bool,
     public_url: Origin,
     cookie_style: CookieStyle,
     client: String,
@@ -84,6 +89,7 @@ impl ForwardPlan {
             path_and_query,
             trace: visit.trace(),
             keeping,
+            readable: readable_by(config, visit.request.header("origin").as_deref()).is_some(),
             public_url: config.public_url.clone(),
             cookie_style: visit.cookie_style,
             client: visit.client(),
@@ -128,18 +134,7 @@ impl ForwardPlan {
         let mut edits = HeaderEdits::default();
         match self.keeping {
             Keeping::Public => {}
-            Keeping::Private => {
-                let sent = header("cache-control");
-                let private = private_cache_control(sent.as_deref());
-                let kept = private.as_deref().or(sent.as_deref()).unwrap_or_default();
-                if let Some(vary) = varying_by_cookie(kept, header("vary").as_deref()) {
-                    edits.set.push(("vary", vary));
-                }
-                if let Some(private) = private {
-                    edits.set.push(("cache-control", private));
-                }
-                edits.remove.extend(SHARED_CACHE_HEADERS.into_iter().filter(|name| header(name).is_some()));
-            }
+            Keeping::Private => self.keep_private(&mut edits, &header),
             Keeping::RedirectPage => {
                 edits.set.push(("cache-control", "no-store".to_owned()));
                 edits.set.push(("referrer-policy", "no-referrer".to_owned()));
@@ -158,6 +153,28 @@ impl ForwardPlan {
             edits.set_cookies = Some(set_cookies.iter().filter(theirs).cloned().collect());
         }
         edits
+    }
+
+    /// For the browser alone, and there for scripts of our own origin and the allowed ones: an origin that lets every sibling
+    /// host read would give them what the user's Lax cookie opened.
+    fn keep_private(&self, edits: &mut HeaderEdits, header: &impl Fn(&str) -> Option<String>) {
+        let there = |name: &&str| header(name).is_some();
+        let sent = header("cache-control");
+        let private = private_cache_control(sent.as_deref());
+        let kept = private.as_deref().or(sent.as_deref()).unwrap_or_default();
+        let vary = header("vary");
+        let mut varying = varying_by_cookie(kept, vary.as_deref());
+        if !self.readable && LEAVE_TO_READ.iter().any(there) {
+            edits.remove.extend(LEAVE_TO_READ.into_iter().filter(there));
+            varying = varying_by("Origin", varying.as_deref().or(vary.as_deref())).or(varying);
+        }
+        if let Some(varying) = varying {
+            edits.set.push(("vary", varying));
+        }
+        if let Some(private) = private {
+            edits.set.push(("cache-control", private));
+        }
+        edits.remove.extend(SHARED_CACHE_HEADERS.into_iter().filter(there));
     }
 }
 

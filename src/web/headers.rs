@@ -39,14 +39,25 @@ pub fn private_cache_control(sent: Option<&str>) -> Option<String> {
 /// whoever signed in since. `None` when it needs no change.
 #[must_use]
 pub fn varying_by_cookie(cache_control: &str, sent: Option<&str>) -> Option<String> {
-    let has =
-        |list: &str, names: &[&str]| list.split(',').any(|item| names.iter().any(|name| item.trim().eq_ignore_ascii_case(name)));
+    if lists(cache_control, &["no-cache", "no-store"]) { None } else { varying_by("Cookie", sent) }
+}
+
+/// `Vary` with one more name; `None` when it needs no change.
+#[must_use]
+pub fn varying_by(name: &str, sent: Option<&str>) -> Option<String> {
     let sent = sent.map(str::trim).unwrap_or_default();
-    if has(cache_control, &["no-cache", "no-store"]) || has(sent, &["cookie", "*"]) {
+    if lists(sent, &[name, "*"]) {
         return None;
     }
-    Some(if sent.is_empty() { "Cookie".to_owned() } else { format!("{sent}, Cookie") })
+    Some(if sent.is_empty() { name.to_owned() } else { format!("{sent}, {name}") })
 }
+
+fn lists(list: &str, names: &[&str]) -> bool {
+    list.split(',').any(|item| names.iter().any(|name| item.trim().eq_ignore_ascii_case(name)))
+}
+
+/// Headers with which an origin lets scripts of other origins read an answer (Fetch Standard).
+pub const LEAVE_TO_READ: [&str; 2] = ["access-control-allow-origin", "access-control-allow-credentials"];
 
 /// Headers with which an origin speaks to shared caches apart from `Cache-Control`.
 pub const SHARED_CACHE_HEADERS: [&str; 4] = ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control", "expires"];
@@ -196,6 +207,20 @@ mod tests {
             ("No-Store", None, None),
         ] {
             assert_eq!(varying_by_cookie(cache_control, sent).as_deref(), expected, "{cache_control} {sent:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_stands_in_vary_once() {
+        for (sent, expected) in [
+            (None, Some("Origin")),
+            (Some(" "), Some("Origin")),
+            (Some("Accept-Encoding, Cookie"), Some("Accept-Encoding, Cookie, Origin")),
+            (Some("X-Origin"), Some("X-Origin, Origin")),
+            (Some("accept , ORIGIN"), None),
+            (Some("*"), None),
+        ] {
+            assert_eq!(varying_by("Origin", sent).as_deref(), expected, "{sent:?}");
         }
     }
 

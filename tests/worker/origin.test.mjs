@@ -18,6 +18,7 @@ const COOKIES = [
   '__host-SESSION=evil; Secure; Path=/',
   '__Host-login-a=evil; Secure; Path=/', '=session=evil', '=__Host-session=evil; Secure; Path=/', 'other=a=b; Path=/app; HttpOnly', 'sessions=mine',
 ];
+const SIBLING = 'https://admin.example.com';
 /** Set per test. */
 let answerHeaders = {};
 let release;
@@ -61,7 +62,9 @@ const site = await startOrigin(Object.fromEntries([
 const RULES = JSON.stringify([
   { path: '/signed-in.html', allow: 'public' }, { path: '/public/*', allow: 'public' }, { path: '/*', allow: 'signed-in' },
 ]);
-const gateway = await startGateway({ main: FAULTY, vars: { ORIGIN_URL: site.origin, REDIRECT_URI: `${PUBLIC_URL}/signed-in.html`, RULES } });
+const gateway = await startGateway({
+  main: FAULTY, vars: { ORIGIN_URL: site.origin, REDIRECT_URI: `${PUBLIC_URL}/signed-in.html`, RULES, ALLOWED_ORIGINS: SIBLING },
+});
 after(async () => {
   await gateway.close();
   site.close();
@@ -270,6 +273,37 @@ describe('what comes back', () => {
       assert.ok(!directives.some((item) => /^(public|s-maxage|private=)/.test(item)), headers.get('cache-control'));
     });
   }
+
+  /** The origin's leave for a script of `origin` to read, as it sends it, and what the gateway leaves of it. */
+  async function leaveFor(browser, path, origin, allowed) {
+    answerHeaders = {
+      'access-control-allow-origin': allowed, 'access-control-allow-credentials': 'true', vary: 'Accept-Encoding', 'cache-control': 'private, max-age=9',
+    };
+    const { headers } = await browser.script(path, { headers: { 'sec-fetch-site': 'same-site', ...(origin && { origin }) } });
+    return ['access-control-allow-origin', 'access-control-allow-credentials', 'vary'].map((name) => headers.get(name));
+  }
+
+  test('is no leave to read for scripts of other origins where a session was needed', async () => {
+    for (const origin of [
+      'https://other.example.com', `${SIBLING}.evil.example`, `${SIBLING}:8443`, 'http://admin.example.com', 'https://ADMIN.example.com',
+      'http://localhost:3000', 'null', undefined,
+    ]) {
+      for (const allowed of [origin ?? 'null', '*', SIBLING]) {
+        assert.deepEqual(await leaveFor(alice, '/app/page', origin, allowed), [null, null, 'Accept-Encoding, Cookie, Origin'], `${origin} ${allowed}`);
+      }
+    }
+  });
+
+  test('is the origin\'s own leave for our own origin and an allowed one, and where everybody may read', async () => {
+    for (const origin of [PUBLIC_URL, SIBLING]) {
+      assert.deepEqual(await leaveFor(alice, '/app/page', origin, origin), [origin, 'true', 'Accept-Encoding, Cookie'], origin);
+    }
+    for (const origin of [SIBLING, 'https://other.example.com', undefined]) {
+      for (const browser of [nobody, alice]) {
+        assert.deepEqual(await leaveFor(browser, '/public/page', origin, '*'), ['*', 'true', 'Accept-Encoding'], origin);
+      }
+    }
+  });
 
   test('has no word to shared caches where a session was needed', async () => {
     const spoken = {
