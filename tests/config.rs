@@ -81,7 +81,7 @@ fn wrangler_toml_holds_no_secret() {
     let tables = std::iter::once(("local development", &file))
         .chain(environments.iter().map(|(name, environment)| (name.as_str(), environment.as_table().expect("a table"))));
     for (name, environment) in tables {
-        for secret in ["SESSION_KEYS", "COGNITO_CLIENT_SECRET"] {
+        for secret in ["SESSION_KEYS", "COGNITO_CLIENT_SECRET", "ORIGIN_SECRET"] {
             assert!(!vars(environment, name).contains_key(secret), "{name}: {secret} belongs to `wrangler secret put`");
         }
     }

@@ -111,6 +111,8 @@ pub struct Config {
     pub ws_url: Option<String>,
     /// Where the site comes from.
     pub site: Site,
+    /// What the origin knows the gateway by; sent to it alone.
+    pub origin_secret: Option<Secret>,
     /// Sibling origins that may call the JSON endpoints with credentials.
     pub allowed_origins: Vec<Origin>,
     /// Who may read which path.
@@ -128,7 +130,7 @@ pub fn is_own_path(path: &str) -> bool {
 }
 
 /// Every variable and secret that is read, for documentation checks.
-pub const VARIABLES: [&str; 18] = [
+pub const VARIABLES: [&str; 19] = [
     "PUBLIC_URL",
     "COGNITO_USER_POOL_ID",
     "COGNITO_CLIENT_ID",
@@ -146,6 +148,7 @@ pub const VARIABLES: [&str; 18] = [
     "API_URL",
     "WS_URL",
     "ORIGIN_URL",
+    "ORIGIN_SECRET",
     "ALLOWED_ORIGINS",
 ];
 
@@ -228,6 +231,12 @@ impl Config {
         let api_url = reader.optional("API_URL", urls::absolute, WANTED_HTTP_URL, "https://api.example.com");
         let ws_url = reader.optional("WS_URL", urls::web_socket, "a wss URL (ws for localhost only)", "wss://ws.example.com");
         let origin_url = reader.optional("ORIGIN_URL", Origin::parse, WANTED_ORIGIN, "https://d111111abcdef8.cloudfront.net");
+        let origin_secret = reader.optional(
+            "ORIGIN_SECRET",
+            header_secret,
+            "16 to 256 visible ASCII characters without spaces; leave it out if the origin checks none",
+            "npx wrangler secret put ORIGIN_SECRET",
+        );
         let allowed_origins = reader.optional(
             "ALLOWED_ORIGINS",
             Origin::parse_list,
@@ -304,6 +313,7 @@ impl Config {
                     api_url,
                     ws_url,
                     site: origin_url.map_or(Site::Assets, Site::Origin),
+                    origin_secret: origin_secret.map(Secret),
                     allowed_origins: allowed_origins.unwrap_or_default(),
                     rules,
                 })
@@ -386,6 +396,12 @@ fn word(text: &str, min: usize, max: usize) -> Option<String> {
     let fits = (min..=max).contains(&text.len());
     let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'+');
     (fits && plain).then(|| text.to_owned())
+}
+
+/// A header's value as it is: nothing to trim, to quote or to split.
+fn header_secret(text: &str) -> Option<String> {
+    let fits = (16..=256).contains(&text.len());
+    (fits && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| text.to_owned())
 }
 
 fn seconds(text: &str, min: u64, max: u64) -> Option<u64> {

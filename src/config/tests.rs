@@ -37,6 +37,7 @@ fn the_defaults_are_those_of_the_table() {
 
 #[test]
 fn each_wrong_value_is_named_alone() {
+    let too_long = "x".repeat(257);
     let table = [
         (
             "PUBLIC_URL",
@@ -89,6 +90,17 @@ fn each_wrong_value_is_named_alone() {
         ("API_URL", vec!["api.example.com", "http://api.example.com"]),
         ("WS_URL", vec!["https://ws.example.com", "ws://ws.example.com"]),
         ("ORIGIN_URL", vec!["http://d1.cloudfront.net", "https://d1.cloudfront.net/path"]),
+        (
+            "ORIGIN_SECRET",
+            vec![
+                "fifteen-letters",
+                "has a space within",
+                " sixteen-letters!",
+                "sixteen-letters!\r\n",
+                "sixteen-létters!",
+                &too_long,
+            ],
+        ),
         ("ALLOWED_ORIGINS", vec!["*", "https://a.example.com,", "https://*.example.com", "null"]),
         (
             "RULES",
@@ -117,6 +129,17 @@ fn each_wrong_value_is_named_alone() {
         }
     }
     assert!(VARIABLES.iter().all(|name| *name != RULES_VARIABLE));
+}
+
+#[test]
+fn the_origins_secret_is_any_visible_text_and_never_printed() {
+    for secret in ["sixteen-letters!".to_owned(), "~".repeat(256), r#"a"b\c,d;e=f/g+h:i%j"#.to_owned()] {
+        let config = Config::parse(with("ORIGIN_SECRET", &secret)).expect(&secret);
+        assert_eq!(config.origin_secret.as_ref().map(Secret::expose), Some(secret.as_str()));
+        assert!(!format!("{config:?}").contains(&secret));
+    }
+    let config = Config::parse(with("ORIGIN_SECRET", "")).expect("unset");
+    assert_eq!(config.origin_secret, None);
 }
 
 #[test]

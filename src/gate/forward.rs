@@ -1,10 +1,11 @@
 //! What to ask the site's origin, and what to change in its answer. Bodies never come here: the shell streams them.
 
-use crate::config::{Config, Origin, Site};
+use crate::config::{Config, Origin, Secret, Site};
 use crate::ports::IncomingRequest;
 use crate::web::cookie::CookieStyle;
 use crate::web::headers::{
-    LEAVE_TO_READ, SHARED_CACHE_HEADERS, passes_to_origin, private_cache_control, public_location, varying_by, varying_by_cookie,
+    LEAVE_TO_READ, ORIGIN_VERIFY, SHARED_CACHE_HEADERS, passes_to_origin, private_cache_control, public_location, varying_by,
+    varying_by_cookie,
 };
 use crate::web::origin::readable_by;
 
@@ -44,6 +45,8 @@ pub struct ForwardPlan {
     public_url: Origin,
     cookie_style: CookieStyle,
     client: String,
+    /// None for the assets: nobody else can ask them.
+    origin_secret: Option<Secret>,
 }
 
 /// Changes to an answer's headers; empty means that it passes untouched.
@@ -80,9 +83,9 @@ impl ForwardPlan {
     }
 
     fn new<R: IncomingRequest>(config: &Config, visit: &Visit<'_, R>, path_and_query: &str, keeping: Keeping) -> Self {
-        let (upstream, path_and_query) = match &config.site {
-            Site::Origin(origin) => (Upstream::Origin(origin.clone()), path_and_query.to_owned()),
-            Site::Assets => (Upstream::Assets, with_index(path_and_query)),
+        let (upstream, path_and_query, origin_secret) = match &config.site {
+            Site::Origin(origin) => (Upstream::Origin(origin.clone()), path_and_query.to_owned(), config.origin_secret.clone()),
+            Site::Assets => (Upstream::Assets, with_index(path_and_query), None),
         };
         Self {
             upstream,
@@ -93,6 +96,7 @@ impl ForwardPlan {
             public_url: config.public_url.clone(),
             cookie_style: visit.cookie_style,
             client: visit.client(),
+            origin_secret,
         }
     }
 
@@ -114,13 +118,16 @@ impl ForwardPlan {
         passes_to_origin(name, connection)
     }
 
-    /// Request headers that we set: the client's cookies without ours, and where it came from.
+    /// Request headers that we set: the client's cookies without ours, where it came from, and what the origin knows us by.
     #[must_use]
     pub fn own_request_headers(&self, cookie: Option<&str>) -> Vec<(&'static str, String)> {
         let scheme = if self.public_url.is_https() { "https" } else { "http" };
         let mut headers = vec![("x-forwarded-host", self.public_url.host().to_owned()), ("x-forwarded-proto", scheme.to_owned())];
         if !self.client.is_empty() {
             headers.push(("x-forwarded-for", self.client.clone()));
+        }
+        if let Some(secret) = &self.origin_secret {
+            headers.push((ORIGIN_VERIFY, secret.expose().to_owned()));
         }
         if let Some(cookie) = cookie.and_then(|cookie| self.cookie_style.without_ours(cookie)) {
             headers.push(("cookie", cookie));
@@ -140,6 +147,9 @@ impl ForwardPlan {
                 edits.set.push(("referrer-policy", "no-referrer".to_owned()));
                 edits.remove.extend(SHARED_CACHE_HEADERS.into_iter().filter(|name| header(name).is_some()));
             }
+        }
+        if header(ORIGIN_VERIFY).is_some() {
+            edits.remove.push(ORIGIN_VERIFY);
         }
         if let Upstream::Origin(origin) = &self.upstream
             && let Some(location) = header("location").and_then(|location| public_location(&location, origin, &self.public_url))

@@ -56,6 +56,9 @@ fn lists(list: &str, names: &[&str]) -> bool {
     list.split(',').any(|item| names.iter().any(|name| item.trim().eq_ignore_ascii_case(name)))
 }
 
+/// By its value in this header the origin knows the gateway. Only the gateway sends it, and nobody gets it back.
+pub const ORIGIN_VERIFY: &str = "x-origin-verify";
+
 /// Headers with which an origin lets scripts of other origins read an answer (Fetch Standard).
 pub const LEAVE_TO_READ: [&str; 2] = ["access-control-allow-origin", "access-control-allow-credentials"];
 
@@ -104,7 +107,7 @@ const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
 ];
 /// Set by us, or not for the origin at all; bodies are never sent.
-const STOPPED: [&str; 11] = [
+const STOPPED: [&str; 12] = [
     "authorization",
     "cookie",
     "content-length",
@@ -115,6 +118,7 @@ const STOPPED: [&str; 11] = [
     "true-client-ip",
     "x-client-ip",
     "x-host",
+    ORIGIN_VERIFY,
     "x-real-ip",
 ];
 
@@ -152,6 +156,8 @@ mod tests {
             "True-Client-IP",
             "X-Client-IP",
             "X_Host",
+            "X-Origin-Verify",
+            "X_Origin-VERIFY",
             "X-Envoy-Original-Path",
             "X-MS-Client-Principal",
             "X-MS-CLIENT-PRINCIPAL-NAME",

@@ -36,6 +36,7 @@ const FULL = {
   API_URL: 'https://api.example.com/v1',
   WS_URL: 'wss://ws.example.com',
   ORIGIN_URL: 'https://d111111abcdef8.cloudfront.net',
+  ORIGIN_SECRET: 'known-to-the-origin-alone',
   ALLOWED_ORIGINS: 'https://admin.example.com, https://www.example.com',
   RULES: '[{"path":"/signed-in.html","allow":"public"},{"path":"/admin/*","allow":{"groups":["admin"]}}]',
 };
@@ -65,6 +66,7 @@ const WRONG = {
   API_URL: ['api.example.com', 'http://api.example.com', 'http://127.0.0.1:9401'],
   WS_URL: ['https://ws.example.com', 'ws://ws.example.com', 'ws://localhost:9402'],
   ORIGIN_URL: ['http://d1.cloudfront.net', 'https://d1.cloudfront.net/path', 'http://localhost:8080'],
+  ORIGIN_SECRET: ['fifteen-letters', 'has a space within', ' sixteen-letters!', 'sixteen-letters!\r\nX-User: forged', 'x'.repeat(257)],
   ALLOWED_ORIGINS: ['*', 'null', 'https://*.example.com', 'https://a.example.com,', 'https://a.example.com,http://localhost:3000'],
   RULES: [
     '{}', '[{"path":"/a"}]', '[{"path":"a","allow":"public"}]', '[{"path":"/a","allow":"everyone"}]',
@@ -73,6 +75,7 @@ const WRONG = {
 };
 const LIMITS = {
   SESSION_TTL_SECS: ['60', '2592000', 432000], SESSION_IDLE_SECS: ['60'], OUTAGE_GRACE_SECS: ['0', '3600', 600],
+  ORIGIN_SECRET: ['sixteen-letters!', 'x'.repeat(256)],
   RULES: [[{ path: '/a', allow: 'public' }]],
   BROWSER_TOKENS: ['access', 'none', ''],
 };
@@ -211,7 +214,7 @@ describe('/config', () => {
   test('says nothing of the secret, the keys or the origin', async () => {
     const response = await ask('full', '/config');
     const text = JSON.stringify([...response.headers]) + await response.text();
-    for (const hidden of [FULL.COGNITO_CLIENT_SECRET, KEY, KEY.slice(3), 'cloudfront', 'AbCdEf123']) assert.equal(text.includes(hidden), false);
+    for (const hidden of [FULL.COGNITO_CLIENT_SECRET, FULL.ORIGIN_SECRET, KEY, KEY.slice(3), 'cloudfront', 'AbCdEf123']) assert.equal(text.includes(hidden), false);
   });
 
   test('may be cached, and is JSON to everybody', async () => {

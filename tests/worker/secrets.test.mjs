@@ -10,8 +10,15 @@ import { startOrigin } from '../support/origin.mjs';
 import { secretsOf, spellings } from '../support/secrets.mjs';
 
 const DETAIL = 'detail-of-the-store-7f3a';
-const site = await startOrigin({ '/app/': { body: 'the app' } });
-const gateway = await startGateway({ main: FAULTY, vars: { ORIGIN_URL: site.origin } });
+const ORIGIN_SECRET = 'known-to-the-origin-alone-52c8';
+/** It says back what it got. */
+const site = await startOrigin({
+  '/app/': (request, response) => {
+    response.writeHead(200, { 'x-origin-verify': request.headers['x-origin-verify'] ?? 'none' });
+    response.end('the app');
+  },
+});
+const gateway = await startGateway({ main: FAULTY, vars: { ORIGIN_URL: site.origin, ORIGIN_SECRET } });
 after(async () => {
   await gateway.close();
   site.close();
@@ -154,6 +161,7 @@ before(async () => {
   await note(browsers);
   const sealing = SESSION_KEYS.slice('v1:'.length);
   secrets.set('session key', [sealing, Buffer.from(sealing, 'base64').toString('latin1')]);
+  secrets.set('origin secret', [ORIGIN_SECRET]);
   secrets.set('detail of the store', [DETAIL]);
   logText = JSON.stringify(gateway.server.getLogs().map(({ message }) => message));
 });
@@ -161,7 +169,7 @@ before(async () => {
 const KINDS = [
   'state', 'nonce', 'code', 'verifier', 'ID token', 'access token', 'refresh token', 'Basic credentials', 'client secret', 'session cookie',
   'flow cookie', 'e-mail', 'name',
-  'session key', 'detail of the store',
+  'session key', 'origin secret', 'detail of the store',
 ];
 
 test('there was something to find', () => {
