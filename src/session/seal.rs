@@ -198,7 +198,14 @@ mod tests {
     #[test]
     fn the_format_is_the_documented_one() {
         // Made apart from this code (HKDF, HChaCha20 and ChaCha20-Poly1305 by hand), as the head of this file describes it.
-        assert_eq!(sealed(), "AQJ2MQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABHqqOYPBgLAhJ7Ao1gEFrDYcZX30Q");
+        for (purpose, sealed_and_tag) in [
+            (Purpose::Flow, "FV1vP7QslCcOCCTmdNKpV7mw-o5KQ"),
+            (Purpose::KeySet, "HMt1xTxve7219YAg-v61gLW0B3R9A"),
+            (Purpose::Session, "BHqqOYPBgLAhJ7Ao1gEFrDYcZX30Q"),
+        ] {
+            let text = seal(&ring(V1), purpose, b"secret", "session/a/b", b"hello", &Counter(Cell::new(0))).expect("seals");
+            assert_eq!(text, format!("AQJ2MQ{}{sealed_and_tag}", "A".repeat(31)), "{purpose:?}");
+        }
         let empty = seal(&ring(V1), Purpose::Session, b"", "", b"", &Counter(Cell::new(0))).expect("seals");
         assert_eq!(open(&ring(V1), Purpose::Session, b"", "", &empty), Ok(Vec::new()));
     }
