@@ -115,6 +115,7 @@ mod tests {
         ] {
             assert_eq!(NormalPath::parse(raw).map(|normal| normal.0), Ok(path.to_owned()), "{raw}");
         }
+        assert_eq!(NormalPath::default().as_str(), "/");
     }
 
     #[test]
