@@ -1,2 +1,4 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| { edgegate_fuzz::properties::session::flow_cookie(data); });
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    edgegate_fuzz::properties::session::flow_cookie(data);
+});

@@ -1,2 +1,4 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| { edgegate_fuzz::properties::oidc::token_response(data); });
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    edgegate_fuzz::properties::oidc::token_response(data);
+});
