@@ -20,13 +20,9 @@ beforeEach(async () => {
 const now = () => Math.floor(Date.now() / 1000);
 const OTHER_ISSUER = 'https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Other0001';
 
-/** `{title: [switches, the reason in the log]}` */
-function refused(table) {
-  for (const [title, [switches, reason]] of Object.entries(table)) test(title, () => assertLoginRefused(gateway, switches, { reason }));
-}
-
 describe('a login is refused for an ID token with', () => {
-  refused({
+  // title: [switches, the reason in the log]
+  const CASES = {
     'a signature that does not match': [{ badSignature: 'id' }, 'token_signature'],
     'alg none': [{ idAlg: 'none' }, 'token_algorithm'],
     'alg none and a signature': [{ idHeader: { alg: 'none' } }, 'token_algorithm'],
@@ -78,12 +74,16 @@ describe('a login is refused for an ID token with', () => {
     'its nonce in a list': [(nonce) => ({ idClaims: { nonce: [nonce] } }), 'claim_nonce'],
     'the at_hash of another token': [{ idClaims: { at_hash: 'AAAAAAAAAAAAAAAAAAAAAA' } }, 'claim_at_hash'],
     'an at_hash that is no text': [{ idClaims: { at_hash: 7 } }, 'claim_at_hash'],
-  });
+  };
+  for (const [title, [switches, reason]] of Object.entries(CASES)) {
+    test(title, () => assertLoginRefused(gateway, switches, { reason }));
+  }
 });
 
 describe('a login is refused for an access token with', () => {
   // The ID token would tell by its at_hash; these are refused for what they are themselves.
-  refused({
+  // title: [switches, the reason in the log]
+  const CASES = {
     'a signature that does not match': [{ badSignature: 'access' }, 'token_signature'],
     'alg none': [{ accessAlg: 'none' }, 'token_algorithm'],
     'alg HS256, keyed with the public key': [{ accessAlg: 'HS256' }, 'token_algorithm'],
@@ -101,7 +101,10 @@ describe('a login is refused for an access token with', () => {
     'nbf ahead': [() => ({ accessClaims: { nbf: now() + 600 } }), 'token_from_the_future'],
     'no sub': [{ accessClaims: { sub: null } }, 'claim_sub'],
     'a sub that is not the ID token\'s': [{ accessClaims: { sub: 'somebody-else' } }, 'subjects_differ'],
-  });
+  };
+  for (const [title, [switches, reason]] of Object.entries(CASES)) {
+    test(title, () => assertLoginRefused(gateway, switches, { reason }));
+  }
 });
 
 describe('a login is refused for tokens that were put in each other\'s place:', () => {
@@ -110,7 +113,8 @@ describe('a login is refused for tokens that were put in each other\'s place:', 
   const access = (claims = {}) => cognito.mint('access', claims);
   const answer = (members) => ({ tokenAnswer: members });
 
-  refused({
+  // title: [switches, the reason in the log]
+  const CASES = {
     'the access token as ID token': [
       (nonce) => answer({ id_token: access({ nonce, aud: cognito.clientId, 'cognito:username': 'alice' }) }), 'claim_token_use',
     ],
@@ -126,7 +130,10 @@ describe('a login is refused for tokens that were put in each other\'s place:', 
     ],
     'the ID token of another login of the same user': [() => answer({ id_token: id('the-nonce-of-another-login') }), 'claim_nonce'],
     'the refresh token as ID token': [() => answer({ id_token: 'eyJjdHkiOiJKV1QifQ.AAAA.AAAA.AAAA.AAAA' }), 'token_not_compact'],
-  });
+  };
+  for (const [title, [switches, reason]] of Object.entries(CASES)) {
+    test(title, () => assertLoginRefused(gateway, switches, { reason }));
+  }
 
   test('and good tokens put in by hand are not refused: the cases above fail for what is wrong with them', async () => {
     const browser = gateway.browser();
