@@ -250,24 +250,6 @@ impl Config {
             r#"[{"path":"/assets/*","allow":"public"},{"path":"/*","allow":"signed-in"}]"#,
         );
         let rules = rules.unwrap_or_default();
-        if public_url.as_ref().is_some_and(|url| !url.is_loopback()) {
-            let plain_origin = |origin: &Option<Origin>| origin.as_ref().is_some_and(|origin| !origin.is_https());
-            let plain_url = |url: &Option<String>| url.as_deref().is_some_and(urls::is_plain);
-            let plain_sibling = allowed_origins.iter().flatten().any(|origin| !origin.is_https());
-            for (name, plain, example) in [
-                ("COGNITO_DOMAIN", plain_origin(&domain), "https://auth.example.com"),
-                ("COGNITO_ISSUER", plain_url(&issuer), "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbCdEf123"),
-                ("LOGOUT_URI", plain_url(&logout_uri), "https://app.example.com/"),
-                ("API_URL", plain_url(&api_url), "https://api.example.com"),
-                ("WS_URL", plain_url(&ws_url), "wss://ws.example.com"),
-                ("ORIGIN_URL", plain_origin(&origin_url), "https://d111111abcdef8.cloudfront.net"),
-                ("ALLOWED_ORIGINS", plain_sibling, "https://admin.example.com"),
-            ] {
-                if plain {
-                    reader.problem(name, WANTED_NOTHING_LOCAL, example);
-                }
-            }
-        }
         let redirect_uri = match (&public_url, redirect_uri) {
             (Some(public), Some(page)) => {
                 if is_redirect_page(public, &page, &rules) {
@@ -431,8 +413,6 @@ fn browser_tokens(text: &str) -> Option<BrowserTokens> {
 }
 
 const WANTED_ORIGIN: &str = "an https origin: scheme and host, no path (http for localhost, 127.0.0.1 and [::1] only)";
-/// A local Cognito behind a public site would be anybody's who gets hold of that port; its keys decide who comes in.
-const WANTED_NOTHING_LOCAL: &str = "https (wss for WS_URL): http is for development, when PUBLIC_URL is on this machine as well";
 const WANTED_HTTP_URL: &str = "an https URL without fragment (http for localhost only)";
 const DEFAULT_SCOPES: &str = "openid email profile";
 /// Five days, as the design that this replaces.

@@ -180,55 +180,6 @@ fn http_is_for_loopback_only() {
 }
 
 #[test]
-fn before_a_public_site_nothing_is_plain_http() {
-    let local = [
-        ("COGNITO_DOMAIN", vec!["http://127.0.0.1:9400", "http://localhost:9400", "http://[::1]:9400"]),
-        ("COGNITO_ISSUER", vec!["http://127.0.0.1:9400/us-east-1_Local0001", "HTTP://localhost/us-east-1_Local0001"]),
-        ("LOGOUT_URI", vec!["http://localhost:8787/"]),
-        ("API_URL", vec!["http://127.0.0.1:9401", "Http://localhost:9401/v1"]),
-        ("WS_URL", vec!["ws://localhost:9402"]),
-        ("ORIGIN_URL", vec!["http://localhost:8080"]),
-        ("ALLOWED_ORIGINS", vec!["http://localhost:3000", "https://admin.example.com,http://127.0.0.1:3000"]),
-        ("REDIRECT_URI", vec!["http://localhost:8787/auth/callback"]),
-    ];
-    for (name, values) in &local {
-        for value in values {
-            let problems = Config::parse(with(name, value)).expect_err(&format!("{name}={value}"));
-            assert_eq!(problems.iter().map(|problem| problem.name).collect::<Vec<_>>(), [*name], "{name}={value}");
-        }
-    }
-    let first = |asked: &str| local.iter().find(|(name, _)| *name == asked).map(|(_, values)| values[0].to_owned());
-    let all = Config::parse(|asked| first(asked).or_else(|| base(asked))).expect_err("all local but the site");
-    let mut names: Vec<_> = all.iter().map(|problem| problem.name).collect();
-    let mut expected = local.map(|(name, _)| name);
-    names.sort_unstable();
-    expected.sort_unstable();
-    assert_eq!(names, expected);
-}
-
-#[test]
-fn on_this_machine_cognito_and_the_rest_may_be_plain_http_also_behind_an_https_site() {
-    let local = |public: &'static str| {
-        move |asked: &str| match asked {
-            "PUBLIC_URL" => Some(public.to_owned()),
-            "COGNITO_DOMAIN" => Some("http://127.0.0.1:9400".to_owned()),
-            "COGNITO_ISSUER" => Some("http://127.0.0.1:9400/us-east-1_Local0001".to_owned()),
-            "API_URL" => Some("http://127.0.0.1:9401".to_owned()),
-            "WS_URL" => Some("ws://localhost:9402".to_owned()),
-            "ORIGIN_URL" => Some("http://localhost:8080".to_owned()),
-            "ALLOWED_ORIGINS" => Some("http://localhost:3000".to_owned()),
-            _ => base(asked),
-        }
-    };
-    for public in ["http://localhost:8787", "https://localhost:8787", "https://127.0.0.1:8787", "https://[::1]:8787"] {
-        assert!(Config::parse(local(public)).is_ok(), "{public}");
-    }
-    for public in ["https://localhost.example.com", "https://127.0.0.2", "https://app.localhost"] {
-        assert_eq!(Config::parse(local(public)).err().map(|problems| problems.len()), Some(6), "{public}");
-    }
-}
-
-#[test]
 fn regions_of_every_partition_make_an_issuer() {
     for (pool, issuer) in [
         ("cn-north-1_Abc", "https://cognito-idp.cn-north-1.amazonaws.com.cn/cn-north-1_Abc"),

@@ -37,12 +37,6 @@ impl Origin {
         self.0.starts_with("https://")
     }
 
-    /// Whether it is this machine's own: development, never a public site.
-    #[must_use]
-    pub fn is_loopback(&self) -> bool {
-        Url::parse(&self.0).is_ok_and(|url| url.host_str().is_some_and(is_loopback_host))
-    }
-
     /// Host and port as in a `Host` header.
     #[must_use]
     pub fn host(&self) -> &str {
@@ -130,15 +124,6 @@ pub(super) fn web_socket(text: &str) -> Option<String> {
     absolute(&http).map(|_| text.to_owned())
 }
 
-/// Whether a URL that was accepted here goes over the wire unencrypted.
-pub(super) fn is_plain(absolute: &str) -> bool {
-    absolute.split_once("://").is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("ws"))
-}
-
-fn is_loopback_host(host: &str) -> bool {
-    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
-}
-
 /// An absolute URL with a host, without credentials; `http` on loopback hosts only.
 fn web_url(text: &str) -> Option<Url> {
     if text.len() > MAX_URL_CHARS || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -148,7 +133,7 @@ fn web_url(text: &str) -> Option<Url> {
     let host = url.host_str()?;
     let scheme = match url.scheme() {
         "https" => true,
-        "http" => is_loopback_host(host),
+        "http" => matches!(host, "localhost" | "127.0.0.1" | "[::1]"),
         _ => false,
     };
     // WHATWG lets `*` and others through; a wildcard here would match nothing and look as if it did.

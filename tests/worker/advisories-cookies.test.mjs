@@ -17,7 +17,7 @@ const site = await startOrigin({
     response.end('the page');
   },
 });
-const gateway = await startGateway({ vars: { PUBLIC_URL: 'https://localhost:8787', ORIGIN_URL: site.origin } });
+const gateway = await startGateway({ vars: { PUBLIC_URL: 'https://app.example.com', ORIGIN_URL: site.origin } });
 after(async () => {
   await gateway.close();
   site.close();

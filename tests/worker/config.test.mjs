@@ -10,8 +10,6 @@ import { assertErrorJson, assertOwnHeaders, setCookies } from '../support/answer
 import { baseConfig, NAVIGATION, OWN_SCRIPT, startGateway, WITHOUT_SECRETS } from '../support/gateway.mjs';
 
 const APP = 'https://app.example.com';
-/** On https and on this machine: before a public site the local Cognito would be a configuration error. */
-const HERE = 'https://localhost:8787';
 const KEY = 'v1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=';
 
 /** The least that works. */
@@ -49,25 +47,22 @@ const WRONG = {
   ],
   COGNITO_USER_POOL_ID: [null, 'AbCdEf123', 'us-east-1_', 'us-east-1_A/../b'],
   COGNITO_CLIENT_ID: [null, 'has space'],
-  COGNITO_DOMAIN: [null, 'auth.example.com', 'http://auth.example.com', 'https://auth.example.com/login', 'http://127.0.0.1:9400'],
-  COGNITO_ISSUER: [
-    'http://issuer.example.com/pool', 'https://issuer.example.com/pool/', 'https://issuer.example.com/pool?x',
-    'http://127.0.0.1:9400/us-east-1_Local0001',
-  ],
+  COGNITO_DOMAIN: [null, 'auth.example.com', 'http://auth.example.com', 'https://auth.example.com/login'],
+  COGNITO_ISSUER: ['http://issuer.example.com/pool', 'https://issuer.example.com/pool/', 'https://issuer.example.com/pool?x'],
   COGNITO_CLIENT_SECRET: ['short', 'twenty-four-characters-but-dashes'],
   REDIRECT_URI: ['/auth/callback', 'https://evil.example/auth/callback', `${APP}/auth/other`, `${APP}/gated.html`, `${APP}/config`],
-  LOGOUT_URI: ['/', 'http://app.example.com/', `${APP}/#x`, 'http://localhost:8787/'],
+  LOGOUT_URI: ['/', 'http://app.example.com/', `${APP}/#x`],
   SCOPES: ['email', 'openid offline_access', 'openid  email'],
   SESSION_KEYS: [null, 'v1', 'v1:AAAA', `v1:${'A'.repeat(43)}=`, `v1:${Buffer.alloc(32, 0x41).toString('base64')}`, `${KEY},${KEY}`],
   SESSION_TTL_SECS: ['59', '2592001', '5d', '-1'],
   SESSION_IDLE_SECS: ['59', 'x'],
   OUTAGE_GRACE_SECS: ['3601', '-1'],
   BROWSER_TOKENS: ['all', 'ACCESS'],
-  API_URL: ['api.example.com', 'http://api.example.com', 'http://127.0.0.1:9401'],
-  WS_URL: ['https://ws.example.com', 'ws://ws.example.com', 'ws://localhost:9402'],
-  ORIGIN_URL: ['http://d1.cloudfront.net', 'https://d1.cloudfront.net/path', 'http://localhost:8080'],
+  API_URL: ['api.example.com', 'http://api.example.com'],
+  WS_URL: ['https://ws.example.com', 'ws://ws.example.com'],
+  ORIGIN_URL: ['http://d1.cloudfront.net', 'https://d1.cloudfront.net/path'],
   ORIGIN_SECRET: ['fifteen-letters', 'has a space within', ' sixteen-letters!', 'sixteen-letters!\r\nX-User: forged', 'x'.repeat(257)],
-  ALLOWED_ORIGINS: ['*', 'null', 'https://*.example.com', 'https://a.example.com,', 'https://a.example.com,http://localhost:3000'],
+  ALLOWED_ORIGINS: ['*', 'null', 'https://*.example.com', 'https://a.example.com,'],
   RULES: [
     '{}', '[{"path":"/a"}]', '[{"path":"a","allow":"public"}]', '[{"path":"/a","allow":"everyone"}]',
     '[{"path":"/a","allow":{"groups":[]}}]', '[{"path":"/%61","allow":"public"}]',
@@ -106,7 +101,7 @@ define('nothing at all', {}, { without: ['SESSIONS', 'ASSETS'] });
 
 const server = createTestHarness({ root: WITHOUT_SECRETS, workers: [...workers.values()].map((config) => ({ config })) });
 await server.listen();
-const https = await startGateway({ vars: { PUBLIC_URL: HERE } });
+const https = await startGateway({ vars: { PUBLIC_URL: APP } });
 after(() => Promise.all([server.close(), https.close()]));
 
 const ask = (name, path, init = {}) => server.getWorker(workers.get(name).name).fetch(`${APP}${path}`, { redirect: 'manual', ...init });
@@ -281,9 +276,9 @@ describe('on https the cookies', () => {
 
   test('belong to the public URL, and so do redirect URI, login and logout', async () => {
     const browser = https.browser();
-    assert.equal(new URL(await browser.beginLogin()).searchParams.get('redirect_uri'), `${HERE}/auth/callback`);
-    assert.equal((await assertErrorJson(await browser.script('/user-info'), 401, 'session_required')).loginUrl, `${HERE}/auth/login`);
+    assert.equal(new URL(await browser.beginLogin()).searchParams.get('redirect_uri'), `${APP}/auth/callback`);
+    assert.equal((await assertErrorJson(await browser.script('/user-info'), 401, 'session_required')).loginUrl, `${APP}/auth/login`);
     const { logoutUrl } = await (await browser.post('/auth/logout')).json();
-    assert.equal(new URL(logoutUrl).searchParams.get('logout_uri'), `${HERE}/`);
+    assert.equal(new URL(logoutUrl).searchParams.get('logout_uri'), `${APP}/`);
   });
 });
