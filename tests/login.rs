@@ -132,14 +132,21 @@ fn sign_ins_that_open_nothing_stop_after_three_rounds_with_the_cause() {
     assert!(stopped.body.contains("href=\"/auth/login?return_to=%2Fapp%2F%3Fview%3D1\""), "{}", stopped.body);
     assert!(browser.world.logged("login_loop"));
 
-    // A script of the app that goes to the login by itself is stopped there; a click is not.
+    browser.world.pass(60);
+    assert_eq!(browser.open("/app/").status, 302, "a minute later it is a sign-in like any other");
+}
+
+#[test]
+fn a_script_that_goes_to_the_login_again_and_again_is_stopped_there_and_a_click_is_not() {
+    let browser = Browser::new(&World::new());
+    for round in 0..=6 {
+        assert_eq!(browser.sign_in("/").status, 303, "round {round}");
+    }
     let by_script = browser.open("/auth/login?return_to=%2F");
     assert_eq!(by_script.status, 429);
     assert!(by_script.body.contains("rate_limited") && by_script.header("retry-after").is_some());
+    assert!(browser.world.logged("login_loop"));
     assert_eq!(browser.click("/auth/login?return_to=%2F").status, 302);
-
-    browser.world.pass(60);
-    assert_eq!(browser.open("/app/").status, 302, "a minute later it is a sign-in like any other");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::web::query::Query;
 use crate::web::return_path::ReturnPath;
 
 use super::flow_cookies::begin_flow;
-use super::rounds::is_loop;
+use super::rounds::is_script_loop;
 use super::visit::Visit;
 use super::{Answer, Failure, Gate, GateError};
 
@@ -25,8 +25,7 @@ impl<P: Ports> Gate<P> {
         if asked_by_browser && !visit.navigation {
             return Err(Failure::new(GateError::InvalidRequest, "login_not_a_navigation"));
         }
-        // A click leads on; a page that sends the browser here by itself, again and again, does not.
-        if is_loop(visit) && asked_by_browser && visit.request.header("sec-fetch-user").is_none() {
+        if is_script_loop(visit) {
             return Err(Failure::new(GateError::RateLimited, "login_loop"));
         }
         let public_url = &self.config.public_url;

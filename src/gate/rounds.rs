@@ -16,9 +16,15 @@ fn rounds<R: IncomingRequest>(visit: &Visit<'_, R>) -> u32 {
     cookie.and_then(|value| read(value, visit.now)).unwrap_or(0)
 }
 
-/// Whether another sign-in would go round once more. Not to be asked of who has just clicked on "Sign in".
+/// Whether a page that asks for a sign-in has just been through several: another one would go round once more.
 pub(super) fn is_loop<R: IncomingRequest>(visit: &Visit<'_, R>) -> bool {
     rounds(visit) >= MAX_ROUNDS
+}
+
+/// Whether a script sends the browser to the login again and again. A click on "Sign in" is a person's.
+pub(super) fn is_script_loop<R: IncomingRequest>(visit: &Visit<'_, R>) -> bool {
+    let by_browser = visit.request.header("sec-fetch-mode").is_some();
+    by_browser && visit.request.header("sec-fetch-user").is_none() && rounds(visit) >= MAX_ROUNDS_BY_SCRIPT
 }
 
 /// The `Set-Cookie` line of a sign-in that replaces a session; none for one that does not.
@@ -40,6 +46,8 @@ fn read(value: &str, now: UnixSecs) -> Option<u32> {
 const ROUND_SECS: u64 = 60;
 /// Two tabs and a change of account stay below it.
 const MAX_ROUNDS: u32 = 3;
+/// The sessions may be good, and only the app's own reason to ask again is not: there is more patience with it.
+const MAX_ROUNDS_BY_SCRIPT: u32 = 6;
 
 #[cfg(test)]
 mod tests {
