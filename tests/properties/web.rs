@@ -128,7 +128,7 @@ fn keeps_ours(style: CookieStyle, header: &str) {
     };
     let ours = |piece: &str| {
         let name = piece.split('=').next().unwrap().trim_matches([' ', '\t']).to_lowercase();
-        ["__host-session", session].contains(&name.as_str())
+        ["__host-session", "__host-sign-ins", session, style.rounds_name().to_lowercase().as_str()].contains(&name.as_str())
             || name.starts_with("__host-login-")
             || name.starts_with(style.flow_prefix())
     };
