@@ -40,7 +40,10 @@ impl<P: Ports> Gate<P> {
         let return_path = return_to.and_then(|path| ReturnPath::parse(&path, public_url)).unwrap_or_default();
         let pass_through = PassThrough::parse(query).map_err(|_| bad())?;
 
-        let flow = LoginFlow::generate(&self.ports, return_path.as_str().to_owned(), visit.now);
+        let flow = LoginFlow {
+            again: Self::session_id(visit).is_some(),
+            ..LoginFlow::generate(&self.ports, return_path.as_str().to_owned(), visit.now)
+        };
         let cookies = begin_flow(&self.config, visit, &flow, &self.ports)?;
         let location = build_authorize_url(&self.config.cognito, &flow, &pass_through);
         Ok(Answer::redirect(302, &location).with_cookies(cookies))

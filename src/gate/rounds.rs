@@ -2,11 +2,10 @@
 //! once (its clock is wrong, its API refuses the token, the browser or KV loses the session) would go round for ever, since
 //! Cognito's own cookie signs in without asking.
 //!
-//! A sign-in that replaces a session within [`ROUND_SECS`] of the last such one is a round. The browser counts, in a cookie
-//! of its own that says nothing else; who changes it deceives themselves.
+//! A sign-in that was begun with a session cookie at hand, within [`ROUND_SECS`] of the last such one, is a round. The browser
+//! counts, in a cookie of its own that says nothing else; who changes it deceives themselves.
 
 use crate::ports::{IncomingRequest, UnixSecs};
-use crate::session::id::SessionId;
 
 use super::visit::Visit;
 
@@ -27,12 +26,10 @@ pub(super) fn is_script_loop<R: IncomingRequest>(visit: &Visit<'_, R>) -> bool {
     by_browser && visit.request.header("sec-fetch-user").is_none() && rounds(visit) >= MAX_ROUNDS_BY_SCRIPT
 }
 
-/// The `Set-Cookie` line of a sign-in that replaces a session; none for one that does not.
-pub(super) fn count_round<R: IncomingRequest>(visit: &Visit<'_, R>) -> Option<String> {
-    let style = visit.cookie_style;
-    visit.cookies().one(style.session_name()).and_then(SessionId::parse)?;
-    let count = rounds(visit).saturating_add(1);
-    Some(style.set(style.rounds_name(), &format!("{count}.{}", visit.now), ROUND_SECS))
+/// The `Set-Cookie` line of a sign-in that is a round.
+pub(super) fn count_round<R: IncomingRequest>(visit: &Visit<'_, R>) -> String {
+    let (style, count) = (visit.cookie_style, rounds(visit).saturating_add(1));
+    style.set(style.rounds_name(), &format!("{count}.{}", visit.now), ROUND_SECS)
 }
 
 /// `<rounds>.<time of the last>`, while that is not long ago.
@@ -44,7 +41,7 @@ fn read(value: &str, now: UnixSecs) -> Option<u32> {
 
 /// A login takes seconds; a person who comes back later is not a loop.
 const ROUND_SECS: u64 = 60;
-/// Two tabs and a change of account stay below it.
+/// A change of account or two stay below it.
 const MAX_ROUNDS: u32 = 3;
 /// The sessions may be good, and only the app's own reason to ask again is not: there is more patience with it.
 const MAX_ROUNDS_BY_SCRIPT: u32 = 6;

@@ -27,6 +27,9 @@ pub struct LoginFlow {
     pub return_path: String,
     /// End of its life.
     pub expires_at: UnixSecs,
+    /// Whether the browser came with a session cookie when it began: for whom it opened nothing.
+    #[serde(default)]
+    pub again: bool,
 }
 
 impl LoginFlow {
@@ -39,6 +42,7 @@ impl LoginFlow {
             verifier: random_text(random),
             return_path,
             expires_at: now.saturating_add(FLOW_LIFE_SECS),
+            again: false,
         }
     }
 

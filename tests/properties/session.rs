@@ -29,6 +29,7 @@ pub fn flow() -> LoginFlow {
         verifier: "verifier".to_owned(),
         return_path: "/app/?view=reports".to_owned(),
         expires_at: START + FLOW_LIFE_SECS,
+        again: false,
     }
 }
 

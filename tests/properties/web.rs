@@ -50,6 +50,7 @@ fn login(query: Query<'_>, pairs: &[(String, String)]) {
         verifier: "the-verifier".to_owned(),
         return_path: "/".to_owned(),
         expires_at: START,
+        again: false,
     };
     let config = site();
     let url = Url::parse(&build_authorize_url(&config.cognito, &flow, &passed)).expect("a URL");
