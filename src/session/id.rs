@@ -32,8 +32,8 @@ impl SessionId {
         let (mut drawn, user_tag) = ([0; RANDOM_BYTES], user_tag(issuer, subject));
         random.fill(&mut drawn);
         let mut secret = [0; SECRET_BYTES];
-        let whole = drawn.iter().chain(&mark(keys.newest(), user_tag, drawn)).copied().collect::<Vec<u8>>();
-        secret.copy_from_slice(&whole);
+        let mark = mark(keys.newest(), user_tag, drawn);
+        secret.iter_mut().zip(drawn.into_iter().chain(mark)).for_each(|(to, from)| *to = from);
         Self { user_tag, secret }
     }
 
@@ -187,6 +187,7 @@ mod tests {
     #[test]
     fn cookie_and_keys_are_the_documented_ones() {
         let id = SessionId { user_tag: user_tag("iss", "sub"), secret: [7; SECRET_BYTES] };
+        assert_eq!(id.secret(), [7; SECRET_BYTES]);
         // Tag: SHA-256("edgegate/user/1", iss, 0, sub), 16 bytes. Hash: SHA-256("edgegate/lookup/1", secret).
         let (tag, hash) = ("GNpPkN_-6iCbleRhjq9A6w", "jCEsPv1J4sAAuL5sZSxdtRZ6NjX1kDDm405-6goq6oI");
         assert_eq!(id.expose(), "GNpPkN_-6iCbleRhjq9A6wcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH");

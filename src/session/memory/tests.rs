@@ -151,3 +151,20 @@ fn a_full_map_forgets_the_dead_and_only_then_the_living() {
     map.put(9999, (), 2000, 1000);
     assert_eq!(map.entries.len(), 4096, "one that is not full is not searched");
 }
+
+#[test]
+fn a_login_flow_may_send_one_code_in_its_life() {
+    let mut memory = Memory::default();
+    for (flow, now, may) in [("a", 1000, true), ("a", 1000, false), ("b", 1001, true), ("a", 1599, false), ("a", 1600, true)] {
+        assert_eq!(memory.may_exchange(flow, now), may, "{flow} at {now}");
+    }
+}
+
+#[test]
+fn a_refused_refresh_token_is_remembered_for_ten_minutes() {
+    let mut memory = Memory::default();
+    memory.refuse("token", 1000);
+    for (token, now, refused) in [("token", 1000, true), ("token", 1599, true), ("token", 1600, false), ("other", 1000, false)] {
+        assert_eq!(memory.is_refused(token, now), refused, "{token} at {now}");
+    }
+}
