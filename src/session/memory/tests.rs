@@ -159,12 +159,3 @@ fn a_login_flow_may_send_one_code_in_its_life() {
         assert_eq!(memory.may_exchange(flow, now), may, "{flow} at {now}");
     }
 }
-
-#[test]
-fn a_refused_refresh_token_is_remembered_for_ten_minutes() {
-    let mut memory = Memory::default();
-    memory.refuse("token", 1000);
-    for (token, now, refused) in [("token", 1000, true), ("token", 1599, true), ("token", 1600, false), ("other", 1000, false)] {
-        assert_eq!(memory.is_refused(token, now), refused, "{token} at {now}");
-    }
-}
