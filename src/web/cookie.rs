@@ -111,12 +111,13 @@ mod tests {
 
     #[test]
     fn the_style_follows_the_scheme() {
-        for (origin, style, session, flow) in [
-            ("https://app.example.com", secure(), "__Host-session", "__Host-login-"),
-            ("http://localhost:8787", local(), "session", "login-"),
+        for (origin, style, session, flow, rounds) in [
+            ("https://app.example.com", secure(), "__Host-session", "__Host-login-", "__Host-sign-ins"),
+            ("http://localhost:8787", local(), "session", "login-", "sign-ins"),
         ] {
             assert_eq!(Origin::parse(origin).map(|origin| CookieStyle::of(&origin)), Some(style), "{origin}");
-            assert_eq!((style.session_name(), style.flow_prefix()), (session, flow), "{origin}");
+            assert_eq!((style.session_name(), style.flow_prefix(), style.rounds_name()), (session, flow, rounds), "{origin}");
+            assert!([session, flow, rounds].iter().all(|name| style.reserves(name)), "{origin}");
         }
     }
 
