@@ -25,11 +25,10 @@ impl<P: Ports> Gate<P> {
         let style = visit.cookie_style;
         let clear = vec![style.clear(style.session_name())];
         let logout_url = build_logout_url(&self.config.cognito);
-        if let Some(id) = Self::session_id(visit)
-            && !self.has_ended(&id, visit.now)
-            && self.may_exist(&id, &id.keys()).await
+        if let Some((keys, id)) = Self::session_id(visit).map(|id| (id.keys(), id))
+            && !self.has_ended(&keys, visit.now)
+            && self.may_exist(&id, &keys).await
         {
-            let keys = id.keys();
             keys.log_name().clone_into(&mut visit.session_log_name.borrow_mut());
             let record = self.newest_record(&id, &keys).await;
             let ends_at =
@@ -51,8 +50,8 @@ impl<P: Ports> Gate<P> {
     }
 
     /// Whether this isolate has just ended it: nothing is left to do, and a loop of sign-outs costs nothing.
-    fn has_ended(&self, id: &SessionId, now: UnixSecs) -> bool {
-        matches!(self.memory.sessions.borrow().recall(&id.keys().record, now), Some(Remembered::Ended))
+    fn has_ended(&self, keys: &SessionKeys, now: UnixSecs) -> bool {
+        matches!(self.memory.sessions.borrow().recall(&keys.record, now), Some(Remembered::Ended))
     }
 
     async fn newest_record(&self, id: &SessionId, keys: &SessionKeys) -> Option<Rc<Record>> {

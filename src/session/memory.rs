@@ -77,12 +77,8 @@ impl<E: Clone> SessionMemory<E> {
 
     /// Takes the refresh lease of a session, until the time given; `None` while another request holds it.
     pub fn take_lease(&mut self, key: &str, now: UnixSecs) -> Option<UnixSecs> {
-        if self.is_leased(key, now) {
-            return None;
-        }
         let until = now.saturating_add(LEASE_SECS);
-        self.leases.put(key.to_owned(), (), until, now);
-        Some(until)
+        self.leases.claim(key, until, now).then_some(until)
     }
 
     /// Whether a request is refreshing this session.
@@ -120,26 +116,18 @@ impl<E: Clone> SessionMemory<E> {
     /// A passing failure of the last moments, and until when nobody tries again.
     #[must_use]
     pub fn recent_failure(&self, key: &str, now: UnixSecs) -> Option<(E, UnixSecs)> {
-        self.failures.entries.get(key).filter(|(_, until)| now < *until).cloned()
+        self.failures.live_until(key, now).cloned()
     }
 
     /// Whether a forced refresh is honoured now; if so, the next one is not for [`FORCE_INTERVAL_SECS`].
     pub fn may_force(&mut self, key: &str, now: UnixSecs) -> bool {
-        if self.forced.live(key, now).is_some() {
-            return false;
-        }
-        self.forced.put(key.to_owned(), (), now.saturating_add(FORCE_INTERVAL_SECS), now);
-        true
+        self.forced.claim(key, now.saturating_add(FORCE_INTERVAL_SECS), now)
     }
 
     /// Whether a login flow may send a code; if so, it may not again. Its cookie is cleared as well, but a client that keeps it
     /// could spend Cognito's quota with one flow.
     pub fn may_exchange(&mut self, flow_tag: &str, now: UnixSecs) -> bool {
-        if self.flows.live(flow_tag, now).is_some() {
-            return false;
-        }
-        self.flows.put(flow_tag.to_owned(), (), now.saturating_add(FLOW_LIFE_SECS), now);
-        true
+        self.flows.claim(flow_tag, now.saturating_add(FLOW_LIFE_SECS), now)
     }
 
     /// Remembers a refused refresh token, as a hash.
@@ -171,7 +159,14 @@ impl<K: Eq + Hash, V> Bounded<K, V> {
     where
         K: std::borrow::Borrow<Q>,
     {
-        self.entries.get(key).filter(|(_, until)| now < *until).map(|(value, _)| value)
+        self.live_until(key, now).map(|(value, _)| value)
+    }
+
+    fn live_until<Q: Eq + Hash + ?Sized>(&self, key: &Q, now: UnixSecs) -> Option<&(V, UnixSecs)>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.entries.get(key).filter(|(_, until)| now < *until)
     }
 
     fn put(&mut self, key: K, value: V, until: UnixSecs, now: UnixSecs) {
@@ -183,6 +178,17 @@ impl<K: Eq + Hash, V> Bounded<K, V> {
             self.entries.clear();
         }
         self.entries.insert(key, (value, until));
+    }
+}
+
+impl Bounded<String, ()> {
+    /// Takes `key` until then; false while somebody has it.
+    fn claim(&mut self, key: &str, until: UnixSecs, now: UnixSecs) -> bool {
+        let free = self.live(key, now).is_none();
+        if free {
+            self.put(key.to_owned(), (), until, now);
+        }
+        free
     }
 }
 
