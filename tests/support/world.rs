@@ -8,9 +8,11 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use edgegate::ports::{
-    Background, Clock, Http, HttpError, HttpRequest, HttpResponse, KeySetCache, Kv, KvError, Level, Limiter, Log, Random,
-    RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs,
+    Background, Clock, Guard, GuardError, Http, HttpError, HttpRequest, HttpResponse, KeySetCache, Kv, KvError, Level, Limiter,
+    Log, Random, RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs,
 };
+
+use edgegate::session::guard::{Row, reply};
 
 use super::START;
 use super::cognito::{Cognito, fake_signature};
@@ -22,6 +24,8 @@ pub struct World {
     pub now_ms: Cell<u64>,
     pub kv: Rc<FakeKv>,
     pub cognito: Rc<Cognito>,
+    /// Strict mode's guard, shared by all locations; `None`: not bound.
+    pub guard: Option<Rc<FakeGuard>>,
     pub logs: RefCell<Vec<String>>,
     background: RefCell<Vec<Work>>,
     key_set: RefCell<Option<String>>,
@@ -45,6 +49,31 @@ impl FakeKv {
     }
 }
 
+/// The guards of all users: the real answers, without a network.
+#[derive(Default)]
+pub struct FakeGuard {
+    pub rows: RefCell<BTreeMap<(String, String), Row>>,
+    /// Questions that reached it.
+    pub asked: RefCell<Vec<String>>,
+    /// It cannot be reached.
+    pub down: Cell<bool>,
+}
+
+impl FakeGuard {
+    fn answer(&self, user_tag: &str, inquiry: &str, now: UnixSecs) -> Result<String, GuardError> {
+        if self.down.get() {
+            return Err(GuardError::Unavailable);
+        }
+        self.asked.borrow_mut().push(inquiry.to_owned());
+        let key = |session: &str| (user_tag.to_owned(), session.to_owned());
+        let reply = reply(inquiry, |session| self.rows.borrow().get(&key(session)).cloned(), now).expect("an inquiry");
+        if let Some((session, row)) = reply.changed {
+            self.rows.borrow_mut().insert(key(&session), row);
+        }
+        Ok(reply.text)
+    }
+}
+
 impl World {
     pub fn new() -> Rc<Self> {
         Self::beside(Rc::default(), Rc::default())
@@ -52,10 +81,16 @@ impl World {
 
     /// Another location over the same KV and Cognito.
     pub fn beside(kv: Rc<FakeKv>, cognito: Rc<Cognito>) -> Rc<Self> {
+        Self::guarded(kv, cognito, None)
+    }
+
+    /// A location in strict mode.
+    pub fn guarded(kv: Rc<FakeKv>, cognito: Rc<Cognito>, guard: Option<Rc<FakeGuard>>) -> Rc<Self> {
         Rc::new(Self {
             now_ms: Cell::new(START * 1000),
             kv,
             cognito,
+            guard,
             logs: RefCell::default(),
             background: RefCell::default(),
             key_set: RefCell::default(),
@@ -158,6 +193,18 @@ impl Kv for Ports {
         yield_once().await;
         self.0.kv.entries.borrow_mut().remove(key);
         Ok(())
+    }
+}
+
+impl Guard for Ports {
+    fn is_guarded(&self) -> bool {
+        self.0.guard.is_some()
+    }
+
+    async fn ask(&self, user_tag: &str, inquiry: &str) -> Result<String, GuardError> {
+        yield_once().await;
+        let guard = self.0.guard.as_ref().expect("nobody asks a guard that is not bound");
+        guard.answer(user_tag, inquiry, self.0.now())
     }
 }
 
