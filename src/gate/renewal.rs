@@ -10,7 +10,7 @@ use crate::oidc::token_request::build_refresh;
 use crate::oidc::token_response::{self, TokenError, TokenSet};
 use crate::ports::{Level, Ports, UnixSecs};
 use crate::session::memory::Remembered;
-use crate::session::policy::{LEASE_SECS, RETRY_SECS, Standing, grace_holds, standing};
+use crate::session::policy::{PATIENCE_SECS, RETRY_SECS, Standing, grace_holds, standing};
 use crate::session::record::Record;
 
 use super::guard::Leave;
@@ -93,7 +93,7 @@ impl<P: Ports> Gate<P> {
     /// Renews a session's tokens, or finds out that somebody else has.
     pub(super) async fn renew(&self, mut session: Session) -> Renewal {
         let key = session.keys.record.clone();
-        let give_up_at = self.ports.now().saturating_add(LEASE_SECS);
+        let give_up_at = self.ports.now().saturating_add(PATIENCE_SECS);
         loop {
             let now = self.ports.now();
             let recalled = self.memory.sessions.borrow().recall(&key, now);

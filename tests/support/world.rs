@@ -30,6 +30,8 @@ pub struct World {
     background: RefCell<Vec<Work>>,
     key_set: RefCell<Option<String>>,
     random: Cell<u64>,
+    /// Grows with each operation: while it does, nobody who sleeps makes time pass.
+    activity: Cell<u64>,
 }
 
 /// KV without lag; faults are set by tests.
@@ -95,6 +97,7 @@ impl World {
             background: RefCell::default(),
             key_set: RefCell::default(),
             random: Cell::new(1),
+            activity: Cell::new(0),
         })
     }
 
@@ -125,7 +128,7 @@ impl World {
 }
 
 /// Lets other futures of the test run, as real I/O does.
-pub async fn yield_once() {
+async fn yield_once() {
     let mut yielded = false;
     std::future::poll_fn(|context| {
         if std::mem::replace(&mut yielded, true) {
@@ -141,14 +144,30 @@ pub async fn yield_once() {
 #[derive(Clone)]
 pub struct Ports(pub Rc<World>);
 
+impl Ports {
+    /// What every operation does: others run meanwhile.
+    async fn operate(&self) {
+        self.0.activity.set(self.0.activity.get() + 1);
+        yield_once().await;
+    }
+}
+
 impl Clock for Ports {
     fn now_ms(&self) -> u64 {
         self.0.now_ms.get()
     }
 
+    /// Time passes when everybody sleeps: the first to find that nothing has happened for a round moves the clock.
     async fn sleep(&self, duration_ms: u32) {
-        yield_once().await;
-        self.0.now_ms.set(self.0.now_ms.get() + u64::from(duration_ms));
+        let world = &self.0;
+        let until_ms = world.now_ms.get() + u64::from(duration_ms);
+        while world.now_ms.get() < until_ms {
+            let before = world.activity.get();
+            yield_once().await;
+            if world.activity.get() == before {
+                world.now_ms.set(world.now_ms.get().max(until_ms));
+            }
+        }
     }
 }
 
@@ -165,7 +184,7 @@ impl Random for Ports {
 
 impl Kv for Ports {
     async fn read<const N: usize>(&self, keys: [&str; N]) -> Result<[Option<String>; N], KvError> {
-        yield_once().await;
+        self.operate().await;
         let kv = &self.0.kv;
         kv.reads.set(kv.reads.get() + 1);
         if kv.fail_reads.get() {
@@ -177,7 +196,7 @@ impl Kv for Ports {
     }
 
     async fn write(&self, key: &str, value: &str, expires_at: UnixSecs) -> Result<(), KvError> {
-        yield_once().await;
+        self.operate().await;
         let kv = &self.0.kv;
         assert!(expires_at >= self.0.now() + 60, "KV refuses expirations nearer than 60 s");
         assert!(key.len() <= 512, "KV refuses longer keys");
@@ -190,7 +209,7 @@ impl Kv for Ports {
     }
 
     async fn delete(&self, key: &str) -> Result<(), KvError> {
-        yield_once().await;
+        self.operate().await;
         self.0.kv.entries.borrow_mut().remove(key);
         Ok(())
     }
@@ -202,7 +221,7 @@ impl Guard for Ports {
     }
 
     async fn ask(&self, user_tag: &str, inquiry: &str) -> Result<String, GuardError> {
-        yield_once().await;
+        self.operate().await;
         let guard = self.0.guard.as_ref().expect("nobody asks a guard that is not bound");
         guard.answer(user_tag, inquiry, self.0.now())
     }
@@ -210,7 +229,7 @@ impl Guard for Ports {
 
 impl Http for Ports {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        yield_once().await;
+        self.operate().await;
         self.0.cognito.answer(&request, self.0.now())
     }
 }
