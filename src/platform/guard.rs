@@ -6,31 +6,38 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use serde::Deserialize;
+use js_sys::{Function, Promise, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 use worker::{
-    Date, Delay, DurableObject, Env, Method, Request, RequestInit, Response, ScheduledTime, SqlStorage, SqlStorageValue, State,
-    durable_object,
+    Date, Delay, DurableObject, Env, Request, Response, ScheduledTime, SqlStorage, SqlStorageValue, State, durable_object,
 };
 
 use crate::ports::{GuardError, UnixSecs};
-use crate::session::guard::{Row, reply};
+use crate::session::guard::{Row, RowError, reply};
 
 use super::env::SESSION_GUARD;
 
 /// Asks the guard of a user.
 pub(super) async fn ask(env: &Env, user_tag: &str, inquiry: &str) -> Result<String, GuardError> {
-    let exchange = async {
-        let stub = env.durable_object(SESSION_GUARD)?.get_by_name(user_tag)?;
-        let mut init = RequestInit::new();
-        init.with_method(Method::Post).with_body(Some(inquiry.into()));
-        let mut response = stub.fetch_with_request(Request::new_with_init(ADDRESS, &init)?).await?;
-        let text = response.text().await?;
-        Ok((response.status_code(), text))
-    };
-    in_time(exchange).await
+    in_time(exchange(env, user_tag, inquiry)).await
 }
 
-async fn in_time(exchange: impl Future<Output = worker::Result<(u16, String)>>) -> Result<String, GuardError> {
+/// On the runtime's own objects, as `proxy` asks the assets.
+async fn exchange(env: &Env, user_tag: &str, inquiry: &str) -> Result<(u16, String), JsValue> {
+    let method = |object: &JsValue, name: &str| Reflect::get(object, &name.into())?.dyn_into::<Function>();
+    let guards = Reflect::get(env, &SESSION_GUARD.into())?;
+    let guard = method(&guards, "getByName")?.call1(&guards, &user_tag.into())?;
+    let init = web_sys::RequestInit::new();
+    init.set_method("POST");
+    init.set_body(&inquiry.into());
+    let promise: Promise = method(&guard, "fetch")?.call2(&guard, &ADDRESS.into(), &init)?.dyn_into()?;
+    let response: web_sys::Response = JsFuture::from(promise).await?.dyn_into()?;
+    let text = JsFuture::from(response.text()?).await?;
+    Ok((response.status(), text.as_string().unwrap_or_default()))
+}
+
+async fn in_time(exchange: impl Future<Output = Result<(u16, String), JsValue>>) -> Result<String, GuardError> {
     let limit = Delay::from(Duration::from_millis(TIMEOUT_MS));
     match select(pin!(exchange), limit).await {
         Either::Left((Ok((200, text)), _)) => Ok(text),
@@ -61,17 +68,9 @@ impl DurableObject for SessionGuard {
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let inquiry = request.text().await?;
         self.sql.exec(CREATE, None)?;
-        let mut broken = None;
-        let known = |session: &str| {
-            self.row(session).unwrap_or_else(|error| {
-                broken = Some(error);
-                None
-            })
+        let Some(reply) = reply(&inquiry, |session| self.row(session), now()) else {
+            return Response::error("the inquiry or its row cannot be read", 500);
         };
-        let Some(reply) = reply(&inquiry, known, now()) else { return Response::error("not an inquiry", 400) };
-        if let Some(error) = broken {
-            return Err(error);
-        }
         if let Some((session, row)) = &reply.changed {
             self.keep(session, row)?;
             self.tidy_later(row.expires_at).await?;
@@ -82,55 +81,32 @@ impl DurableObject for SessionGuard {
     /// Forgets sessions that are over by their own times, and in the end all.
     async fn alarm(&self) -> worker::Result<Response> {
         self.sql.exec("DELETE FROM sessions WHERE expires_at <= ?", vec![integer(now())?])?;
-        let next: Next = self.sql.exec("SELECT min(expires_at) AS expires_at FROM sessions", None)?.one()?;
-        match next.expires_at {
-            Some(expires_at) => self.tidy_later(expires_at).await?,
-            None => self.state.storage().delete_all().await?,
+        match self.first("SELECT min(expires_at) FROM sessions", Vec::new())? {
+            Some(SqlStorageValue::Integer(expires_at)) => self.tidy_later(expires_at.unsigned_abs()).await?,
+            _ => self.state.storage().delete_all().await?,
         }
         Response::empty()
     }
 }
 
-/// A row as the store gives it.
-#[derive(Deserialize)]
-struct StoredRow {
-    generation: u64,
-    ended: u8,
-    lease_holder: String,
-    lease_until: UnixSecs,
-    sealed: String,
-    expires_at: UnixSecs,
-}
-
-#[derive(Deserialize)]
-struct Next {
-    expires_at: Option<UnixSecs>,
-}
-
 impl SessionGuard {
-    fn row(&self, session: &str) -> worker::Result<Option<Row>> {
-        let found = self.sql.exec("SELECT * FROM sessions WHERE session = ?", vec![session.into()])?.to_array::<StoredRow>()?;
-        Ok(found.into_iter().next().map(|row| Row {
-            generation: row.generation,
-            ended: row.ended != 0,
-            lease_holder: row.lease_holder,
-            lease_until: row.lease_until,
-            sealed: row.sealed,
-            expires_at: row.expires_at,
-        }))
+    /// The first column of the first row.
+    fn first(&self, query: &str, values: Vec<SqlStorageValue>) -> worker::Result<Option<SqlStorageValue>> {
+        let Some(row) = self.sql.exec(query, values)?.raw().next() else { return Ok(None) };
+        Ok(row?.into_iter().next())
+    }
+
+    fn row(&self, session: &str) -> Result<Option<Row>, RowError> {
+        match self.first("SELECT row FROM sessions WHERE session = ?", vec![session.into()]) {
+            Ok(None) => Ok(None),
+            Ok(Some(SqlStorageValue::String(text))) => serde_json::from_str(&text).map(Some).map_err(|_| RowError),
+            Ok(Some(_)) | Err(_) => Err(RowError),
+        }
     }
 
     fn keep(&self, session: &str, row: &Row) -> worker::Result<()> {
-        let values = vec![
-            session.into(),
-            integer(row.generation)?,
-            integer(row.ended.into())?,
-            row.lease_holder.as_str().into(),
-            integer(row.lease_until)?,
-            row.sealed.as_str().into(),
-            integer(row.expires_at)?,
-        ];
-        self.sql.exec("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?)", values)?;
+        let values = vec![session.into(), integer(row.expires_at)?, serde_json::to_string(row)?.into()];
+        self.sql.exec("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?)", values)?;
         Ok(())
     }
 
@@ -157,6 +133,5 @@ fn milliseconds(at: UnixSecs) -> f64 {
     at.saturating_mul(1000) as f64
 }
 
-const CREATE: &str = "CREATE TABLE IF NOT EXISTS sessions (session TEXT PRIMARY KEY, generation INTEGER NOT NULL, \
-     ended INTEGER NOT NULL, lease_holder TEXT NOT NULL, lease_until INTEGER NOT NULL, sealed TEXT NOT NULL, \
-     expires_at INTEGER NOT NULL) WITHOUT ROWID";
+const CREATE: &str = "CREATE TABLE IF NOT EXISTS sessions \
+     (session TEXT PRIMARY KEY, expires_at INTEGER NOT NULL, row TEXT NOT NULL) WITHOUT ROWID";

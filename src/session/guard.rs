@@ -81,7 +81,7 @@ pub enum Answer {
 }
 
 /// What the guard keeps of a session.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// Of the newest record.
     pub generation: u64,
@@ -146,11 +146,17 @@ fn compared(row: Row, generation: u64) -> Answer {
     }
 }
 
-/// Reads an inquiry, answers it from its row and gives the row to keep. `None`: it is not an inquiry.
+/// A row is there and cannot be read: nothing can be said of its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("row cannot be read")]
+pub struct RowError;
+
+/// Reads an inquiry, answers it from its row and gives the row to keep. `None`: it is not an inquiry, or its row cannot be
+/// read.
 #[must_use]
-pub fn reply(inquiry: &str, row: impl FnOnce(&str) -> Option<Row>, now: UnixSecs) -> Option<Reply> {
+pub fn reply(inquiry: &str, row: impl FnOnce(&str) -> Result<Option<Row>, RowError>, now: UnixSecs) -> Option<Reply> {
     let Inquiry { session, question } = serde_json::from_str(inquiry).ok()?;
-    let (answer, changed) = answer(row(&session), question, now);
+    let (answer, changed) = answer(row(&session).ok()?, question, now);
     Some(Reply { text: serde_json::to_string(&answer).ok()?, changed: changed.map(|row| (session, row)) })
 }
 
@@ -276,6 +282,15 @@ mod tests {
     }
 
     #[test]
+    fn a_row_reads_back_from_its_text() {
+        let text =
+            r#"{"generation":2,"ended":false,"lease_holder":"a","lease_until":1008,"sealed":"sealed-2","expires_at":5000}"#;
+        let row = Row { lease_holder: "a".to_owned(), lease_until: 1008, ..row(2) };
+        assert_eq!(serde_json::to_string(&row).expect("JSON"), text);
+        assert_eq!(serde_json::from_str::<Row>(text).expect("a row"), row);
+    }
+
+    #[test]
     fn an_inquiry_is_answered_from_the_row_of_its_session() {
         let inquiry = Inquiry { session: "hash".to_owned(), question: save(0, 1, "new") };
         let text = serde_json::to_string(&inquiry).expect("JSON");
@@ -283,7 +298,7 @@ mod tests {
         let reply_of = |row: Option<Row>| {
             let row = |session: &str| {
                 session.clone_into(&mut asked.borrow_mut());
-                row
+                Ok(row)
             };
             reply(&text, row, NOW).expect("an inquiry")
         };
@@ -295,7 +310,8 @@ mod tests {
         assert_eq!(second.text, r#"{"answer":"newer","sealed":"sealed-4"}"#);
         assert!(second.changed.is_none());
         for nonsense in ["", "{}", "[]", r#"{"session":"a","question":{"ask":"open"}}"#, r#"{"session":"a"}"#] {
-            assert!(reply(nonsense, |_| None, NOW).is_none(), "{nonsense}");
+            assert!(reply(nonsense, |_| Ok(None), NOW).is_none(), "{nonsense}");
         }
+        assert!(reply(&text, |_| Err(RowError), NOW).is_none(), "a row that cannot be read is not absent");
     }
 }

@@ -68,7 +68,7 @@ impl FakeGuard {
         }
         self.asked.borrow_mut().push(inquiry.to_owned());
         let key = |session: &str| (user_tag.to_owned(), session.to_owned());
-        let reply = reply(inquiry, |session| self.rows.borrow().get(&key(session)).cloned(), now).expect("an inquiry");
+        let reply = reply(inquiry, |session| Ok(self.rows.borrow().get(&key(session)).cloned()), now).expect("an inquiry");
         if let Some((session, row)) = reply.changed {
             self.rows.borrow_mut().insert(key(&session), row);
         }
