@@ -129,11 +129,35 @@ fn sign_ins_that_open_nothing_stop_after_three_rounds_with_the_cause() {
     let stopped = browser.open("/app/?view=1");
     assert_eq!(stopped.status, 401);
     assert!(stopped.body.contains("<code id=\"error-code\">session_expired</code>"), "{}", stopped.body);
+    assert!(stopped.body.contains("several times in a row, but your session cannot be found"), "{}", stopped.body);
     assert!(stopped.body.contains("href=\"/auth/login?return_to=%2Fapp%2F%3Fview%3D1\""), "{}", stopped.body);
     assert!(browser.world.logged("login_loop"));
 
     browser.world.pass(60);
     assert_eq!(browser.open("/app/").status, 302, "a minute later it is a sign-in like any other");
+}
+
+#[test]
+fn the_page_that_stops_a_circle_tells_the_causes_apart() {
+    let mut browser = Browser::new(&World::new());
+    browser.sign_in("/app/");
+    for _ in 1..=3 {
+        browser = lose_the_session(&browser);
+        browser.sign_in("/app/");
+    }
+    let refused = browser.elsewhere(&browser.world);
+    refused.world.cognito.access_life_secs.set(10);
+    refused.sign_in("/app/");
+    refused.world.pass(20);
+    refused.world.cognito.will(support::Trouble::Error("invalid_grant"));
+    let page = refused.open("/app/");
+    assert!(page.body.contains("refresh_rejected") && page.body.contains("refuses to renew"), "{}", page.body);
+
+    browser.cookies.borrow_mut().remove("__Host-session");
+    let page = browser.open("/app/");
+    assert!(page.body.contains("session_required") && page.body.contains("block or remove the cookies"), "{}", page.body);
+    browser.world.pass(61);
+    assert_eq!(browser.open("/app/").status, 302);
 }
 
 #[test]
@@ -145,6 +169,7 @@ fn a_script_that_goes_to_the_login_again_and_again_is_stopped_there_and_a_click_
     let by_script = browser.open("/auth/login?return_to=%2F");
     assert_eq!(by_script.status, 429);
     assert!(by_script.body.contains("rate_limited") && by_script.header("retry-after").is_some());
+    assert!(by_script.body.contains("keeps asking for another sign-in"), "{}", by_script.body);
     assert!(browser.world.logged("login_loop"));
     assert_eq!(browser.click("/auth/login?return_to=%2F").status, 302);
 }

@@ -26,7 +26,7 @@ impl<P: Ports> Gate<P> {
             return Err(Failure::new(GateError::InvalidRequest, "login_not_a_navigation"));
         }
         if is_script_loop(visit) {
-            return Err(Failure::new(GateError::RateLimited, "login_loop"));
+            return Err(Failure { in_circles: true, ..Failure::new(GateError::RateLimited, "login_loop") });
         }
         let public_url = &self.config.public_url;
         if !visit.on_public_host(public_url) {
