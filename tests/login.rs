@@ -15,7 +15,7 @@ fn a_login_ends_at_its_deep_link_with_one_session() {
     assert_eq!((reply.status, reply.location()), (302, "/auth/login?return_to=%2Fapp%2F%3Fview%3Dreports"));
     let reply = browser.sign_in("/app/?view=reports");
     assert_eq!((reply.status, reply.location()), (303, "/app/?view=reports"));
-    assert_eq!(browser.cookies.borrow().keys().collect::<Vec<_>>(), ["__Host-session"]);
+    assert_eq!(browser.cookies.borrow().keys().collect::<Vec<_>>(), ["__Host-session", "__Host-sign-ins"]);
     assert!(browser.open("/app/?view=reports").site);
     let form = browser.world.cognito.token_forms.borrow().first().unwrap().clone();
     assert!(form.contains("redirect_uri=https%3A%2F%2Fapp.example.com%2Fauth%2Fcallback") && form.contains("code_verifier="));
@@ -157,6 +157,30 @@ fn the_page_that_stops_a_circle_tells_the_causes_apart() {
     let page = browser.open("/app/");
     assert!(page.body.contains("session_required") && page.body.contains("block or remove the cookies"), "{}", page.body);
     browser.world.pass(61);
+    assert_eq!(browser.open("/app/").status, 302);
+}
+
+#[test]
+fn a_browser_that_never_sends_the_session_back_is_stopped_as_well() {
+    let browser = Browser::new(&World::new());
+    for round in 0..=3 {
+        assert_eq!(browser.open("/app/").status, 302, "round {round}");
+        assert_eq!(browser.sign_in("/app/").status, 303, "round {round}");
+        browser.cookies.borrow_mut().remove("__Host-session");
+    }
+    let stopped = browser.open("/app/");
+    assert_eq!(stopped.status, 401);
+    assert!(stopped.body.contains("session_required"), "{}", stopped.body);
+}
+
+#[test]
+fn signing_out_and_in_again_is_no_round() {
+    let browser = Browser::new(&World::new());
+    for _ in 0..8 {
+        assert_eq!(browser.sign_in("/app/").status, 303);
+        assert_eq!(browser.post("/auth/logout", "").status, 200);
+        assert!(browser.cookies.borrow().is_empty(), "{:?}", browser.cookies);
+    }
     assert_eq!(browser.open("/app/").status, 302);
 }
 

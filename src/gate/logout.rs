@@ -10,6 +10,7 @@ use crate::session::memory::Remembered;
 use crate::session::record::Record;
 
 use super::answer::LogoutAnswer;
+use super::rounds::forget_rounds;
 use super::sessions::Loaded;
 use super::visit::Visit;
 use super::{Answer, Failure, Gate, GateError};
@@ -24,7 +25,7 @@ impl<P: Ports> Gate<P> {
     pub(super) async fn logout<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
         self.body(visit).await?;
         let style = visit.cookie_style;
-        let clear = vec![style.clear(style.session_name())];
+        let clear: Vec<String> = [Some(style.clear(style.session_name())), forget_rounds(visit)].into_iter().flatten().collect();
         let logout_url = build_logout_url(&self.config.cognito);
         if let Some((keys, id)) = Self::session_id(visit).map(|id| (id.keys(), id))
             && !self.has_ended(&keys, visit.now)

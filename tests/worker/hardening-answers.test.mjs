@@ -231,7 +231,7 @@ test('cookies have their whole set of attributes and fit', () => {
     for (const line of lines) {
       const [pair, ...attributes] = line.split('; ');
       const [name, value] = pair.split('=');
-      assert.match(name, /^__Host-(session|login-[\w-]{16})$/);
+      assert.match(name, /^__Host-(session|sign-ins|login-[\w-]{16})$/);
       const [, life] = /^Max-Age=(\d+)$/.exec(attributes.find((attribute) => attribute.startsWith('Max-Age=')));
       assert.deepEqual(attributes.sort(), ['HttpOnly', `Max-Age=${life}`, 'Path=/', 'SameSite=Lax', 'Secure'].sort());
       assert.ok(LIVES[name.startsWith('__Host-login') ? '__Host-login' : name].includes(life), line);
