@@ -225,7 +225,7 @@ test('redirects are 302 or 303, to a path of this site or to Cognito', () => {
 });
 
 test('cookies have their whole set of attributes and fit', () => {
-  const LIVES = { '__Host-session': ['432000', '0'], '__Host-login': ['600', '0'] };
+  const LIVES = { '__Host-session': ['432000', '0'], '__Host-login': ['600', '0'], '__Host-sign-ins': ['60', '0'] };
   each(30, ({ headers }) => {
     const lines = headers.getSetCookie();
     for (const line of lines) {
