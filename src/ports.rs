@@ -59,6 +59,29 @@ pub trait Kv {
     async fn delete(&self, key: &str) -> Result<(), KvError>;
 }
 
+/// Why strict mode's guard gave no answer. It may have acted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GuardError {
+    /// No answer within the limit.
+    #[error("guard timed out")]
+    Timeout,
+    /// It could not be reached or failed.
+    #[error("guard unavailable")]
+    Unavailable,
+}
+
+/// Strict mode's guard of a user's sessions (a Durable Object): one for the whole world, its answers strongly consistent.
+pub trait Guard {
+    /// Whether one is bound; without, nobody is ever asked.
+    fn is_guarded(&self) -> bool;
+
+    /// Asks the guard of the user of that tag. What is asked and answered is `session::guard`'s.
+    ///
+    /// # Errors
+    /// It could not answer: never to be read as consent.
+    async fn ask(&self, user_tag: &str, inquiry: &str) -> Result<String, GuardError>;
+}
+
 /// A request to Cognito. Redirects are never followed.
 pub struct HttpRequest {
     /// Where to; built from configuration only.
@@ -193,6 +216,12 @@ pub trait IncomingRequest {
 }
 
 /// Everything the gate needs, in one bound.
-pub trait Ports: Clock + Random + Kv + Http + Signatures + KeySetCache + Background + Limiter + Log + Clone + 'static {}
+pub trait Ports:
+    Clock + Random + Kv + Guard + Http + Signatures + KeySetCache + Background + Limiter + Log + Clone + 'static
+{
+}
 
-impl<T> Ports for T where T: Clock + Random + Kv + Http + Signatures + KeySetCache + Background + Limiter + Log + Clone + 'static {}
+impl<T> Ports for T where
+    T: Clock + Random + Kv + Guard + Http + Signatures + KeySetCache + Background + Limiter + Log + Clone + 'static
+{
+}

@@ -103,6 +103,8 @@ pub struct Config {
     pub keys: KeyRing,
     /// Lives of sessions.
     pub session: SessionLife,
+    /// In strict mode: how long an isolate takes the guard's word for a session, in seconds.
+    pub guard_secs: u64,
     /// Whether access tokens may reach the page.
     pub browser_tokens: BrowserTokens,
     /// Given out by `/config`.
@@ -130,7 +132,7 @@ pub fn is_own_path(path: &str) -> bool {
 }
 
 /// Every variable and secret that is read, for documentation checks.
-pub const VARIABLES: [&str; 19] = [
+pub const VARIABLES: [&str; 20] = [
     "PUBLIC_URL",
     "COGNITO_USER_POOL_ID",
     "COGNITO_CLIENT_ID",
@@ -144,6 +146,7 @@ pub const VARIABLES: [&str; 19] = [
     "SESSION_TTL_SECS",
     "SESSION_IDLE_SECS",
     "OUTAGE_GRACE_SECS",
+    "GUARD_SECS",
     "BROWSER_TOKENS",
     "API_URL",
     "WS_URL",
@@ -227,6 +230,7 @@ impl Config {
         );
         let outage_grace_secs =
             reader.optional("OUTAGE_GRACE_SECS", |text| seconds(text, 0, 3600), "whole seconds from 0 to 3600", "600");
+        let guard_secs = reader.optional("GUARD_SECS", |text| seconds(text, 1, 30), "whole seconds from 1 to 30", "10");
         let browser_tokens = reader.optional("BROWSER_TOKENS", browser_tokens, "`access` or `none`", "access");
         let api_url = reader.optional("API_URL", urls::absolute, WANTED_HTTP_URL, "https://api.example.com");
         let ws_url = reader.optional("WS_URL", urls::web_socket, "a wss URL (ws for localhost only)", "wss://ws.example.com");
@@ -291,6 +295,7 @@ impl Config {
                         idle_secs,
                         outage_grace_secs: outage_grace_secs.unwrap_or(DEFAULT_OUTAGE_GRACE_SECS),
                     },
+                    guard_secs: guard_secs.unwrap_or(DEFAULT_GUARD_SECS),
                     browser_tokens: browser_tokens.unwrap_or(BrowserTokens::Access),
                     api_url,
                     ws_url,
@@ -419,6 +424,8 @@ const DEFAULT_SCOPES: &str = "openid email profile";
 const DEFAULT_SESSION_TTL_SECS: u64 = 432_000;
 /// Long enough for a passing fault of Cognito, short enough that a disabled user is soon out.
 const DEFAULT_OUTAGE_GRACE_SECS: u64 = 600;
+/// A sign-out is seen everywhere within this time, and a busy session costs six questions a minute and isolate.
+const DEFAULT_GUARD_SECS: u64 = 10;
 
 #[cfg(test)]
 mod tests;

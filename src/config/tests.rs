@@ -28,6 +28,7 @@ fn the_defaults_are_those_of_the_table() {
     assert_eq!(config.cognito.logout_uri, "https://app.example.com/");
     assert_eq!(config.cognito.scopes, "openid email profile");
     assert_eq!(config.session, SessionLife { ttl_secs: 432_000, idle_secs: None, outage_grace_secs: 600 });
+    assert_eq!(config.guard_secs, 10);
     assert_eq!(config.browser_tokens, BrowserTokens::Access);
     assert_eq!(config.site, Site::Assets);
     assert_eq!(config.rules.access("/robots.txt"), &Access::Public);
@@ -86,6 +87,7 @@ fn each_wrong_value_is_named_alone() {
         ("SESSION_TTL_SECS", vec!["59", "2592001", "5d", "-1", "+60", "60.0"]),
         ("SESSION_IDLE_SECS", vec!["59", "x"]),
         ("OUTAGE_GRACE_SECS", vec!["3601", "-1"]),
+        ("GUARD_SECS", vec!["0", "31", "-1", "ten"]),
         ("BROWSER_TOKENS", vec!["all", "ACCESS"]),
         ("API_URL", vec!["api.example.com", "http://api.example.com"]),
         ("WS_URL", vec!["https://ws.example.com", "ws://ws.example.com"]),

@@ -10,6 +10,7 @@ use crate::session::memory::Remembered;
 use crate::session::record::Record;
 
 use super::answer::LogoutAnswer;
+use super::sessions::Loaded;
 use super::visit::Visit;
 use super::{Answer, Failure, Gate, GateError};
 
@@ -38,7 +39,7 @@ impl<P: Ports> Gate<P> {
                 self.revoke(&record);
             }
             if let Err(error) = ended {
-                return Err(Failure { set_cookies: clear, logout_url: Some(logout_url), ..error.into() });
+                return Err(Failure { set_cookies: clear, logout_url: Some(logout_url), ..error });
             }
         }
         let answer = if visit.is_form_post() {
@@ -55,12 +56,20 @@ impl<P: Ports> Gate<P> {
     }
 
     async fn newest_record(&self, id: &SessionId, keys: &SessionKeys) -> Option<Rc<Record>> {
-        let stored = self.load(id, keys).await.ok().flatten().map(Rc::new);
+        let stored = match self.load(id, keys).await {
+            Ok(Loaded::Record(record)) => Some(record),
+            Ok(Loaded::Absent(_) | Loaded::Ended) | Err(_) => None,
+        };
         let recalled = match self.memory.sessions.borrow().recall(&keys.record, self.ports.now()) {
             Some(Remembered::Record(record)) => Some(record),
             Some(Remembered::Ended) | None => None,
         };
-        [stored, recalled].into_iter().flatten().max_by_key(|record| record.version)
+        let newest = [stored, recalled].into_iter().flatten().max_by_key(|record| record.version);
+        if !self.ports.is_guarded() {
+            return newest;
+        }
+        // What is not heard of is not revoked; the session ends all the same.
+        self.look(id, keys, newest.clone()).await.unwrap_or(newest)
     }
 
     /// Revokes a session's refresh token beside the answer.

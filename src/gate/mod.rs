@@ -9,6 +9,7 @@ mod cors;
 mod error;
 mod flow_cookies;
 mod forward;
+mod guard;
 mod health;
 mod keys;
 mod login;
@@ -148,5 +149,5 @@ pub fn config_invalid<R: IncomingRequest>(runtime: &(impl Log + Random), request
         runtime.line(Level::Error, "config_invalid", &fields);
     }
     // What the site's scheme should be is not known, but how this request came is.
-    page::unconfigured(request, &visit::request_id(runtime)).secured_for(request.url().starts_with("https://"))
+    page::unconfigured(request, &visit::random_name(runtime)).secured_for(request.url().starts_with("https://"))
 }

@@ -10,10 +10,11 @@ use crate::oidc::token_request::build_refresh;
 use crate::oidc::token_response::{self, TokenError, TokenSet};
 use crate::ports::{Level, Ports, UnixSecs};
 use crate::session::memory::Remembered;
-use crate::session::policy::{LEASE_SECS, RETRY_SECS, Standing, grace_holds, standing};
+use crate::session::policy::{PATIENCE_SECS, RETRY_SECS, Standing, grace_holds, standing};
 use crate::session::record::Record;
 
-use super::sessions::Session;
+use super::guard::Leave;
+use super::sessions::{Loaded, Session};
 use super::tokens::VerifiedTokens;
 use super::{Failure, Gate, GateError};
 
@@ -42,8 +43,10 @@ pub(super) enum Renewal {
 enum Asked {
     /// The end of it.
     Renewal(Renewal),
-    /// Refused, but another location has stored a newer record whose access token has run out too.
+    /// Another location has stored a newer record, whose access token has run out too.
     Newer(Session),
+    /// Another location is asking.
+    Held,
 }
 
 impl<P: Ports> Gate<P> {
@@ -90,7 +93,7 @@ impl<P: Ports> Gate<P> {
     /// Renews a session's tokens, or finds out that somebody else has.
     pub(super) async fn renew(&self, mut session: Session) -> Renewal {
         let key = session.keys.record.clone();
-        let give_up_at = self.ports.now().saturating_add(LEASE_SECS);
+        let give_up_at = self.ports.now().saturating_add(PATIENCE_SECS);
         loop {
             let now = self.ports.now();
             let recalled = self.memory.sessions.borrow().recall(&key, now);
@@ -114,11 +117,16 @@ impl<P: Ports> Gate<P> {
             }
             let lease = self.memory.sessions.borrow_mut().take_lease(&key, now);
             if let Some(mut until) = lease {
-                let asked = self.ask_cognito(&session, &refresh_token, &mut until).await;
+                let asked = self.ask_with_leave(&session, &refresh_token, &mut until).await;
+                if matches!(asked, Asked::Held) {
+                    // With the lease in hand: of all who wait here, one asks the guard.
+                    self.ports.sleep(GUARD_POLL_MS).await;
+                }
                 self.memory.sessions.borrow_mut().release_lease(&key, until);
                 match asked {
                     Asked::Renewal(renewal) => return renewal,
                     Asked::Newer(newer) => session = newer,
+                    Asked::Held => {}
                 }
             }
             if self.ports.now() >= give_up_at {
@@ -128,14 +136,48 @@ impl<P: Ports> Gate<P> {
         }
     }
 
-    /// One refresh, by the holder of the lease.
+    /// One refresh by the holder of this isolate's lease, if the session's guard gives leave (strict mode).
+    async fn ask_with_leave(&self, session: &Session, refresh_token: &str, until: &mut UnixSecs) -> Asked {
+        match self.leave_to_refresh(session).await {
+            Ok(Leave::Granted(lease)) => {
+                let asked = self.ask_cognito(session, refresh_token, until).await;
+                if !matches!(asked, Asked::Renewal(Renewal::Renewed(_))) {
+                    self.release(session, lease);
+                }
+                asked
+            }
+            Ok(Leave::Held) => Asked::Held,
+            Ok(Leave::Newer(record)) => self.overtaken(session, record),
+            Ok(Leave::Ended) => {
+                self.memory.sessions.borrow_mut().end(&session.keys.record, self.ports.now());
+                Asked::Renewal(Renewal::Ended)
+            }
+            Err(failure) => Asked::Renewal(self.failed(session, failure, 0)),
+        }
+    }
+
+    /// Somebody else has renewed the session.
+    fn overtaken(&self, session: &Session, record: Rc<Record>) -> Asked {
+        let now = self.ports.now();
+        let remembered = self.memory.sessions.borrow_mut().remember(&session.keys.record, record, now);
+        let Remembered::Record(record) = remembered else { return Asked::Renewal(Renewal::Ended) };
+        let lives = now < record.access_expires_at;
+        let newer = Session { record, ..session.clone() };
+        if lives { Asked::Renewal(Renewal::Renewed(newer)) } else { Asked::Newer(newer) }
+    }
+
+    /// One refresh.
     async fn ask_cognito(&self, session: &Session, refresh_token: &str, lease: &mut UnixSecs) -> Asked {
         let answer = self.ports.send(build_refresh(&self.config.cognito, refresh_token)).await;
         match token_response::read(answer) {
             Ok(tokens) => {
                 // Keys may have to be fetched now, and the old refresh token may be spent: nobody else may try it meanwhile.
                 *lease = self.memory.sessions.borrow_mut().extend_lease(&session.keys.record, *lease, self.ports.now());
-                Asked::Renewal(self.take_over(session, tokens).await)
+                match self.take_over(session, tokens).await {
+                    // Overtaken, and by now that access token has run out as well.
+                    Renewal::Renewed(newer) if self.ports.now() >= newer.record.access_expires_at => Asked::Newer(newer),
+                    renewal => Asked::Renewal(renewal),
+                }
             }
             Err(TokenError::Refused) => self.refused(session, refresh_token).await,
             Err(error) => {
@@ -170,27 +212,32 @@ impl<P: Ports> Gate<P> {
         self.failed(session, failure, 0)
     }
 
-    /// After `invalid_grant`: another location may have rotated the token. Read again; a newer record wins.
+    /// After `invalid_grant`: another location may have rotated the token. Look again; a newer record wins.
     async fn refused(&self, session: &Session, refresh_token: &str) -> Asked {
-        let now = self.ports.now();
-        let found = match self.load(&session.id, &session.keys).await {
-            Ok(Some(record)) if record.version > session.record.version => record,
+        match self.reread(session).await {
+            Ok(Some(record)) if record.version > session.record.version => self.overtaken(session, record),
             Ok(Some(_)) => {
-                self.memory.sessions.borrow_mut().refuse(refresh_token, now);
-                return Asked::Renewal(Renewal::Refused);
+                self.memory.sessions.borrow_mut().refuse(refresh_token, self.ports.now());
+                Asked::Renewal(Renewal::Refused)
             }
-            Ok(None) => return Asked::Renewal(Renewal::Ended),
-            Err(error) => return Asked::Renewal(self.failed(session, error.into(), 0)),
-        };
-        let remembered = self.memory.sessions.borrow_mut().remember(&session.keys.record, Rc::new(found), now);
-        let Remembered::Record(record) = remembered else { return Asked::Renewal(Renewal::Ended) };
-        let lives = now < record.access_expires_at;
-        let newer = Session { record, ..session.clone() };
-        if lives { Asked::Renewal(Renewal::Renewed(newer)) } else { Asked::Newer(newer) }
+            Ok(None) => Asked::Renewal(Renewal::Ended),
+            Err(failure) => Asked::Renewal(self.failed(session, failure, 0)),
+        }
+    }
+
+    /// The session's record as it is now: by KV, or by the guard if that knows a newer one. `None`: it has ended.
+    async fn reread(&self, session: &Session) -> Result<Option<Rc<Record>>, Failure> {
+        let Session { id, keys, record: known } = session;
+        match self.load(id, keys).await? {
+            Loaded::Ended => Ok(None),
+            Loaded::Record(record) if record.version > known.version || !self.ports.is_guarded() => Ok(Some(record)),
+            Loaded::Absent(_) if !self.ports.is_guarded() => Ok(None),
+            Loaded::Record(_) | Loaded::Absent(_) => self.look(id, keys, Some(known.clone())).await,
+        }
     }
 
     /// Remembers trouble that passes, so that nobody waits for it again at once: for `at_least_secs` if Cognito asked for it.
-    fn failed(&self, session: &Session, failure: Failure, at_least_secs: u64) -> Renewal {
+    pub(super) fn failed(&self, session: &Session, failure: Failure, at_least_secs: u64) -> Renewal {
         let mut jitter = [0];
         self.ports.fill(&mut jitter);
         let [jitter] = jitter;
@@ -240,3 +287,5 @@ fn renewed_record(old: &Record, tokens: VerifiedTokens, now: u64) -> Result<Reco
 
 /// Between looks at a refresh that another request makes.
 const POLL_MS: u32 = 50;
+/// Between questions to the guard while another location refreshes.
+const GUARD_POLL_MS: u32 = 250;

@@ -7,8 +7,9 @@ use crate::ports::{KvError, Level, Ports};
 use crate::session::memory::Remembered;
 use crate::session::record::Record;
 
+use super::guard::Kept;
 use super::renewal::Renewal;
-use super::sessions::Session;
+use super::sessions::{Loaded, Session};
 use super::{Failure, Gate, GateError};
 
 impl<P: Ports> Gate<P> {
@@ -29,9 +30,20 @@ impl<P: Ports> Gate<P> {
             }
             Remembered::Record(_) => {}
         }
+        let kept = self.keep(&saved, session.record.version).await;
+        match &kept {
+            Ok(Kept::Newer(record)) => {
+                self.memory.sessions.borrow_mut().remember(&saved.keys.record, record.clone(), self.ports.now());
+                return Renewal::Renewed(Session { record: record.clone(), ..saved });
+            }
+            Ok(Kept::Ended) => return self.undo(saved).await,
+            Ok(Kept::Saved) | Err(_) => {}
+        }
+        // The guard has it: then nobody needs to wait for KV.
+        let only_here = rotated && !(self.ports.is_guarded() && kept.is_ok());
         match self.write(&saved).await {
             Ok(()) => {}
-            Err(_) if rotated => self.write_again(&saved).await,
+            Err(_) if only_here => self.write_again(&saved).await,
             Err(_) => {
                 let (gate, beside) = (self.clone(), saved.clone());
                 self.ports.run(Box::pin(async move {
@@ -40,14 +52,22 @@ impl<P: Ports> Gate<P> {
                 }));
             }
         }
-        self.look_back(saved).await
+        match (self.look_back(saved).await, kept) {
+            // In KV at least it is not lost, but KV alone is not believed.
+            (Renewal::Renewed(saved), Err(failure)) => self.failed(&saved, failure, 0),
+            (renewal, _) => renewal,
+        }
     }
 
     /// The first write of a new session.
     ///
     /// # Errors
-    /// KV did not take it: there is no session.
+    /// KV or the guard did not take it: there is no session.
     pub(super) async fn create(&self, session: &Session) -> Result<(), Failure> {
+        match self.keep(session, 0).await? {
+            Kept::Saved => {}
+            Kept::Newer(_) | Kept::Ended => return Err(Failure::new(GateError::Internal, "session_id_taken")),
+        }
         self.write(session).await?;
         let now = self.ports.now();
         self.memory.sessions.borrow_mut().remember(&session.keys.record, session.record.clone(), now);
@@ -66,9 +86,9 @@ impl<P: Ports> Gate<P> {
     /// newer record is there.
     async fn write_again(&self, session: &Session) {
         match self.load(&session.id, &session.keys).await {
-            Ok(None) => return,
-            Ok(Some(record)) if record.version > session.record.version => return,
-            Ok(Some(_)) | Err(_) => {}
+            Ok(Loaded::Absent(_) | Loaded::Ended) => return,
+            Ok(Loaded::Record(record)) if record.version > session.record.version => return,
+            Ok(Loaded::Record(_)) | Err(_) => {}
         }
         self.ports.sleep(WRITE_AGAIN_MS).await;
         if self.write(session).await.is_err() {
@@ -80,18 +100,20 @@ impl<P: Ports> Gate<P> {
     /// A logout that came between our read and our write has set a mark: then the record goes again.
     async fn look_back(&self, saved: Session) -> Renewal {
         match self.is_marked(&saved).await {
-            Ok(true) => {
-                let now = self.ports.now();
-                self.memory.sessions.borrow_mut().end(&saved.keys.record, now);
-                self.revoke(&saved.record);
-                if self.ports.delete(&saved.keys.record).await.is_err() {
-                    self.ports.line(Level::Warn, "ended_session_not_deleted", &[("session", saved.keys.log_name())]);
-                }
-                Renewal::Ended
-            }
+            Ok(true) => self.undo(saved).await,
             // KV could not say: the next cold read looks at the marks again.
             Ok(false) | Err(_) => Renewal::Renewed(saved),
         }
+    }
+
+    /// The session was signed out while its tokens were renewed.
+    async fn undo(&self, saved: Session) -> Renewal {
+        self.memory.sessions.borrow_mut().end(&saved.keys.record, self.ports.now());
+        self.revoke(&saved.record);
+        if self.ports.delete(&saved.keys.record).await.is_err() {
+            self.ports.line(Level::Warn, "ended_session_not_deleted", &[("session", saved.keys.log_name())]);
+        }
+        Renewal::Ended
     }
 }
 

@@ -44,6 +44,16 @@ impl Found {
     }
 }
 
+/// What KV has of a session.
+pub(super) enum Loaded {
+    /// Its record.
+    Record(Rc<Record>),
+    /// No record, as far as this location knows; with the mark of a sign-out everywhere, if there is one.
+    Absent(Option<String>),
+    /// Marked as ended, or not ours any more.
+    Ended,
+}
+
 impl<P: Ports> Gate<P> {
     /// The session id of the request's cookie.
     pub(super) fn session_id<R: IncomingRequest>(visit: &Visit<'_, R>) -> Option<SessionId> {
@@ -53,27 +63,19 @@ impl<P: Ports> Gate<P> {
     /// Whether there may be a session under this id: we made it, or its record is there, or nobody can tell. A made-up one
     /// must not cost a write.
     pub(super) async fn may_exist(&self, id: &SessionId, keys: &SessionKeys) -> bool {
-        id.is_from(&self.config.keys) || !matches!(self.load(id, keys).await, Ok(None))
+        id.is_from(&self.config.keys) || !matches!(self.load(id, keys).await, Ok(Loaded::Absent(_) | Loaded::Ended))
     }
 
-    /// Finds the session of the request's cookie: from memory, else one bulk read of KV.
+    /// Finds the session of the request's cookie: from memory, else one bulk read of KV; in strict mode its guard is asked as
+    /// well.
     ///
     /// # Errors
-    /// KV could not answer: neither signed in nor signed out.
+    /// KV or the guard could not answer: neither signed in nor signed out.
     pub(super) async fn find_session<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Found, Failure> {
         let Some(id) = Self::session_id(visit) else { return Ok(Found::None) };
         let keys = id.keys();
         keys.log_name().clone_into(&mut visit.session_log_name.borrow_mut());
-        // A statement of its own: memory must not stay borrowed across the read below.
-        let recalled = self.memory.sessions.borrow().recall(&keys.record, visit.now);
-        let remembered = match recalled {
-            Some(remembered) => remembered,
-            None => match self.load(&id, &keys).await? {
-                Some(record) => self.memory.sessions.borrow_mut().remember(&keys.record, Rc::new(record), visit.now),
-                None => return Ok(Found::Ended),
-            },
-        };
-        let Remembered::Record(record) = remembered else { return Ok(Found::Ended) };
+        let Some(record) = self.newest(&id, &keys, visit.now).await? else { return Ok(Found::Ended) };
         if runs_behind(&record, visit.now) {
             return Err(Failure::new(GateError::Internal, "clock_behind"));
         }
@@ -83,36 +85,70 @@ impl<P: Ports> Gate<P> {
         Ok(Found::Session(Session { id, keys, record }))
     }
 
-    /// Reads record and marks in one operation. `None`: absent, ended, or not ours any more.
-    pub(super) async fn load(&self, id: &SessionId, keys: &SessionKeys) -> Result<Option<Record>, KvError> {
+    /// The newest record that can be known here. `None`: the session has ended.
+    async fn newest(&self, id: &SessionId, keys: &SessionKeys, now: UnixSecs) -> Result<Option<Rc<Record>>, Failure> {
+        // A statement of its own: memory must not stay borrowed across the read below.
+        let recalled = self.memory.sessions.borrow().recall(&keys.record, now);
+        let record = match recalled {
+            Some(Remembered::Ended) => return Ok(None),
+            Some(Remembered::Record(record)) => record,
+            None => match self.load(id, keys).await? {
+                Loaded::Record(record) => match self.memory.sessions.borrow_mut().remember(&keys.record, record, now) {
+                    Remembered::Record(record) => record,
+                    Remembered::Ended => return Ok(None),
+                },
+                // KV may lag behind a login: the guard knows. It is not asked about an id that somebody made up.
+                Loaded::Absent(user_ended) if id.is_from(&self.config.keys) => {
+                    let record = self.confirmed(id, keys, None).await?;
+                    return Ok(record.filter(|record| !marked(record, user_ended.as_deref())));
+                }
+                Loaded::Absent(_) | Loaded::Ended => return Ok(None),
+            },
+        };
+        self.confirmed(id, keys, Some(record)).await
+    }
+
+    /// Reads record and marks in one operation.
+    pub(super) async fn load(&self, id: &SessionId, keys: &SessionKeys) -> Result<Loaded, KvError> {
         let [sealed, ended, user_ended] = self.ports.read([&keys.record, &keys.ended, &keys.user_ended]).await?;
-        let Some(sealed) = sealed.filter(|_| ended.is_none()) else { return Ok(None) };
-        let record = match Record::open(&sealed, &self.config.keys, id) {
-            Ok(record) => record,
-            Err(OpenError::UnknownKey | OpenError::UnknownFormat) => return Ok(None),
+        if ended.is_some() {
+            return Ok(Loaded::Ended);
+        }
+        let Some(sealed) = sealed else { return Ok(Loaded::Absent(user_ended)) };
+        let record = self.opened(&sealed, id, keys).filter(|record| !marked(record, user_ended.as_deref()));
+        Ok(record.map_or(Loaded::Ended, |record| Loaded::Record(Rc::new(record))))
+    }
+
+    /// Opens a sealed record. `None`: not ours (any more).
+    pub(super) fn opened(&self, sealed: &str, id: &SessionId, keys: &SessionKeys) -> Option<Record> {
+        match Record::open(sealed, &self.config.keys, id) {
+            Ok(record) => Some(record).filter(|record| record.belongs_to(&self.config.cognito)),
+            Err(OpenError::UnknownKey | OpenError::UnknownFormat) => None,
             Err(OpenError::DoesNotOpen) => {
                 // The hash matched, the key is known: somebody has written to KV.
                 self.ports.line(Level::Error, "session_record_does_not_open", &[("session", keys.log_name())]);
-                return Ok(None);
+                None
             }
-        };
-        let ours = record.belongs_to(&self.config.cognito);
-        Ok(Some(record).filter(|record| ours && !marked(record, user_ended.as_deref())))
+        }
     }
 
-    /// Ends a session: the mark first, so that a refresh under way cannot bring the record back, then the record.
+    /// Ends a session: the guard and the mark first, so that a refresh under way cannot bring the record back, then the
+    /// record.
     ///
     /// # Errors
-    /// KV did not take the mark; the session may live on elsewhere.
-    pub(super) async fn end_session(&self, keys: &SessionKeys, ends_at: UnixSecs) -> Result<(), KvError> {
+    /// KV did not take the mark, or the guard did not hear of it; the session may live on elsewhere.
+    pub(super) async fn end_session(&self, keys: &SessionKeys, ends_at: UnixSecs) -> Result<(), Failure> {
         let now = self.ports.now();
         self.memory.sessions.borrow_mut().end(&keys.record, now);
-        let marked = self.ports.write(&keys.ended, "1", ends_at.max(now.saturating_add(MIN_KV_LIFE_SECS))).await;
+        let ends_at = ends_at.max(now.saturating_add(MIN_KV_LIFE_SECS));
+        let told = self.end_in_guard(keys, ends_at).await;
+        let marked = self.ports.write(&keys.ended, "1", ends_at).await;
         if self.ports.delete(&keys.record).await.is_err() {
             // The mark alone ends the session.
             self.ports.line(Level::Warn, "ended_session_not_deleted", &[("session", keys.log_name())]);
         }
-        marked
+        marked?;
+        told
     }
 
     /// Whether a mark ends this session although its record is there.

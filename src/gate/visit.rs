@@ -68,7 +68,7 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
             navigation: fetch_metadata::is_navigation(request),
             now: started_ms / 1000,
             started_ms,
-            request_id: request_id(ports),
+            request_id: random_name(ports),
             session_log_name: RefCell::default(),
             cookie_style: CookieStyle::of(&config.public_url),
             request,
@@ -176,7 +176,7 @@ fn read(request: &impl IncomingRequest, cookie_header: &str) -> Result<(Url, Nor
 }
 
 /// 64 random bits in hex.
-pub(super) fn request_id(random: &impl Random) -> String {
+pub(super) fn random_name(random: &impl Random) -> String {
     let mut bytes = [0; 8];
     random.fill(&mut bytes);
     bytes.iter().fold(String::new(), |mut text, byte| {

@@ -10,6 +10,8 @@ use crate::config::{Config, ConfigProblem, Site};
 pub(super) const SESSIONS: &str = "SESSIONS";
 /// Static assets.
 pub(super) const ASSETS: &str = "ASSETS";
+/// The optional guard of strict mode.
+pub(super) const SESSION_GUARD: &str = "SESSION_GUARD";
 /// The optional rate limit.
 pub(super) const RATE_LIMITER: &str = "RATE_LIMITER";
 
@@ -51,6 +53,6 @@ fn variable(env: &Env, name: &str) -> Option<String> {
     value.as_string().or_else(|| JSON::stringify(&value).ok().and_then(|text| text.as_string()))
 }
 
-fn has_binding(env: &Env, name: &str) -> bool {
+pub(super) fn has_binding(env: &Env, name: &str) -> bool {
     Reflect::get(env, &JsValue::from_str(name)).is_ok_and(|value| value.is_object())
 }

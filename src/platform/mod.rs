@@ -6,6 +6,7 @@ mod answer;
 mod body;
 mod crypto;
 mod env;
+mod guard;
 mod http;
 mod kv;
 mod log;
@@ -31,6 +32,8 @@ use self::request::NativeRequest;
 /// What outlives a request: the configuration, parsed once, and the gate's memory.
 struct Isolate {
     config: Result<Rc<Config>, Vec<ConfigProblem>>,
+    /// Whether strict mode's guard is bound.
+    guarded: bool,
     memory: Rc<Memory>,
 }
 
@@ -40,7 +43,10 @@ thread_local! {
 
 fn isolate(env: &Env) -> Rc<Isolate> {
     ISOLATE.with(|isolate| {
-        let new = || Rc::new(Isolate { config: env::parse_config(env).map(Rc::new), memory: Rc::default() });
+        let new = || {
+            let (config, guarded) = (env::parse_config(env).map(Rc::new), env::has_binding(env, env::SESSION_GUARD));
+            Rc::new(Isolate { config, guarded, memory: Rc::default() })
+        };
         isolate.get_or_init(new).clone()
     })
 }
@@ -58,7 +64,7 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
     let answered = match &isolate.config {
         Err(problems) => answer::respond(&config_invalid(&Runtime, &native, problems), head),
         Ok(config) => {
-            let ports = WorkerPorts::new(env.clone(), context, config);
+            let ports = WorkerPorts::new(env.clone(), context, config, isolate.guarded);
             let gate = Gate::new(config.clone(), ports, isolate.memory.clone());
             match gate.handle(&native).await {
                 Outcome::Respond(answer) => answer::respond(&answer, head),

@@ -9,14 +9,14 @@ use worker::{Cache, Context, Date, Delay, Env, Headers, Response};
 
 use crate::config::Config;
 use crate::ports::{
-    Background, Clock, Http, HttpError, HttpRequest, HttpResponse, KeySetCache, Kv, KvError, Level, Limiter, Log, Random,
-    RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs,
+    Background, Clock, Guard, GuardError, Http, HttpError, HttpRequest, HttpResponse, KeySetCache, Kv, KvError, Level, Limiter,
+    Log, Random, RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs,
 };
 use crate::web::query::encode;
 
 use super::env::RATE_LIMITER;
 use super::log::Runtime;
-use super::{crypto, http, kv};
+use super::{crypto, guard, http, kv};
 
 /// One request's view of the runtime.
 #[derive(Clone)]
@@ -24,11 +24,12 @@ pub(super) struct WorkerPorts {
     env: Env,
     context: Rc<Context>,
     config: Rc<Config>,
+    guarded: bool,
 }
 
 impl WorkerPorts {
-    pub(super) fn new(env: Env, context: Context, config: &Rc<Config>) -> Self {
-        Self { env, context: Rc::new(context), config: config.clone() }
+    pub(super) fn new(env: Env, context: Context, config: &Rc<Config>, guarded: bool) -> Self {
+        Self { env, context: Rc::new(context), config: config.clone(), guarded }
     }
 
     /// A URL of our own that nobody is served from; the issuer is in it, so that another pool's keys are never found.
@@ -64,6 +65,16 @@ impl Kv for WorkerPorts {
 
     async fn delete(&self, key: &str) -> Result<(), KvError> {
         kv::delete(&self.env, key).await
+    }
+}
+
+impl Guard for WorkerPorts {
+    fn is_guarded(&self) -> bool {
+        self.guarded
+    }
+
+    async fn ask(&self, user_tag: &str, inquiry: &str) -> Result<String, GuardError> {
+        guard::ask(&self.env, user_tag, inquiry).await
     }
 }
 

@@ -100,10 +100,22 @@ pub struct SessionKeys {
 }
 
 impl SessionKeys {
+    /// The hash of the secret, which names the session to its user's guard.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        self.record.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// The tag of the user, which names their guard.
+    #[must_use]
+    pub fn user_tag(&self) -> &str {
+        self.user_ended.rsplit('/').next().unwrap_or_default()
+    }
+
     /// A few characters of the hash, to follow a session through the log; of no use to anybody else.
     #[must_use]
     pub fn log_name(&self) -> &str {
-        self.record.rsplit('/').next().and_then(|hash| hash.get(..LOG_NAME_CHARS)).unwrap_or_default()
+        self.hash().get(..LOG_NAME_CHARS).unwrap_or_default()
     }
 }
 
@@ -193,6 +205,7 @@ mod tests {
         assert_eq!(id.expose(), "GNpPkN_-6iCbleRhjq9A6wcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH");
         let keys = id.keys();
         assert_eq!(keys.record, format!("session/{tag}/{hash}"));
+        assert_eq!((keys.user_tag(), keys.hash()), (tag, hash));
         assert_eq!((keys.ended, keys.user_ended), (format!("ended/{tag}/{hash}"), format!("ended/{tag}")));
     }
 

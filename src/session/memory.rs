@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::oidc::flow::FLOW_LIFE_SECS;
 use crate::ports::UnixSecs;
 
-use super::policy::{FORCE_INTERVAL_SECS, LEASE_SECS, REFUSED_SECS};
+use super::policy::{FORCE_INTERVAL_SECS, LEASE_SECS, LOOK_SECS, REFUSED_SECS};
 use super::record::Record;
 
 /// The memory. `E` is how a failed refresh is remembered.
@@ -23,6 +23,9 @@ pub struct SessionMemory<E> {
     forced: Bounded<String, ()>,
     flows: Bounded<String, ()>,
     refused: Bounded<[u8; 32], ()>,
+    /// What the guard has said yes to, and the generation.
+    confirmed: Bounded<String, u64>,
+    looks: Bounded<String, ()>,
 }
 
 /// What is known of a session without asking KV.
@@ -44,6 +47,8 @@ impl<E> Default for SessionMemory<E> {
             forced: Bounded::default(),
             flows: Bounded::default(),
             refused: Bounded::default(),
+            confirmed: Bounded::default(),
+            looks: Bounded::default(),
         }
     }
 }
@@ -73,6 +78,28 @@ impl<E: Clone> SessionMemory<E> {
     pub fn end(&mut self, key: &str, now: UnixSecs) {
         self.records.entries.remove(key);
         self.ended.put(key.to_owned(), (), now.saturating_add(ENDED_SECS), now);
+    }
+
+    /// Remembers that the guard knows no newer generation of the session than this one, for `for_secs`.
+    pub fn confirm(&mut self, key: &str, generation: u64, for_secs: u64, now: UnixSecs) {
+        self.looks.entries.remove(key);
+        self.confirmed.put(key.to_owned(), generation, now.saturating_add(for_secs), now);
+    }
+
+    /// Whether the guard has said lately that this generation is the newest.
+    #[must_use]
+    pub fn is_confirmed(&self, key: &str, generation: u64, now: UnixSecs) -> bool {
+        self.confirmed.live(key, now).is_some_and(|confirmed| *confirmed == generation)
+    }
+
+    /// Whether this request is to ask the guard; false while another one does.
+    pub fn may_look(&mut self, key: &str, now: UnixSecs) -> bool {
+        self.looks.claim(key, now.saturating_add(LOOK_SECS), now)
+    }
+
+    /// The guard did not answer: the next may ask.
+    pub fn give_up_look(&mut self, key: &str) {
+        self.looks.entries.remove(key);
     }
 
     /// Takes the refresh lease of a session, until the time given; `None` while another request holds it.

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod fixtures;
+pub mod guard;
 pub mod id;
 pub mod memory;
 pub mod policy;

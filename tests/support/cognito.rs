@@ -38,6 +38,8 @@ pub struct Cognito {
     /// Forms that reached the token endpoint.
     pub token_forms: RefCell<Vec<String>>,
     pub revocations: Cell<u32>,
+    /// The refresh tokens that were revoked.
+    pub revoked: RefCell<Vec<String>>,
     pub key_fetches: Cell<u32>,
     /// The refresh token that is good now.
     pub refresh_token: RefCell<String>,
@@ -55,6 +57,7 @@ impl Default for Cognito {
             nonce: RefCell::default(),
             token_forms: RefCell::default(),
             revocations: Cell::new(0),
+            revoked: RefCell::default(),
             key_fetches: Cell::new(0),
             refresh_token: RefCell::new("refresh-0".to_owned()),
             issued: Cell::new(0),
@@ -81,6 +84,10 @@ impl Cognito {
             "https://auth.example.com/oauth2/token" => self.token(form.expect("a form"), now),
             "https://auth.example.com/oauth2/revoke" => {
                 self.revocations.set(self.revocations.get() + 1);
+                let form = form.expect("a form");
+                let token =
+                    url::form_urlencoded::parse(form.as_bytes()).find(|(key, _)| key == "token").expect("a token").1.into_owned();
+                self.revoked.borrow_mut().push(token);
                 Ok(HttpResponse { status: 200, retry_after: None, body: Vec::new() })
             }
             other => panic!("nobody should ask {other}"),

@@ -8,9 +8,11 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use edgegate::ports::{
-    Background, Clock, Http, HttpError, HttpRequest, HttpResponse, KeySetCache, Kv, KvError, Level, Limiter, Log, Random,
-    RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs,
+    Background, Clock, Guard, GuardError, Http, HttpError, HttpRequest, HttpResponse, KeySetCache, Kv, KvError, Level, Limiter,
+    Log, Random, RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs,
 };
+
+use edgegate::session::guard::{Row, reply};
 
 use super::START;
 use super::cognito::{Cognito, fake_signature};
@@ -22,10 +24,14 @@ pub struct World {
     pub now_ms: Cell<u64>,
     pub kv: Rc<FakeKv>,
     pub cognito: Rc<Cognito>,
+    /// Strict mode's guard, shared by all locations; `None`: not bound.
+    pub guard: Option<Rc<FakeGuard>>,
     pub logs: RefCell<Vec<String>>,
     background: RefCell<Vec<Work>>,
     key_set: RefCell<Option<String>>,
     random: Cell<u64>,
+    /// Grows with each operation: while it does, nobody who sleeps makes time pass.
+    activity: Cell<u64>,
 }
 
 /// KV without lag; faults are set by tests.
@@ -45,6 +51,31 @@ impl FakeKv {
     }
 }
 
+/// The guards of all users: the real answers, without a network.
+#[derive(Default)]
+pub struct FakeGuard {
+    pub rows: RefCell<BTreeMap<(String, String), Row>>,
+    /// Questions that reached it.
+    pub asked: RefCell<Vec<String>>,
+    /// It cannot be reached.
+    pub down: Cell<bool>,
+}
+
+impl FakeGuard {
+    fn answer(&self, user_tag: &str, inquiry: &str, now: UnixSecs) -> Result<String, GuardError> {
+        if self.down.get() {
+            return Err(GuardError::Unavailable);
+        }
+        self.asked.borrow_mut().push(inquiry.to_owned());
+        let key = |session: &str| (user_tag.to_owned(), session.to_owned());
+        let reply = reply(inquiry, |session| Ok(self.rows.borrow().get(&key(session)).cloned()), now).expect("an inquiry");
+        if let Some((session, row)) = reply.changed {
+            self.rows.borrow_mut().insert(key(&session), row);
+        }
+        Ok(reply.text)
+    }
+}
+
 impl World {
     pub fn new() -> Rc<Self> {
         Self::beside(Rc::default(), Rc::default())
@@ -52,14 +83,21 @@ impl World {
 
     /// Another location over the same KV and Cognito.
     pub fn beside(kv: Rc<FakeKv>, cognito: Rc<Cognito>) -> Rc<Self> {
+        Self::guarded(kv, cognito, None)
+    }
+
+    /// A location in strict mode.
+    pub fn guarded(kv: Rc<FakeKv>, cognito: Rc<Cognito>, guard: Option<Rc<FakeGuard>>) -> Rc<Self> {
         Rc::new(Self {
             now_ms: Cell::new(START * 1000),
             kv,
             cognito,
+            guard,
             logs: RefCell::default(),
             background: RefCell::default(),
             key_set: RefCell::default(),
             random: Cell::new(1),
+            activity: Cell::new(0),
         })
     }
 
@@ -90,7 +128,7 @@ impl World {
 }
 
 /// Lets other futures of the test run, as real I/O does.
-pub async fn yield_once() {
+async fn yield_once() {
     let mut yielded = false;
     std::future::poll_fn(|context| {
         if std::mem::replace(&mut yielded, true) {
@@ -106,14 +144,30 @@ pub async fn yield_once() {
 #[derive(Clone)]
 pub struct Ports(pub Rc<World>);
 
+impl Ports {
+    /// What every operation does: others run meanwhile.
+    async fn operate(&self) {
+        self.0.activity.set(self.0.activity.get() + 1);
+        yield_once().await;
+    }
+}
+
 impl Clock for Ports {
     fn now_ms(&self) -> u64 {
         self.0.now_ms.get()
     }
 
+    /// Time passes when everybody sleeps: the first to find that nothing has happened for a round moves the clock.
     async fn sleep(&self, duration_ms: u32) {
-        yield_once().await;
-        self.0.now_ms.set(self.0.now_ms.get() + u64::from(duration_ms));
+        let world = &self.0;
+        let until_ms = world.now_ms.get() + u64::from(duration_ms);
+        while world.now_ms.get() < until_ms {
+            let before = world.activity.get();
+            yield_once().await;
+            if world.activity.get() == before {
+                world.now_ms.set(world.now_ms.get().max(until_ms));
+            }
+        }
     }
 }
 
@@ -130,7 +184,7 @@ impl Random for Ports {
 
 impl Kv for Ports {
     async fn read<const N: usize>(&self, keys: [&str; N]) -> Result<[Option<String>; N], KvError> {
-        yield_once().await;
+        self.operate().await;
         let kv = &self.0.kv;
         kv.reads.set(kv.reads.get() + 1);
         if kv.fail_reads.get() {
@@ -142,7 +196,7 @@ impl Kv for Ports {
     }
 
     async fn write(&self, key: &str, value: &str, expires_at: UnixSecs) -> Result<(), KvError> {
-        yield_once().await;
+        self.operate().await;
         let kv = &self.0.kv;
         assert!(expires_at >= self.0.now() + 60, "KV refuses expirations nearer than 60 s");
         assert!(key.len() <= 512, "KV refuses longer keys");
@@ -155,15 +209,27 @@ impl Kv for Ports {
     }
 
     async fn delete(&self, key: &str) -> Result<(), KvError> {
-        yield_once().await;
+        self.operate().await;
         self.0.kv.entries.borrow_mut().remove(key);
         Ok(())
     }
 }
 
+impl Guard for Ports {
+    fn is_guarded(&self) -> bool {
+        self.0.guard.is_some()
+    }
+
+    async fn ask(&self, user_tag: &str, inquiry: &str) -> Result<String, GuardError> {
+        self.operate().await;
+        let guard = self.0.guard.as_ref().expect("nobody asks a guard that is not bound");
+        guard.answer(user_tag, inquiry, self.0.now())
+    }
+}
+
 impl Http for Ports {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        yield_once().await;
+        self.operate().await;
         self.0.cognito.answer(&request, self.0.now())
     }
 }

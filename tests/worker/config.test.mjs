@@ -30,6 +30,7 @@ const FULL = {
   SESSION_TTL_SECS: '86400',
   SESSION_IDLE_SECS: '7200',
   OUTAGE_GRACE_SECS: '0',
+  GUARD_SECS: '5',
   BROWSER_TOKENS: 'none',
   API_URL: 'https://api.example.com/v1',
   WS_URL: 'wss://ws.example.com',
@@ -57,6 +58,7 @@ const WRONG = {
   SESSION_TTL_SECS: ['59', '2592001', '5d', '-1'],
   SESSION_IDLE_SECS: ['59', 'x'],
   OUTAGE_GRACE_SECS: ['3601', '-1'],
+  GUARD_SECS: ['0', '31', 'ten'],
   BROWSER_TOKENS: ['all', 'ACCESS'],
   API_URL: ['api.example.com', 'http://api.example.com'],
   WS_URL: ['https://ws.example.com', 'ws://ws.example.com'],
@@ -70,6 +72,7 @@ const WRONG = {
 };
 const LIMITS = {
   SESSION_TTL_SECS: ['60', '2592000', 432000], SESSION_IDLE_SECS: ['60'], OUTAGE_GRACE_SECS: ['0', '3600', 600],
+  GUARD_SECS: ['1', '30', 10],
   ORIGIN_SECRET: ['sixteen-letters!', 'x'.repeat(256)],
   RULES: [[{ path: '/a', allow: 'public' }]],
   BROWSER_TOKENS: ['access', 'none', ''],

@@ -159,3 +159,33 @@ fn a_login_flow_may_send_one_code_in_its_life() {
         assert_eq!(memory.may_exchange(flow, now), may, "{flow} at {now}");
     }
 }
+
+#[test]
+fn the_guards_word_holds_for_its_time_and_for_that_generation() {
+    let mut memory = Memory::default();
+    memory.confirm("a", 2, 10, 1000);
+    for (key, generation, now, expected) in [
+        ("a", 2, 1000, true),
+        ("a", 2, 1009, true),
+        ("a", 2, 1010, false),
+        ("a", 1, 1000, false),
+        ("a", 3, 1000, false),
+        ("b", 2, 1000, false),
+    ] {
+        assert_eq!(memory.is_confirmed(key, generation, now), expected, "{key} {generation} at {now}");
+    }
+    memory.confirm("a", 3, 10, 1005);
+    assert!(memory.is_confirmed("a", 3, 1014) && !memory.is_confirmed("a", 2, 1005));
+}
+
+#[test]
+fn one_request_at_a_time_asks_the_guard_about_a_session() {
+    let mut memory = Memory::default();
+    assert!(memory.may_look("a", 1000) && memory.may_look("b", 1000));
+    assert!(!memory.may_look("a", 1007), "while it may still hear");
+    assert!(memory.may_look("a", 1008), "one that was cancelled blocks nobody for longer");
+    memory.give_up_look("a");
+    assert!(memory.may_look("a", 1008));
+    memory.confirm("a", 1, 10, 1009);
+    assert!(memory.may_look("a", 1009) && !memory.may_look("b", 1007));
+}

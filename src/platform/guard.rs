@@ -1,0 +1,137 @@
+//! Strict mode's guard as a Durable Object with an SQL store, one a user: asking it, and being it. What it answers is
+//! `session::guard`'s to say.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use js_sys::{Function, Promise, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use worker::{
+    Date, Delay, DurableObject, Env, Request, Response, ScheduledTime, SqlStorage, SqlStorageValue, State, durable_object,
+};
+
+use crate::ports::{GuardError, UnixSecs};
+use crate::session::guard::{Row, RowError, reply};
+
+use super::env::SESSION_GUARD;
+
+/// Asks the guard of a user.
+pub(super) async fn ask(env: &Env, user_tag: &str, inquiry: &str) -> Result<String, GuardError> {
+    in_time(exchange(env, user_tag, inquiry)).await
+}
+
+/// On the runtime's own objects, as `proxy` asks the assets.
+async fn exchange(env: &Env, user_tag: &str, inquiry: &str) -> Result<(u16, String), JsValue> {
+    let method = |object: &JsValue, name: &str| Reflect::get(object, &name.into())?.dyn_into::<Function>();
+    let guards = Reflect::get(env, &SESSION_GUARD.into())?;
+    let guard = method(&guards, "getByName")?.call1(&guards, &user_tag.into())?;
+    let init = web_sys::RequestInit::new();
+    init.set_method("POST");
+    init.set_body(&inquiry.into());
+    let promise: Promise = method(&guard, "fetch")?.call2(&guard, &ADDRESS.into(), &init)?.dyn_into()?;
+    let response: web_sys::Response = JsFuture::from(promise).await?.dyn_into()?;
+    let text = JsFuture::from(response.text()?).await?;
+    Ok((response.status(), text.as_string().unwrap_or_default()))
+}
+
+async fn in_time(exchange: impl Future<Output = Result<(u16, String), JsValue>>) -> Result<String, GuardError> {
+    let limit = Delay::from(Duration::from_millis(TIMEOUT_MS));
+    match select(pin!(exchange), limit).await {
+        Either::Left((Ok((200, text)), _)) => Ok(text),
+        Either::Left(_) => Err(GuardError::Unavailable),
+        Either::Right(_) => Err(GuardError::Timeout),
+    }
+}
+
+/// A Durable Object has no address but its name.
+const ADDRESS: &str = "https://guard/";
+/// One that starts at the other end of the world answers within a second.
+const TIMEOUT_MS: u64 = 4000;
+
+/// The guard of one user's sessions. The runtime gives it one request at a time between two waits, and it waits for nothing
+/// between reading a row and writing it.
+#[durable_object(alarm)]
+pub struct SessionGuard {
+    state: State,
+    sql: SqlStorage,
+}
+
+impl DurableObject for SessionGuard {
+    fn new(state: State, _env: Env) -> Self {
+        let sql = state.storage().sql();
+        Self { state, sql }
+    }
+
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+        let inquiry = request.text().await?;
+        self.sql.exec(CREATE, None)?;
+        let Some(reply) = reply(&inquiry, |session| self.row(session), now()) else {
+            return Response::error("the inquiry or its row cannot be read", 500);
+        };
+        if let Some((session, row)) = &reply.changed {
+            self.keep(session, row)?;
+            self.tidy_later(row.expires_at).await?;
+        }
+        Response::ok(reply.text)
+    }
+
+    /// Forgets sessions that are over by their own times, and in the end all.
+    async fn alarm(&self) -> worker::Result<Response> {
+        self.sql.exec("DELETE FROM sessions WHERE expires_at <= ?", vec![integer(now())?])?;
+        match self.first("SELECT min(expires_at) FROM sessions", Vec::new())? {
+            Some(SqlStorageValue::Integer(expires_at)) => self.tidy_later(expires_at.unsigned_abs()).await?,
+            _ => self.state.storage().delete_all().await?,
+        }
+        Response::empty()
+    }
+}
+
+impl SessionGuard {
+    /// The first column of the first row.
+    fn first(&self, query: &str, values: Vec<SqlStorageValue>) -> worker::Result<Option<SqlStorageValue>> {
+        let Some(row) = self.sql.exec(query, values)?.raw().next() else { return Ok(None) };
+        Ok(row?.into_iter().next())
+    }
+
+    fn row(&self, session: &str) -> Result<Option<Row>, RowError> {
+        match self.first("SELECT row FROM sessions WHERE session = ?", vec![session.into()]) {
+            Ok(None) => Ok(None),
+            Ok(Some(SqlStorageValue::String(text))) => serde_json::from_str(&text).map(Some).map_err(|_| RowError),
+            Ok(Some(_)) | Err(_) => Err(RowError),
+        }
+    }
+
+    fn keep(&self, session: &str, row: &Row) -> worker::Result<()> {
+        let values = vec![session.into(), integer(row.expires_at)?, serde_json::to_string(row)?.into()];
+        self.sql.exec("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?)", values)?;
+        Ok(())
+    }
+
+    async fn tidy_later(&self, at: UnixSecs) -> worker::Result<()> {
+        let storage = self.state.storage();
+        if storage.get_alarm().await?.is_none() {
+            storage.set_alarm(ScheduledTime::new(js_sys::Date::new(&milliseconds(at).into()))).await?;
+        }
+        Ok(())
+    }
+}
+
+fn now() -> UnixSecs {
+    Date::now().as_millis() / 1000
+}
+
+fn integer(value: u64) -> worker::Result<SqlStorageValue> {
+    let value = i64::try_from(value).map_err(|error| worker::Error::RustError(error.to_string()))?;
+    SqlStorageValue::try_from_i64(value)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a time is far below 2^53 milliseconds")]
+fn milliseconds(at: UnixSecs) -> f64 {
+    at.saturating_mul(1000) as f64
+}
+
+const CREATE: &str = "CREATE TABLE IF NOT EXISTS sessions \
+     (session TEXT PRIMARY KEY, expires_at INTEGER NOT NULL, row TEXT NOT NULL) WITHOUT ROWID";
