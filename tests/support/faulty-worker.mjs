@@ -5,17 +5,21 @@
 //   kvTimes      how many operations fail before the fault is over; absent: all
 //   kvDone       true: the operations that fail are carried out all the same
 //   kvHangs      the operations that never come back, by name or step
-//   kvHold       {step, done}: such an operation waits until this is changed, before or (`done`) after it is carried out
+//   hold         {step, done}: such an operation waits until this is changed, before or (`done`) after it is carried out
 //   kvDelayMs    how long a put takes
 //   kvLagSecs    what has been read of a key, a miss included, goes on being read for so long
 //   kvOwnLag     true: that is also so for keys which have been written here since
 //   kvFrozen     true: reads see the store as it was when this was set
+//   guard        'fail' or 'hang': what asking strict mode's guard comes to
 //   unreachable  requests to URLs that begin so find nobody
 //   signatures   'fail': the platform's cryptography throws
 //
-// A step is an operation and the kinds of its keys: `get session+ended+ended`, `put ended`, `delete session`.
+// A step is an operation and the kinds of its keys, `get session+ended+ended`, `put ended`, `delete session`, or a question to the
+// guard: `guard look`.
 
 import Gate from '../../build/index.js';
+
+export { SessionGuard } from '../../build/index.js';
 
 const { fetch: realFetch, Date: RealDate } = globalThis;
 const realVerify = crypto.subtle.verify.bind(crypto.subtle);
@@ -54,8 +58,7 @@ function faultyKv(kv) {
   const operation = (name, carryOut) => async (key, ...given) => {
     const step = stepOf(name, key);
     steps.push(step);
-    const done = world.kvHold?.done ?? false;
-    if (!done) await holdUp(step);
+    await holdUp(step);
     const message = world.kv?.[step] ?? world.kv?.[name];
     if (message && world.kvTimes !== 0) {
       if (world.kvTimes) world.kvTimes -= 1;
@@ -65,7 +68,7 @@ function faultyKv(kv) {
     if (world.kvHangs?.some((each) => each === name || each === step)) await never();
     if (name === 'put' && world.kvDelayMs) await wait(world.kvDelayMs);
     const result = await carryOut(key, ...given);
-    if (done) await holdUp(step);
+    await holdUp(step, true);
     return result;
   };
   const written = (name) => async (key, ...given) => {
@@ -81,12 +84,29 @@ function faultyKv(kv) {
   };
 }
 
+function faultyGuard(guards) {
+  const getByName = (name) => ({
+    async fetch(address, init) {
+      const step = `guard ${JSON.parse(init.body).question.ask}`;
+      steps.push(step);
+      await holdUp(step);
+      if (world.guard === 'fail') throw new Error('Network connection lost.');
+      if (world.guard === 'hang') await never();
+      const response = await guards.getByName(name).fetch(address, init);
+      await holdUp(step, true);
+      return response;
+    },
+  });
+  return { getByName };
+}
+
 /** Another request changes the world: its promises are not ours to wait for, so this looks now and then. */
-async function holdUp(step) {
-  if (world.kvHold?.step !== step) return;
+async function holdUp(step, done = false) {
+  const isHeld = () => world.hold?.step === step && (world.hold.done ?? false) === done;
+  if (!isHeld()) return;
   const { instanceId } = instance;
   held.push(step);
-  while (world.kvHold?.step === step) await wait(10);
+  while (isHeld()) await wait(10);
   held.splice(held.indexOf(step), 1);
   if (instance.instanceId !== instanceId) await never(); // nobody is there any more
 }
@@ -130,7 +150,12 @@ export default {
         crash(env, context);
         return new Response();
       default:
-        return new Gate(context, { ...env, ...(env.SESSIONS && { SESSIONS: faultyKv(env.SESSIONS) }) }).fetch(request);
+        return new Gate(context, faulty(env)).fetch(request);
     }
   },
 };
+
+function faulty(env) {
+  const { SESSIONS: kv, SESSION_GUARD: guard } = env;
+  return { ...env, ...(kv && { SESSIONS: faultyKv(kv) }), ...(guard && { SESSION_GUARD: faultyGuard(guard) }) };
+}

@@ -198,10 +198,10 @@ export class Gateway {
     return (await this.#askWorld()).steps;
   }
 
-  /** Waits until an operation is held up: see `kvHold` of a FAULTY worker. */
+  /** Waits until an operation is held up: see `hold` of a FAULTY worker. */
   async held() {
-    const { kvHold } = this.#world;
-    await eventually(async () => (await this.#askWorld()).held.includes(kvHold.step), `${kvHold.step}, held up`);
+    const { step } = this.#world.hold;
+    await eventually(async () => (await this.#askWorld()).held.includes(step), `${step}, held up`);
   }
 
   /** The requests that Cognito got for a path that ends so, e.g. `/oauth2/token`. */

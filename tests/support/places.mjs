@@ -8,22 +8,28 @@ import { baseConfig, Browser, FAULTY, Gateway, PUBLIC_URL, varsFor, WITHOUT_SECR
 
 const NAMES = ['here', 'there'];
 
-/** `vars` as for startGateway; `config` gives other sections of wrangler.toml for the Worker of that name. */
-export async function startPlaces({ vars = {}, config = () => ({}) } = {}) {
+/** Where strict mode's guards live: a Worker of its own, which no crash of the others touches. */
+const GUARD = 'guard';
+const guards = (scriptName) => ({ bindings: [{ name: 'SESSION_GUARD', class_name: 'SessionGuard', ...(scriptName && { script_name: scriptName }) }] });
+
+/** `vars` as for startGateway; `guarded`: in strict mode. */
+export async function startPlaces({ vars = {}, guarded = false } = {}) {
   const cognito = await startCognito();
-  const server = createTestHarness({ root: WITHOUT_SECRETS, workers: [front(), ...NAMES.map((name) => worker(name))].map((each) => ({ config: each })) });
+  const names = guarded ? [...NAMES, GUARD] : NAMES;
+  const server = createTestHarness({ root: WITHOUT_SECRETS, workers: [front(), ...names.map(worker)].map((config) => ({ config })) });
   const { url: address } = await server.listen();
-  const [here, there] = NAMES.map((place) => new Gateway({ server, address, cognito, publicUrl: PUBLIC_URL, vars, faulty: true, place }));
-  return new Places({ server, cognito, here, there });
+  const gateway = (place) => new Gateway({ server, address, cognito, publicUrl: PUBLIC_URL, vars, faulty: true, place });
+  return new Places({ server, cognito, gateways: Object.fromEntries(names.map((name) => [name, gateway(name)])) });
 
   function front() {
-    const { compatibility_date: date } = baseConfig();
-    const main = baseConfig('tests/support/places-worker.mjs').main;
-    return { name: 'places', main, compatibility_date: date, services: NAMES.map((name) => ({ binding: name, service: name })) };
+    const { main, compatibility_date } = baseConfig('tests/support/places-worker.mjs');
+    return { name: 'places', main, compatibility_date, services: names.map((name) => ({ binding: name, service: name })) };
   }
 
   function worker(name) {
-    return { ...baseConfig(FAULTY), name, vars: varsFor(cognito, vars), ...config(name) };
+    const own = { migrations: [{ tag: 'v1', new_sqlite_classes: ['SessionGuard'] }], durable_objects: guards() };
+    const strict = name === GUARD ? own : { durable_objects: guards(GUARD) };
+    return { ...baseConfig(FAULTY), name, vars: varsFor(cognito, vars), ...(guarded && strict) };
   }
 }
 
@@ -31,8 +37,8 @@ export class Places {
   #secs = 0;
   #skews = new Map();
 
-  constructor({ server, cognito, here, there }) {
-    Object.assign(this, { server, cognito, here, there });
+  constructor({ server, cognito, gateways }) {
+    Object.assign(this, { server, cognito, ...gateways });
   }
 
   get both() {
@@ -44,11 +50,11 @@ export class Places {
     for (const place of this.both) await place.setWorld(changes);
   }
 
-  /** Time passes at both places and at Cognito. */
+  /** Time passes at both places, at the guard and at Cognito. */
   async passTime(secs) {
     this.#secs += secs;
     this.cognito.set({ clockOffset: this.#secs });
-    for (const place of this.both) await place.setWorld({ clockSecs: this.#secs + (this.#skews.get(place) ?? 0) });
+    for (const place of [...this.both, ...(this.guard ? [this.guard] : [])]) await place.setWorld({ clockSecs: this.#secs + (this.#skews.get(place) ?? 0) });
   }
 
   /** The clock of one place is so far ahead of the other's and Cognito's, until all is well. */

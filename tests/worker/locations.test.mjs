@@ -174,7 +174,7 @@ describe('a write of a renewed session', () => {
 
   test('that KV refuses with 429 is not repeated over a newer record: that one is kept', async () => {
     const [browser, other] = await signedInAtBoth();
-    await here.setWorld({ kvHold: { step: 'put session' } });
+    await here.setWorld({ hold: { step: 'put session' } });
     const late = browser.post('/auth/refresh', { force: true });
     await here.held();
     await assertTokenJson(await other.post('/auth/refresh', { force: true }));
@@ -183,7 +183,7 @@ describe('a write of a renewed session', () => {
     const newer = await onlyRecord();
     await here.kvSteps();
 
-    await here.setWorld({ kvHold: undefined, kv: { 'put session': TOO_MANY }, kvTimes: 1 });
+    await here.setWorld({ hold: undefined, kv: { 'put session': TOO_MANY }, kvTimes: 1 });
     await assertTokenJson(await late);
     const looks = async () => (await here.kvSteps()).filter((step) => step.startsWith('get session'));
     await eventually(async () => (await looks()).length > 0, 'a look at what is there');
@@ -225,11 +225,11 @@ describe('a write of a renewed session', () => {
       cognito.set(switches);
       const browser = await here.signedIn();
       await places.passTime(HOUR + 1);
-      await here.setWorld({ kvHold: { step: 'put session' } });
+      await here.setWorld({ hold: { step: 'put session' } });
       browser.post('/auth/refresh').catch(() => {}); // nobody will answer
       await here.held();
       await here.crash();
-      await here.setWorld({ kvHold: undefined });
+      await here.setWorld({ hold: undefined });
       const response = await browser.script('/user-info');
       if (status === 200) assert.equal(response.status, 200);
       else await assertErrorJson(response, 401, 'refresh_rejected');
