@@ -267,14 +267,18 @@ describe('a sign-out everywhere', () => {
 });
 
 describe(`measured: with KV ${LAG_SECS} s behind, a session that was ended here is refused there`, () => {
-  /** How many seconds after the sign-out `other` is first refused, when a new isolate there reads the session after `newIsolateAt`. */
-  async function secondsUntilRefused(other, newIsolateAt, visit) {
+  /** How long after the sign-out `other` was last served, when a new isolate there reads the session after `newIsolateAt` seconds. */
+  async function lastServedSecs(other, newIsolateAt, visit) {
+    const began = Date.now();
+    let last = 0;
     for (let secs = 0; secs <= 2 * BOUND_SECS; secs += 1) {
       if (secs === newIsolateAt) await there.crash();
-      if ((await visit(other)).status === 401) return secs;
+      const asked = secs + (Date.now() - began) / 1000; // real time passes besides
+      if ((await visit(other)).status === 401) return last;
+      last = asked;
       await places.passTime(1);
     }
-    throw new Error('never');
+    throw new Error('never refused');
   }
 
   for (const [how, visit] of Object.entries({
@@ -283,17 +287,17 @@ describe(`measured: with KV ${LAG_SECS} s behind, a session that was ended here 
   })) {
     test(`${how}, within ${BOUND_SECS} s, whenever it was read`, async (context) => {
       const measured = {};
-      for (const newIsolateAt of [0, MEMORY_SECS - 1, LAG_SECS - 1]) {
+      for (const newIsolateAt of [0, MEMORY_SECS - 3, LAG_SECS - 5]) {
         await places.allWell();
         cognito.set({ revokeFault: '500' });
         await places.setWorld({ kvLagSecs: LAG_SECS });
         const [browser, other] = await signedInAtBoth();
         assert.equal((await browser.post('/auth/logout')).status, 200);
-        measured[newIsolateAt] = await secondsUntilRefused(other, newIsolateAt, visit);
+        measured[newIsolateAt] = Math.round(10 * await lastServedSecs(other, newIsolateAt, visit)) / 10;
       }
       const worst = Math.max(...Object.values(measured));
-      context.diagnostic(`seconds by when an isolate there first read the session: ${JSON.stringify(measured)}; the worst: ${worst} s`);
-      assert.ok(worst <= BOUND_SECS, `${worst} s`);
+      context.diagnostic(`last served, in seconds, by when an isolate there first read the session: ${JSON.stringify(measured)}; the worst: ${worst} s`);
+      assert.ok(worst < BOUND_SECS, `${worst} s`);
       assert.ok(worst >= LAG_SECS, 'the lag is there');
     });
   }
