@@ -350,6 +350,18 @@ fn a_logout_during_a_refresh_wins() {
 }
 
 #[test]
+fn a_session_that_a_refused_refresh_found_ended_is_served_no_more_from_memory() {
+    let here = signed_in();
+    let there = here.elsewhere(&World::beside(here.world.kv.clone(), here.world.cognito.clone()));
+    assert_eq!(there.get("/user-info").status, 200);
+    assert_eq!(here.post("/auth/logout", "").status, 200);
+    assert_eq!(there.get("/user-info").status, 200, "remembered");
+    here.world.cognito.will(Trouble::Error("invalid_grant"));
+    assert_eq!(there.post("/auth/refresh", r#"{"force":true}"#).code(), "session_expired");
+    assert_eq!(there.get("/user-info").code(), "session_expired");
+}
+
+#[test]
 fn signing_out_everywhere_ends_sessions_created_up_to_then() {
     let browser = signed_in();
     let key = browser.world.kv.keys().into_iter().find(|key| key.starts_with("session/")).unwrap();

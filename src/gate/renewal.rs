@@ -220,7 +220,11 @@ impl<P: Ports> Gate<P> {
                 self.memory.sessions.borrow_mut().refuse(refresh_token, self.ports.now());
                 Asked::Renewal(Renewal::Refused)
             }
-            Ok(None) => Asked::Renewal(Renewal::Ended),
+            Ok(None) => {
+                // What is remembered here would be served on for its thirty seconds.
+                self.memory.sessions.borrow_mut().forget(&session.keys.record);
+                Asked::Renewal(Renewal::Ended)
+            }
             Err(failure) => Asked::Renewal(self.failed(session, failure, 0)),
         }
     }

@@ -74,9 +74,14 @@ impl<E: Clone> SessionMemory<E> {
         Remembered::Record(record)
     }
 
+    /// Forgets the record: KV has another word of the session.
+    pub fn forget(&mut self, key: &str) {
+        self.records.entries.remove(key);
+    }
+
     /// Remembers that the session was ended, for longer than KV can be behind.
     pub fn end(&mut self, key: &str, now: UnixSecs) {
-        self.records.entries.remove(key);
+        self.forget(key);
         self.ended.put(key.to_owned(), (), now.saturating_add(ENDED_SECS), now);
     }
 

@@ -13,6 +13,7 @@ import { createTestHarness } from 'wrangler';
 import { TEST_ACCOUNTS } from '../../dev/cognito/accounts.mjs';
 import { startCognito } from '../../dev/cognito/server.mjs';
 import { Browser, NAVIGATION, OWN_SCRIPT } from './browser.mjs';
+import { eventually } from './eventually.mjs';
 import { givenTokens, strayRequests } from './network.mjs';
 
 export { Browser, NAVIGATION, OWN_SCRIPT };
@@ -51,7 +52,7 @@ export async function startGateway({ vars = {}, main = 'build/index.js', cognito
   });
   const worker = (changes) => ({
     root: WITHOUT_SECRETS,
-    workers: [{ config: { ...baseConfig(main), ...devSection(publicUrl), ...config, vars: present({ ...workingVars(cognito), ...changes }) } }],
+    workers: [{ config: { ...baseConfig(main), ...devSection(publicUrl), ...config, vars: varsFor(cognito, changes) } }],
   });
   const server = createTestHarness(worker(vars));
   const { url } = await server.listen();
@@ -72,8 +73,9 @@ export function workingVars(cognito) {
   };
 }
 
-function present(vars) {
-  return Object.fromEntries(Object.entries(vars).filter(([, value]) => value !== null));
+/** The same with `changes`; null removes a variable. */
+export function varsFor(cognito, changes) {
+  return Object.fromEntries(Object.entries({ ...workingVars(cognito), ...changes }).filter(([, value]) => value !== null));
 }
 
 /** wrangler's proxy would make http of an https `Origin` and URL that name the public host; told so, it leaves them. */
@@ -97,6 +99,8 @@ export function baseConfig(main = 'build/index.js') {
   };
 }
 
+const namesOf = (steps) => steps.map((step) => step.split(' ')[0]);
+
 function asResponse({ statusCode, rawHeaders }, body) {
   const headers = new Headers();
   for (let index = 0; index < rawHeaders.length; index += 2) headers.append(rawHeaders[index], rawHeaders[index + 1]);
@@ -108,9 +112,11 @@ export class Gateway {
   #worker;
   #vars;
   #faulty;
+  #place;
   #world = {};
 
-  constructor({ server, address, cognito, publicUrl, worker, vars, faulty }) {
+  /** `place`: which of the Workers behind one address (places.mjs). */
+  constructor({ server, address, cognito, publicUrl, worker, vars, faulty, place }) {
     this.server = server;
     this.address = address;
     this.cognito = cognito;
@@ -118,6 +124,7 @@ export class Gateway {
     this.#worker = worker;
     this.#vars = vars;
     this.#faulty = faulty;
+    this.#place = place;
   }
 
   /**
@@ -127,7 +134,7 @@ export class Gateway {
    */
   fetch(address, { method = 'GET', headers = {}, body, chunks = [] } = {}) {
     const [, host = new URL(this.publicUrl).host, path] = /^(?:https?:\/\/([^/]+))?(.*)$/s.exec(address);
-    const all = { host, ...Object.fromEntries(new Headers(headers)) };
+    const all = { host, ...Object.fromEntries(new Headers(headers)), ...(this.#place && { 'x-place': this.#place }) };
     if (body !== undefined) all['content-length'] = Buffer.byteLength(body);
     return new Promise((resolve, reject) => {
       const { hostname, port } = this.address;
@@ -159,7 +166,7 @@ export class Gateway {
   // ---- What it did ----
 
   async kv() {
-    const { SESSIONS } = await this.server.getWorker().getEnv();
+    const { SESSIONS } = await this.server.getWorker(this.#place).getEnv();
     return SESSIONS;
   }
 
@@ -183,7 +190,18 @@ export class Gateway {
 
   /** The names of the KV operations of a FAULTY worker since the last call; of any other, none are known. */
   async kvOperations() {
-    return this.#faulty ? this.setWorld({}) : [];
+    return this.#faulty ? namesOf(await this.kvSteps()) : [];
+  }
+
+  /** The same with the kinds of their keys: `get session+ended+ended`, `put ended`. */
+  async kvSteps() {
+    return (await this.#askWorld()).steps;
+  }
+
+  /** Waits until an operation is held up: see `hold` of a FAULTY worker. */
+  async held() {
+    const { step } = this.#world.hold;
+    await eventually(async () => (await this.#askWorld()).held.includes(step), `${step}, held up`);
   }
 
   /** The requests that Cognito got for a path that ends so, e.g. `/oauth2/token`. */
@@ -233,9 +251,19 @@ export class Gateway {
    */
   async setWorld(changes) {
     Object.assign(this.#world, changes);
-    const response = await this.fetch('/__world', { method: 'POST', body: JSON.stringify(this.#world) });
+    return namesOf((await this.#askWorld({ method: 'POST', body: JSON.stringify(this.#world) })).steps);
+  }
+
+  async #askWorld(init) {
+    const response = await this.fetch('/__world', init);
     if (response.status !== 200) throw new Error('start the gateway with `main: FAULTY`');
     return response.json();
+  }
+
+  /** A FAULTY worker's isolate dies: requests under way are cancelled, nothing is remembered. The world stays as it is. */
+  async crash() {
+    const response = await this.fetch('/__crash');
+    if (response.status !== 200) throw new Error(await response.text());
   }
 
   /** Lets time pass for a FAULTY worker and Cognito's tokens; what KV and Cognito keep lives on real time. */

@@ -1,0 +1,192 @@
+// Sign-ins that end late, twice, at two locations, or not at all: each comes to somewhere sensible. Repeated and prefetched callbacks
+// of one gateway are in callback.test.mjs.
+
+import assert from 'node:assert/strict';
+import { after, beforeEach, describe, test } from 'node:test';
+
+import { assertErrorJson, assertErrorPage } from '../support/answers.mjs';
+import { NAVIGATION, OWN_SCRIPT, PUBLIC_URL } from '../support/gateway.mjs';
+import { at, startPlaces } from '../support/places.mjs';
+
+const HOUR = 3600;
+const TEN_MINUTES = 600;
+
+const places = await startPlaces();
+const { here, there, cognito } = places;
+after(() => places.close());
+beforeEach(async () => {
+  await places.allWell();
+  await here.emptyKv();
+});
+
+const exchanges = () => here.asked('/oauth2/token').filter(({ form }) => form.grant_type === 'authorization_code').length;
+
+describe('a callback that comes late', () => {
+  /** A login that was begun, and whose user took his time at Cognito. */
+  async function late(browser, secs) {
+    const callbackUrl = await browser.authenticate(await browser.beginLogin('/app/?late'));
+    await places.passTime(secs);
+    return callbackUrl;
+  }
+
+  test('of a login of ten minutes ago is told so, with a way to begin it again, and no code is sent', async () => {
+    const browser = here.browser();
+    const page = await assertErrorPage(await browser.arrive(await late(browser, TEN_MINUTES)), 400, 'login_expired');
+    assert.match(page, /href="\/auth\/login"/);
+    assert.equal(exchanges(), 0);
+    assert.deepEqual(browser.flows, [], 'its cookie is cleared');
+    assert.equal((await browser.signIn('/app/')).status, 303, 'and the next login works');
+  });
+
+  test('a second before that ends well', async () => {
+    const browser = here.browser();
+    assert.equal((await browser.arrive(await late(browser, TEN_MINUTES - 2))).headers.get('location'), '/app/?late');
+  });
+
+  test('to a browser that has signed in meanwhile in another tab leads to the start page with that session', async () => {
+    const browser = here.browser();
+    const callbackUrl = await late(browser, TEN_MINUTES);
+    await browser.signIn('/');
+    const { session } = browser;
+    const response = await browser.arrive(callbackUrl);
+    assert.equal(response.status, 303);
+    assert.equal(response.headers.get('location'), '/');
+    assert.equal(browser.session, session);
+    assert.equal(exchanges(), 1);
+    assert.equal((await browser.navigate('/app/')).status, 200);
+  });
+});
+
+describe('a login that is given up', () => {
+  test('is in nobody\'s way: the sixth one and the four before it can all be ended, in any order', async () => {
+    const browser = here.browser();
+    const begun = [];
+    for (let tab = 1; tab <= 6; tab += 1) begun.push(await browser.beginLogin(`/app/?tab=${tab}`));
+    assert.equal(browser.flows.length, 5);
+    for (const index of [4, 1, 5, 3, 2]) {
+      const response = await browser.arrive(await browser.authenticate(begun[index]));
+      assert.equal(response.headers.get('location'), `/app/?tab=${index + 1}`);
+    }
+    assert.deepEqual(browser.flows, []);
+    assert.equal((await here.sessionKeys()).length, 1, 'each session replaced the one before');
+
+    const first = await browser.arrive(await browser.authenticate(begun[0]));
+    assert.equal(first.status, 303, 'and the one that had to make room leads on with the session');
+    assert.equal(first.headers.get('location'), '/');
+    assert.equal((await browser.script('/user-info')).status, 200);
+  });
+
+  test('leaves the session of the browser alone, cancelled or not', async () => {
+    const browser = await here.signedIn();
+    const { session } = browser;
+    await browser.beginLogin('/app/');
+    await assertErrorPage(await browser.arrive(await here.browser().authenticate(await browser.beginLogin('/app/'), { cancel: true })), 403, 'login_denied');
+    assert.equal(browser.session, session);
+    assert.equal((await browser.script('/user-info')).status, 200);
+  });
+});
+
+describe('the back button', () => {
+  test('to Cognito after a login, and a second sign-in there: its code is not spent, and the session goes on', async () => {
+    const browser = here.browser();
+    const authorizeUrl = await browser.beginLogin('/app/');
+    await browser.arrive(await browser.authenticate(authorizeUrl));
+    const { session } = browser;
+    const response = await browser.arrive(await browser.authenticate(authorizeUrl));
+    assert.equal(response.status, 303);
+    assert.equal(response.headers.get('location'), '/');
+    assert.equal(browser.session, session);
+    assert.equal(exchanges(), 1);
+  });
+
+  test('after a sign-out shows the login, and a callback from then is told that it has expired', async () => {
+    const browser = here.browser();
+    const callbackUrl = await browser.authenticate(await browser.beginLogin('/app/'));
+    await browser.arrive(callbackUrl);
+    await browser.post('/auth/logout');
+    assert.match((await browser.navigate('/app/')).headers.get('location'), /^\/auth\/login\?/);
+    await assertErrorPage(await browser.arrive(callbackUrl), 400, 'login_expired');
+    assert.equal(exchanges(), 1);
+  });
+});
+
+describe('one callback twice at once', () => {
+  for (const [where, second, codes] of [['at one location', here, ['login_expired']], ['at two', there, ['code_rejected']]]) {
+    test(`${where} signs in once; the other one offers the same login again, and leads on when it is loaded again`, async () => {
+      const browser = here.browser();
+      const callbackUrl = await browser.authenticate(await browser.beginLogin('/app/'));
+      cognito.set({ latencyMs: 100 });
+      const tabs = [browser, at(second, browser)];
+      const answers = await Promise.all(tabs.map((tab) => tab.arrive(callbackUrl)));
+      cognito.set({ latencyMs: 0 });
+      const won = answers.findIndex(({ status }) => status === 303);
+      assert.notEqual(won, -1, 'one is signed in');
+      const page = await answers[1 - won].text();
+      assert.equal(answers[1 - won].status, 400, page);
+      assert.ok(codes.some((code) => page.includes(`<code id="error-code">${code}</code>`)), page);
+      assert.match(page, /href="\/auth\/login\?return_to=%2Fapp%2F"/);
+      assert.equal((await here.sessionKeys()).length, 1);
+
+      const again = at(second, tabs[won]); // one browser: the cookies of the answer that came
+      const reloaded = await again.arrive(callbackUrl);
+      assert.equal(reloaded.status, 303);
+      assert.equal(again.session, tabs[won].session);
+      assert.equal((await again.navigate('/app/')).status, 200);
+    });
+  }
+});
+
+test('signing in again and again where KV does not show the session stops after three rounds, with the cause', async () => {
+  const browser = here.browser();
+  await there.setWorld({ kvFrozen: true });
+  /** Pages are asked for there, where KV stands still; the login comes back to the other location. */
+  const page = () => at(there, browser).navigate('/app/?view=1');
+  await browser.signIn('/app/');
+  for (let round = 1; round <= 3; round += 1) {
+    assert.equal((await page()).status, 302, `round ${round}`);
+    await browser.signIn('/app/');
+    await places.passTime(5);
+  }
+  const stopped = await page();
+  const text = await assertErrorPage(stopped, 401, 'session_expired');
+  assert.match(text, /href="\/auth\/login\?return_to=%2Fapp%2F%3Fview%3D1"/);
+  assert.ok(there.logs().some(({ reason }) => reason === 'login_loop'));
+  await there.setWorld({ kvFrozen: undefined });
+  assert.equal((await page()).status, 200, 'and KV has caught up');
+});
+
+describe('a session that has ended', () => {
+  /** Signed out elsewhere, or refused by Cognito: the browser still has its cookie. */
+  const ENDS = {
+    'signed out elsewhere': [async (browser) => { await at(there, browser).post('/auth/logout'); await places.passTime(31); }, 'session_expired'],
+    'refused by Cognito': [async () => { await places.passTime(HOUR + 1); cognito.set({ tokenError: 'invalid_grant' }); }, 'refresh_rejected'],
+  };
+  for (const [how, [end, code]] of Object.entries(ENDS)) {
+    test(`(${how}) is 401 to a form and to a script that send something, and never becomes a GET or a login`, async () => {
+      const browser = await here.signedIn();
+      await end(browser);
+      const form = { ...NAVIGATION, origin: PUBLIC_URL, 'sec-fetch-site': 'same-origin', 'content-type': 'application/x-www-form-urlencoded' };
+      const sent = await browser.send('/app/', { method: 'POST', body: 'note=mine', headers: form });
+      assert.equal(sent.headers.get('location'), null);
+      await assertErrorPage(sent, 401, code);
+      for (const path of ['/app/', '/auth/refresh']) {
+        const response = await browser.script(path, { method: 'POST' });
+        assert.equal(response.headers.get('location'), null);
+        assert.deepEqual(response.headers.getSetCookie(), []);
+        await assertErrorJson(response, 401, code);
+      }
+      assert.equal((await browser.navigate('/app/')).status, 302, 'a page load may go to the login');
+    });
+  }
+
+  test('begins no login for a HEAD, a prefetch or a frame', async () => {
+    const browser = await here.signedIn();
+    await ENDS['signed out elsewhere'][0](browser);
+    const head = await browser.send('/app/', { method: 'HEAD', headers: NAVIGATION });
+    const ahead = await browser.navigate('/app/', { 'sec-purpose': 'prefetch' });
+    const script = await browser.send('/app/', { method: 'HEAD', headers: OWN_SCRIPT });
+    for (const response of [head, ahead, script]) assert.deepEqual(response.headers.getSetCookie(), []);
+    assert.deepEqual([ahead.status, script.status, head.status], [401, 401, 302]);
+    assert.deepEqual(browser.flows, []);
+  });
+});

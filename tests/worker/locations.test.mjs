@@ -1,0 +1,250 @@
+// Renewal at two locations at once, over a KV that lags: who asks Cognito, who is served, and what is left in the store. What a single
+// gateway does is in renewal.test.mjs, what it makes of bad answers in hostile-refresh.test.mjs.
+
+import assert from 'node:assert/strict';
+import { after, beforeEach, describe, test } from 'node:test';
+
+import { assertErrorJson, assertTokenJson } from '../support/answers.mjs';
+import { eventually } from '../support/eventually.mjs';
+import { at, startPlaces } from '../support/places.mjs';
+
+const HOUR = 3600;
+/** KV's lag as it is stated, and how long an isolate remembers what it read. */
+const LAG_SECS = 60;
+const MEMORY_SECS = 30;
+/** After trouble a session is tried again at most every ten seconds, jittered. */
+const RETRY_SECS = 15;
+
+const ROTATIONS = {
+  'with rotation off': {},
+  'with rotation and no grace': { rotation: true, rotationGrace: 0 },
+  'with rotation and ten seconds of grace': { rotation: true, rotationGrace: 10 },
+};
+
+const places = await startPlaces();
+const { here, there, cognito } = places;
+after(() => places.close());
+beforeEach(async () => {
+  await places.allWell();
+  await here.emptyKv();
+});
+
+/** A browser that has just signed in here, and the same one there, where its session has been read. */
+async function signedInAtBoth() {
+  const browser = await here.signedIn();
+  const other = at(there, browser);
+  assert.equal((await other.script('/user-info')).status, 200);
+  return [browser, other];
+}
+
+/** Requests of every kind that a page and its scripts make, all at once. */
+function ask(browser, count) {
+  const kinds = [() => browser.navigate('/app/'), () => browser.script('/user-info'), () => browser.post('/auth/refresh')];
+  return Promise.all(Array.from({ length: count }, (_, index) => kinds[index % kinds.length]()));
+}
+
+const statusesOf = (answers) => [...new Set(answers.map(({ status }) => status))].sort();
+const onlyRecord = async () => {
+  const records = (await here.dumpKv()).filter(({ name }) => name.startsWith('session/'));
+  assert.equal(records.length, 1, 'records');
+  return records[0].value;
+};
+const refreshTokensSent = () => here.refreshes().map(({ form }) => form.refresh_token);
+
+for (const [setting, rotation] of Object.entries(ROTATIONS)) {
+  describe(`a hundred requests at once on an expired token, ${setting},`, () => {
+    test('at one gateway: one refresh reaches Cognito, and all are served', async () => {
+      cognito.set(rotation);
+      const browser = await here.signedIn();
+      await places.passTime(HOUR + 1);
+      cognito.set({ latencyMs: 100 });
+      const answers = await ask(browser, 100);
+      assert.deepEqual(statusesOf(answers), [200]);
+      const tokens = await Promise.all(answers.filter((_, index) => index % 3 === 2).map(assertTokenJson));
+      assert.equal(new Set(tokens.map(({ access_token: token }) => token)).size, 1);
+      assert.equal(here.refreshes().length, 1);
+    });
+
+    for (const lagSecs of [0, LAG_SECS]) {
+      test(`half of them at each of two gateways, KV ${lagSecs} s behind: nobody's session is lost`, async () => {
+        cognito.set(rotation);
+        await places.setWorld({ kvLagSecs: lagSecs });
+        const [browser, other] = await signedInAtBoth();
+        await places.passTime(HOUR + 1);
+        cognito.set({ latencyMs: 100 });
+        const answers = await Promise.all([ask(browser, 50), ask(other, 50)]);
+        cognito.set({ latencyMs: 0 });
+        assert.ok(here.refreshes().length <= 2, `${here.refreshes().length} refreshes: one a location`);
+
+        const losers = answers.filter((each) => statusesOf(each).some((status) => status !== 200));
+        const lossless = rotation.rotation !== true || rotation.rotationGrace > 0;
+        assert.ok(losers.length <= (lossless ? 0 : 1), 'the requests of one location at most');
+        if (lagSecs > 0 && !lossless) assert.equal(losers.length, 1, 'it cannot see the tokens of the winner');
+        for (const [index, response] of losers.flat().entries()) {
+          if (index % 3 === 0) assert.match(response.headers.get('location') ?? '', /^\/auth\/login\?/);
+          else await assertErrorJson(response, 401, 'refresh_rejected');
+          assert.deepEqual(response.headers.getSetCookie(), []);
+        }
+
+        const [winner, loser] = answers[0] === losers[0] ? [other, browser] : [browser, other];
+        const steps = await loser.gateway.kvSteps();
+        if (losers.length > 0) assert.deepEqual(steps.filter((step) => !step.startsWith('get')), [], 'the loser writes nothing');
+        const record = await onlyRecord();
+        const asked = here.refreshes().length;
+        assert.deepEqual(statusesOf(await ask(winner, 6)), [200], 'the winner goes on');
+        await places.passTime(LAG_SECS + MEMORY_SECS + 1);
+        for (const each of [winner, loser]) assert.deepEqual(statusesOf(await ask(each, 6)), [200], 'after KV\'s lag both are in');
+        const tokens = await Promise.all([winner, loser].map(async (each) => assertTokenJson(await each.post('/auth/refresh'))));
+        assert.equal(tokens[0].access_token, tokens[1].access_token, 'with the same tokens');
+        assert.equal(here.refreshes().length, asked, 'nobody asks again');
+        assert.equal(await onlyRecord(), record);
+      });
+    }
+  });
+
+  describe(`with reads that are ${LAG_SECS} s behind, ${setting},`, () => {
+    test('one location renews, and the other goes on with what it knows, without asking, until it sees the new tokens', async () => {
+      cognito.set(rotation);
+      await places.setWorld({ kvLagSecs: LAG_SECS });
+      const [browser, other] = await signedInAtBoth();
+      const { access_token: old } = await assertTokenJson(await other.post('/auth/refresh'));
+      const { access_token: renewed } = await assertTokenJson(await browser.post('/auth/refresh', { force: true }));
+      assert.notEqual(renewed, old);
+      await places.passTime(MEMORY_SECS + 1);
+      assert.equal((await assertTokenJson(await other.post('/auth/refresh'))).access_token, old, 'KV is still behind');
+      assert.deepEqual(statusesOf(await ask(other, 3)), [200]);
+      await places.passTime(LAG_SECS);
+      assert.equal((await assertTokenJson(await other.post('/auth/refresh'))).access_token, renewed);
+      assert.equal(here.refreshes().length, 1);
+    });
+
+    test('nobody who comes to both all the time is ever thrown out: the margin is longer than the lag', async () => {
+      cognito.set(rotation);
+      await places.setWorld({ kvLagSecs: LAG_SECS });
+      const [browser, other] = await signedInAtBoth();
+      for (let round = 1; round <= 2; round += 1) {
+        await places.passTime(HOUR - 320);
+        for (let secs = 0; secs < 400; secs += 10) {
+          await places.passTime(10);
+          for (const each of [browser, other]) assert.deepEqual(statusesOf(await ask(each, 3)), [200], `round ${round}, ${secs} s`);
+        }
+      }
+    });
+  });
+}
+
+describe('an answer of Cognito that is lost', () => {
+  async function lostHere(switches) {
+    cognito.set(switches);
+    const [browser, other] = await signedInAtBoth();
+    await places.passTime(HOUR + 1);
+    cognito.set({ tokenFault: 'drop', tokenFaultCount: 1 });
+    await assertErrorJson(await browser.script('/user-info'), 503, 'idp_unavailable');
+    return [browser, other];
+  }
+
+  for (const setting of ['with rotation off', 'with rotation and ten seconds of grace']) {
+    test(`${setting} costs nobody anything: the other location renews at once, and this one after ten seconds`, async () => {
+      const [browser, other] = await lostHere(ROTATIONS[setting]);
+      assert.equal((await other.script('/user-info')).status, 200);
+      await places.passTime(RETRY_SECS);
+      assert.equal((await browser.script('/user-info')).status, 200);
+      assert.equal(new Set(refreshTokensSent().slice(0, 2)).size, 1, 'the token whose answer was lost');
+    });
+  }
+
+  test('with rotation and no grace ends the session, as a refusal by Cognito and not before it; the record stays', async () => {
+    const [browser, other] = await lostHere(ROTATIONS['with rotation and no grace']);
+    const record = await onlyRecord();
+    assert.equal((await browser.navigate('/app/')).status, 200, 'pages are in the grace of an outage');
+    await assertErrorJson(await browser.script('/user-info'), 503, 'idp_unavailable');
+    await places.passTime(RETRY_SECS);
+    for (const each of [browser, other]) {
+      const { requestId } = await assertErrorJson(await each.script('/user-info'), 401, 'refresh_rejected');
+      assert.equal(here.logs().find(({ request_id: id }) => id === requestId).code, 'refresh_rejected');
+      assert.match((await each.navigate('/app/')).headers.get('location'), /^\/auth\/login\?/);
+    }
+    assert.equal(here.refreshes().length, 3, 'the lost one, and one refusal a location');
+    assert.equal(await onlyRecord(), record);
+  });
+});
+
+describe('a write of a renewed session', () => {
+  const TOO_MANY = 'KV PUT failed: 429 Too Many Requests';
+
+  test('that KV refuses with 429 is not repeated over a newer record: that one is kept', async () => {
+    const [browser, other] = await signedInAtBoth();
+    await here.setWorld({ hold: { step: 'put session' } });
+    const late = browser.post('/auth/refresh', { force: true });
+    await here.held();
+    await assertTokenJson(await other.post('/auth/refresh', { force: true }));
+    await places.passTime(MEMORY_SECS + 1);
+    await assertTokenJson(await other.post('/auth/refresh', { force: true }));
+    const newer = await onlyRecord();
+    await here.kvSteps();
+
+    await here.setWorld({ hold: undefined, kv: { 'put session': TOO_MANY }, kvTimes: 1 });
+    await assertTokenJson(await late);
+    const looks = async () => (await here.kvSteps()).filter((step) => step.startsWith('get session'));
+    await eventually(async () => (await looks()).length > 0, 'a look at what is there');
+    await places.passTime(MEMORY_SECS + 1);
+    const tokens = await Promise.all([browser, other].map(async (each) => assertTokenJson(await each.post('/auth/refresh'))));
+    assert.equal(tokens[0].access_token, tokens[1].access_token);
+    assert.equal(await onlyRecord(), newer);
+  });
+
+  test('that KV refuses with 429 waits its second and is there for the other location before the answer, when the token was rotated', async () => {
+    cognito.set(ROTATIONS['with rotation and no grace']);
+    const [browser, other] = await signedInAtBoth();
+    await places.passTime(HOUR + 1);
+    await here.setWorld({ kv: { 'put session': TOO_MANY }, kvTimes: 1 });
+    const began = Date.now();
+    const { access_token: token } = await assertTokenJson(await browser.post('/auth/refresh'));
+    assert.ok(Date.now() - began >= 1100, `${Date.now() - began} ms`);
+    assert.equal((await assertTokenJson(await other.post('/auth/refresh'))).access_token, token);
+    assert.equal(here.refreshes().length, 1);
+    assert.deepEqual((await here.kvSteps()).filter((step) => step.startsWith('put')), ['put session', 'put session']);
+  });
+
+  test('that is reported as failed and was done is no other session and no other token', async () => {
+    cognito.set(ROTATIONS['with rotation and no grace']);
+    const [browser, other] = await signedInAtBoth();
+    await places.passTime(HOUR + 1);
+    await here.setWorld({ kv: { 'put session': 'KV PUT failed: 500' }, kvTimes: 1, kvDone: true });
+    const { access_token: token } = await assertTokenJson(await browser.post('/auth/refresh'));
+    await places.crash();
+    for (const each of [browser, other]) assert.equal((await assertTokenJson(await each.post('/auth/refresh'))).access_token, token);
+    await places.passTime(HOUR + 1);
+    assert.equal((await other.script('/user-info')).status, 200, 'the refresh token that was saved is the newest');
+  });
+
+  test('that is cut off by a crash before it is made loses what Cognito gave: refused without a grace, as before with one', async () => {
+    for (const [switches, status] of [[ROTATIONS['with rotation and no grace'], 401], [ROTATIONS['with rotation and ten seconds of grace'], 200]]) {
+      await places.allWell();
+      await here.emptyKv();
+      cognito.set(switches);
+      const browser = await here.signedIn();
+      await places.passTime(HOUR + 1);
+      await here.setWorld({ hold: { step: 'put session' } });
+      browser.post('/auth/refresh').catch(() => {}); // nobody will answer
+      await here.held();
+      await here.crash();
+      await here.setWorld({ hold: undefined });
+      const response = await browser.script('/user-info');
+      if (status === 200) assert.equal(response.status, 200);
+      else await assertErrorJson(response, 401, 'refresh_rejected');
+      assert.equal(here.refreshes().length, 2, 'Cognito was asked before anybody was sent away');
+    }
+  });
+});
+
+test('a location whose clock is forty seconds ahead renews earlier, and neither ends the sessions of the other', async () => {
+  const [browser, other] = await signedInAtBoth();
+  await places.skew(there, 40);
+  await places.passTime(HOUR - 39);
+  assert.deepEqual(statusesOf(await ask(other, 3)), [200]);
+  assert.equal(here.refreshes().length, 1);
+  await places.passTime(MEMORY_SECS + 1);
+  for (const each of [browser, other]) assert.deepEqual(statusesOf(await ask(each, 3)), [200]);
+  assert.equal(here.refreshes().length, 1);
+});
