@@ -5,22 +5,27 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 
 use edgegate::ports::{
     Background, Clock, Http, HttpError, HttpRequest, HttpResponse, KeySetCache, Kv, KvError, Level, Limiter, Log, Random,
     RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs,
 };
 
-use super::START;
 use super::cognito::{Cognito, fake_signature};
+use super::kv::{FakeKv, View};
+use super::time::Time;
 
 type Work = Pin<Box<dyn Future<Output = ()>>>;
 
-/// One location of the edge: its own cache and background work, a clock, and a KV that may be shared with another.
+/// One location of the edge: its own caches and background work, a clock, and a KV that may be shared with another.
 pub struct World {
-    pub now_ms: Cell<u64>,
+    pub time: Rc<Time>,
+    /// How far the gateways of this location are ahead of the right time; negative: behind.
+    pub skew_secs: Cell<i64>,
     pub kv: Rc<FakeKv>,
+    /// What this location sees of KV.
+    pub view: View,
     pub cognito: Rc<Cognito>,
     pub logs: RefCell<Vec<String>>,
     background: RefCell<Vec<Work>>,
@@ -28,53 +33,54 @@ pub struct World {
     random: Cell<u64>,
 }
 
-/// KV without lag; faults are set by tests.
-#[derive(Default)]
-pub struct FakeKv {
-    pub entries: RefCell<BTreeMap<String, (String, UnixSecs)>>,
-    pub reads: Cell<u32>,
-    pub writes: Cell<u32>,
-    pub fail_reads: Cell<bool>,
-    /// The next writes fail so.
-    pub fail_writes: RefCell<Vec<KvError>>,
-}
-
-impl FakeKv {
-    pub fn keys(&self) -> Vec<String> {
-        self.entries.borrow().keys().cloned().collect()
-    }
-}
-
 impl World {
     pub fn new() -> Rc<Self> {
         Self::beside(Rc::default(), Rc::default())
     }
 
-    /// Another location over the same KV and Cognito.
+    /// Another location over the same KV and Cognito, with a clock of its own.
     pub fn beside(kv: Rc<FakeKv>, cognito: Rc<Cognito>) -> Rc<Self> {
+        Self::made_of(kv, cognito, Rc::default())
+    }
+
+    /// Another location in the same time.
+    pub fn location(&self) -> Rc<Self> {
+        Self::made_of(self.kv.clone(), self.cognito.clone(), self.time.clone())
+    }
+
+    fn made_of(kv: Rc<FakeKv>, cognito: Rc<Cognito>, time: Rc<Time>) -> Rc<Self> {
+        let random = Cell::new(kv.next_location());
         Rc::new(Self {
-            now_ms: Cell::new(START * 1000),
+            time,
+            skew_secs: Cell::new(0),
             kv,
+            view: View::default(),
             cognito,
             logs: RefCell::default(),
             background: RefCell::default(),
             key_set: RefCell::default(),
-            random: Cell::new(1),
+            random,
         })
     }
 
+    /// The right time.
     pub fn now(&self) -> u64 {
-        self.now_ms.get() / 1000
+        self.time.now_ms() / 1000
     }
 
     pub fn pass(&self, secs: u64) {
-        self.now_ms.set(self.now_ms.get() + secs * 1000);
+        self.time.set_ms(self.time.now_ms() + secs * 1000);
+    }
+
+    /// What was left for after the answer, for tests that run it step by step.
+    pub fn take_background(&self) -> Vec<Work> {
+        std::mem::take(&mut *self.background.borrow_mut())
     }
 
     /// Runs what was left for after the answer.
     pub fn finish_background(&self) {
         loop {
-            let work = std::mem::take(&mut *self.background.borrow_mut());
+            let work = self.take_background();
             if work.is_empty() {
                 return;
             }
@@ -86,6 +92,45 @@ impl World {
 
     pub fn logged(&self, text: &str) -> bool {
         self.logs.borrow().iter().any(|line| line.contains(text))
+    }
+
+    pub fn forget_logs(&self) {
+        self.logs.borrow_mut().clear();
+    }
+}
+
+/// A future that the test polls by hand. Each step but the first does one operation of the gate's and goes on to the next,
+/// so dropping it after some steps is a crash between two of them.
+pub struct Steps<'a, T> {
+    future: Pin<Box<dyn Future<Output = T> + 'a>>,
+    pub taken: usize,
+}
+
+impl<'a, T> Steps<'a, T> {
+    pub fn of(future: impl Future<Output = T> + 'a) -> Self {
+        Self { future: Box::pin(future), taken: 0 }
+    }
+
+    /// One step; what came of it all, if that was the last.
+    pub fn step(&mut self) -> Option<T> {
+        self.taken += 1;
+        match self.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        }
+    }
+
+    /// Some steps, or all there are.
+    pub fn steps(&mut self, count: usize) -> Option<T> {
+        (0..count).find_map(|_| self.step())
+    }
+
+    pub fn finish(&mut self) -> T {
+        loop {
+            if let Some(output) = self.step() {
+                return output;
+            }
+        }
     }
 }
 
@@ -108,12 +153,11 @@ pub struct Ports(pub Rc<World>);
 
 impl Clock for Ports {
     fn now_ms(&self) -> u64 {
-        self.0.now_ms.get()
+        self.0.time.now_ms().saturating_add_signed(self.0.skew_secs.get() * 1000)
     }
 
     async fn sleep(&self, duration_ms: u32) {
-        yield_once().await;
-        self.0.now_ms.set(self.0.now_ms.get() + u64::from(duration_ms));
+        self.0.time.sleep(duration_ms).await;
     }
 }
 
@@ -131,39 +175,24 @@ impl Random for Ports {
 impl Kv for Ports {
     async fn read<const N: usize>(&self, keys: [&str; N]) -> Result<[Option<String>; N], KvError> {
         yield_once().await;
-        let kv = &self.0.kv;
-        kv.reads.set(kv.reads.get() + 1);
-        if kv.fail_reads.get() {
-            return Err(KvError::Unavailable);
-        }
-        let entries = kv.entries.borrow();
-        let alive = |key: &str| entries.get(key).filter(|(_, expires_at)| self.0.now() < *expires_at);
-        Ok(keys.map(|key| alive(key).map(|(value, _)| value.clone())))
+        self.0.kv.read(keys, &self.0.view, &self.0.time).await
     }
 
     async fn write(&self, key: &str, value: &str, expires_at: UnixSecs) -> Result<(), KvError> {
         yield_once().await;
-        let kv = &self.0.kv;
-        assert!(expires_at >= self.0.now() + 60, "KV refuses expirations nearer than 60 s");
-        assert!(key.len() <= 512, "KV refuses longer keys");
-        kv.writes.set(kv.writes.get() + 1);
-        if let Some(error) = kv.fail_writes.borrow_mut().pop() {
-            return Err(error);
-        }
-        kv.entries.borrow_mut().insert(key.to_owned(), (value.to_owned(), expires_at));
-        Ok(())
+        self.0.kv.write(key, value, expires_at, &self.0.view, &self.0.time).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), KvError> {
         yield_once().await;
-        self.0.kv.entries.borrow_mut().remove(key);
-        Ok(())
+        self.0.kv.delete(key, &self.0.view, &self.0.time).await
     }
 }
 
 impl Http for Ports {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         yield_once().await;
+        self.0.time.note_work();
         self.0.cognito.answer(&request, self.0.now())
     }
 }
