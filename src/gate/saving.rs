@@ -71,9 +71,22 @@ impl<P: Ports> Gate<P> {
             Ok(Some(_)) | Err(_) => {}
         }
         self.ports.sleep(WRITE_AGAIN_MS).await;
+        if self.is_outdated(session) {
+            return;
+        }
         if self.write(session).await.is_err() {
             let fields = [("code", GateError::StoreUnavailable.describe().code), ("session", session.keys.log_name())];
             self.ports.line(Level::Error, "renewed_session_not_saved", &fields);
+        }
+    }
+
+    /// Whether this isolate knows better by now: the first attempt may have hung for longer than the lease holds, and another
+    /// request has renewed the session or ended it meanwhile. KV's reads may not show that yet.
+    fn is_outdated(&self, session: &Session) -> bool {
+        match self.memory.sessions.borrow().recall(&session.keys.record, self.ports.now()) {
+            Some(Remembered::Record(record)) => record.version > session.record.version,
+            Some(Remembered::Ended) => true,
+            None => false,
         }
     }
 
