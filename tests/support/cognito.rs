@@ -157,7 +157,7 @@ impl Cognito {
             Some(Trouble::Lost(_) | Trouble::Truncated) | None => {}
         }
         let login = field(form, "grant_type").as_deref() == Some("authorization_code");
-        let Some(refresh_token) = self.grant(field(form, "refresh_token").filter(|_| !login), now) else {
+        let Ok(refresh_token) = self.grant(field(form, "refresh_token").filter(|_| !login), now) else {
             return status(400, &json!({"error": "invalid_grant"}));
         };
         let mut answer = json!({
@@ -179,19 +179,19 @@ impl Cognito {
         }
     }
 
-    /// What a grant (`None`: a code) does to the refresh tokens: the new one if there is one, `None` if it is refused.
-    fn grant(&self, used: Option<String>, now: u64) -> Option<Option<String>> {
+    /// What a grant (`None`: a code) does to the refresh tokens: the new one, if there is one.
+    fn grant(&self, used: Option<String>, now: u64) -> Result<Option<String>, Refused> {
         let number = self.issued.get() + 1;
         let login = match used {
             None => number,
             Some(used) => {
                 let mut tokens = self.refresh_tokens.borrow_mut();
-                let used = tokens.get_mut(&used).filter(|token| now < token.good_until)?;
+                let used = tokens.get_mut(&used).filter(|token| now < token.good_until).ok_or(Refused)?;
                 if let Rotation::Grace(secs) = self.rotation.get() {
                     used.good_until = used.good_until.min(now + secs);
                 } else {
                     self.issued.set(number);
-                    return Some(None);
+                    return Ok(None);
                 }
                 used.login
             }
@@ -199,7 +199,7 @@ impl Cognito {
         self.issued.set(number);
         let name = format!("refresh-{number}");
         self.refresh_tokens.borrow_mut().insert(name.clone(), RefreshToken { login, good_until: u64::MAX });
-        Some(Some(name))
+        Ok(Some(name))
     }
 
     /// Ends every refresh token of the same login.
@@ -226,6 +226,9 @@ impl Cognito {
         merged(claims, changes)
     }
 }
+
+/// The grant is not good.
+struct Refused;
 
 fn merged(mut claims: Value, changes: &Value) -> Value {
     for (name, value) in changes.as_object().expect("an object") {

@@ -9,6 +9,8 @@ use super::time::Time;
 
 /// A value and when it expires.
 type Entry = (String, UnixSecs);
+/// What a key held from when on.
+type Changes = Vec<(u64, Option<Entry>)>;
 
 /// What becomes of an operation.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +36,7 @@ pub struct FakeKv {
     pub fail_writes: RefCell<Vec<KvError>>,
     /// Faults for operations whose name and key begin so (`write ended/`), each used once, in order.
     faults: RefCell<Vec<(String, Fault)>>,
-    history: RefCell<BTreeMap<String, Vec<(u64, Option<Entry>)>>>,
+    history: RefCell<BTreeMap<String, Changes>>,
     written_ms: RefCell<BTreeMap<String, u64>>,
     locations: Cell<u64>,
 }
