@@ -170,10 +170,17 @@ impl<P: Ports> Gate<P> {
         self.failed(session, failure, 0)
     }
 
-    /// After `invalid_grant`: another location may have rotated the token. Read again; a newer record wins.
+    /// After `invalid_grant`: another location may have rotated the token. Read again; a newer record wins. Another isolate may
+    /// have spent it just now and be about to save: that is worth a second look, when nothing else opens the session.
     async fn refused(&self, session: &Session, refresh_token: &str) -> Asked {
+        let mut found = self.load(&session.id, &session.keys).await;
+        let unchanged = matches!(&found, Ok(Some(record)) if record.version <= session.record.version);
+        if unchanged && self.ports.now() >= session.record.access_expires_at {
+            self.ports.sleep(LOOK_AGAIN_MS).await;
+            found = self.load(&session.id, &session.keys).await;
+        }
         let now = self.ports.now();
-        let found = match self.load(&session.id, &session.keys).await {
+        let found = match found {
             Ok(Some(record)) if record.version > session.record.version => record,
             Ok(Some(_)) => {
                 self.memory.sessions.borrow_mut().refuse(refresh_token, now);
@@ -238,5 +245,7 @@ fn renewed_record(old: &Record, tokens: VerifiedTokens, now: u64) -> Result<Reco
     })
 }
 
+/// After a refusal: a refresh that came first is saved within this time, mostly. Who is refused for good waits for it once.
+const LOOK_AGAIN_MS: u32 = 1000;
 /// Between looks at a refresh that another request makes.
 const POLL_MS: u32 = 50;
