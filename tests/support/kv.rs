@@ -159,7 +159,7 @@ impl FakeKv {
             }
             Some(Fault::TimedOut(ms, done)) => {
                 time.sleep(ms).await;
-                (done, Err(KvError::Unavailable))
+                (done, Err(KvError::Timeout))
             }
         }
     }
