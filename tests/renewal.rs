@@ -7,7 +7,7 @@ mod support;
 use edgegate::ports::KvError;
 use futures_executor::block_on;
 use serde_json::json;
-use support::{Browser, Rotation, Trouble, World, config};
+use support::{Browser, Fault, Rotation, Trouble, World, config};
 
 fn signed_in() -> Browser {
     let browser = Browser::new(&World::new());
@@ -378,6 +378,24 @@ fn a_store_that_cannot_be_read_is_neither_signed_in_nor_signed_out() {
     assert_eq!(elsewhere.open("/app/").status, 503);
     browser.world.kv.fail_reads.set(false);
     assert!(elsewhere.open("/app/").site);
+}
+
+#[test]
+fn a_read_that_failed_at_once_is_tried_once_more_and_one_that_timed_out_is_not() {
+    let unavailable = Fault::Refused(KvError::Unavailable);
+    for (faults, fault, status, reads, longest_ms) in
+        [(1, unavailable, 200, 2, 150), (2, unavailable, 503, 2, 150), (1, Fault::TimedOut(8000, false), 503, 1, 8000)]
+    {
+        let browser = signed_in().restarted();
+        browser.world.kv.will(faults, "read session/", fault);
+        let (before, started) = (browser.world.kv.reads.get(), browser.world.time.now_ms());
+        assert_eq!(browser.open("/app/").status, status, "{faults} × {fault:?}");
+        let took_ms = browser.world.time.now_ms() - started;
+        assert!(took_ms >= 50 && took_ms <= longest_ms, "{faults} × {fault:?}: {took_ms} ms");
+        assert_eq!(browser.world.kv.reads.get() - before, reads, "{faults} × {fault:?}");
+        assert_eq!(browser.world.kv.unused_faults(), 0);
+        assert!(browser.open("/app/").site, "and the session is as it was");
+    }
 }
 
 #[test]

@@ -85,7 +85,7 @@ impl<P: Ports> Gate<P> {
 
     /// Reads record and marks in one operation. `None`: absent, ended, or not ours any more.
     pub(super) async fn load(&self, id: &SessionId, keys: &SessionKeys) -> Result<Option<Record>, KvError> {
-        let [sealed, ended, user_ended] = self.ports.read([&keys.record, &keys.ended, &keys.user_ended]).await?;
+        let [sealed, ended, user_ended] = self.read([&keys.record, &keys.ended, &keys.user_ended]).await?;
         let Some(sealed) = sealed.filter(|_| ended.is_none()) else { return Ok(None) };
         let record = match Record::open(&sealed, &self.config.keys, id) {
             Ok(record) => record,
@@ -120,7 +120,7 @@ impl<P: Ports> Gate<P> {
     /// # Errors
     /// KV could not answer.
     pub(super) async fn is_marked(&self, session: &Session) -> Result<bool, KvError> {
-        let [ended, user_ended] = self.ports.read([&session.keys.ended, &session.keys.user_ended]).await?;
+        let [ended, user_ended] = self.read([&session.keys.ended, &session.keys.user_ended]).await?;
         Ok(ended.is_some() || marked(&session.record, user_ended.as_deref()))
     }
 }
