@@ -17,7 +17,7 @@ impl<P: Ports> Gate<P> {
     pub(super) async fn save(&self, session: &Session, record: Record, rotated: bool) -> Renewal {
         let saved = Session { record: Rc::new(record), ..session.clone() };
         let now = self.ports.now();
-        let remembered = self.memory.sessions.borrow_mut().remember(&saved.keys.record, saved.record.clone(), now);
+        let remembered = self.memory.sessions.borrow_mut().replace(&saved.keys.record, saved.record.clone(), now);
         match remembered {
             Remembered::Ended => {
                 self.revoke(&saved.record);
@@ -92,6 +92,7 @@ impl<P: Ports> Gate<P> {
 
     /// A logout that came between our read and our write has set a mark: then the record goes again.
     async fn look_back(&self, saved: Session) -> Renewal {
+        let now = self.ports.now();
         match self.is_marked(&saved).await {
             Ok(true) => {
                 let now = self.ports.now();
@@ -102,11 +103,15 @@ impl<P: Ports> Gate<P> {
                 }
                 Renewal::Ended
             }
+            Ok(false) => {
+                self.memory.sessions.borrow_mut().remember(&saved.keys.record, saved.record.clone(), now);
+                Renewal::Renewed(saved)
+            }
             // KV could not say: the next cold read looks at the marks again.
-            Ok(false) | Err(_) => Renewal::Renewed(saved),
+            Err(_) => Renewal::Renewed(saved),
         }
     }
 }
 
 /// KV takes one write a second per key.
-const WRITE_AGAIN_MS: u32 = 1100;
+pub(super) const WRITE_AGAIN_MS: u32 = 1100;

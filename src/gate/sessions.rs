@@ -9,6 +9,7 @@ use crate::session::policy::{Standing, ended_everywhere, runs_behind, standing};
 use crate::session::record::{MIN_KV_LIFE_SECS, Record};
 use crate::session::seal::OpenError;
 
+use super::saving::WRITE_AGAIN_MS;
 use super::visit::Visit;
 use super::{Failure, Gate, GateError};
 
@@ -100,14 +101,20 @@ impl<P: Ports> Gate<P> {
         Ok(Some(record).filter(|record| ours && !marked(record, user_ended.as_deref())))
     }
 
-    /// Ends a session: the mark first, so that a refresh under way cannot bring the record back, then the record.
+    /// Ends a session: the mark first, so that a refresh under way cannot bring the record back, then the record. A mark that
+    /// KV did not take is written once more: it says the same, and without it the session lives on.
     ///
     /// # Errors
     /// KV did not take the mark; the session may live on elsewhere.
     pub(super) async fn end_session(&self, keys: &SessionKeys, ends_at: UnixSecs) -> Result<(), KvError> {
         let now = self.ports.now();
         self.memory.sessions.borrow_mut().end(&keys.record, now);
-        let marked = self.ports.write(&keys.ended, "1", ends_at.max(now.saturating_add(MIN_KV_LIFE_SECS))).await;
+        let expires_at = ends_at.max(now.saturating_add(MIN_KV_LIFE_SECS));
+        let mut marked = self.ports.write(&keys.ended, "1", expires_at).await;
+        if matches!(marked, Err(KvError::TooManyWrites | KvError::Unavailable)) {
+            self.pause(WRITE_AGAIN_MS, u8::MAX).await;
+            marked = self.ports.write(&keys.ended, "1", expires_at).await;
+        }
         if self.ports.delete(&keys.record).await.is_err() {
             // The mark alone ends the session.
             self.ports.line(Level::Warn, "ended_session_not_deleted", &[("session", keys.log_name())]);
