@@ -9,6 +9,7 @@ use edgegate::ports::{HttpError, KvError};
 use futures_executor::block_on;
 use futures_util::future::{join, join_all};
 use support::browser::Reply;
+use support::world::{interleavings, run_interleaved};
 use support::{Browser, Fault, Rotation, Steps, Trouble, World};
 
 /// A browser before two locations; both have just read the session, and go on reading that for a minute.
@@ -353,39 +354,7 @@ fn a_refused_token_is_remembered_for_ten_minutes_and_a_newer_one_is_tried_at_onc
     assert_eq!(here.world.cognito.token_requests(), 3);
 }
 
-/// All ways in which two refreshes can mingle.
-fn interleavings(first: usize, second: usize) -> Vec<Vec<bool>> {
-    match (first, second) {
-        (0, second) => vec![vec![false; second]],
-        (first, 0) => vec![vec![true; first]],
-        _ => {
-            let with = |step: bool, rest: Vec<Vec<bool>>| rest.into_iter().map(move |rest| [vec![step], rest].concat());
-            with(true, interleavings(first - 1, second)).chain(with(false, interleavings(first, second - 1))).collect()
-        }
-    }
-}
-
 /// Two refreshes of one session by two isolates of one location that sees its own writes, in every order of their steps.
-fn two_isolates(rotation: Rotation, order: &[bool]) -> (Reply, Reply, Browser) {
-    let (first, _) = at_two_locations(rotation);
-    let second = first.restarted();
-    first.world.pass(3600);
-    let tasks = [&first, &second].map(|browser| Steps::of(browser.post_async("/auth/refresh", "")));
-    let mut tasks = tasks;
-    let mut done = [None, None];
-    for step in order {
-        let which = usize::from(!step);
-        if let (Some(task), Some(slot @ None)) = (tasks.get_mut(which), done.get_mut(which)) {
-            *slot = task.step();
-        }
-    }
-    let [one, two] = &mut tasks;
-    let [first_done, second_done] = done;
-    let replies = (first_done.unwrap_or_else(|| one.finish()), second_done.unwrap_or_else(|| two.finish()));
-    drop(tasks);
-    (replies.0, replies.1, first)
-}
-
 #[test]
 fn two_isolates_of_one_location_that_refresh_in_any_order_both_go_on() {
     for rotation in [Rotation::Grace(0), Rotation::Grace(10)] {
@@ -393,7 +362,11 @@ fn two_isolates_of_one_location_that_refresh_in_any_order_both_go_on() {
         let orders = interleavings(5, 5);
         let count = orders.len();
         for order in orders {
-            let (one, two, browser) = two_isolates(rotation, &order);
+            let (browser, _) = at_two_locations(rotation);
+            let second = browser.restarted();
+            browser.world.pass(3600);
+            let [one, two] = [&browser, &second].map(|isolate| Steps::of(isolate.post_async("/auth/refresh", "")));
+            let (one, two) = run_interleaved(&order, one, two);
             browser.world.finish_background();
             sent_to_login += usize::from(one.status != 200 || two.status != 200);
             assert_nothing_is_lost(&browser);

@@ -92,6 +92,16 @@ impl Browser {
         self.elsewhere(&self.world)
     }
 
+    /// Another tab: its own copy of the cookies, before the same isolate.
+    pub fn tab(&self) -> Self {
+        Self { memory: self.memory.clone(), ..self.restarted() }
+    }
+
+    /// Whether its session opens a page or says who it is.
+    pub fn is_served(&self) -> bool {
+        self.open("/app/").site || self.get("/user-info").status == 200
+    }
+
     /// The id of its session.
     pub fn session_id(&self) -> Option<SessionId> {
         self.cookies.borrow().get("__Host-session").and_then(|cookie| SessionId::parse(cookie))

@@ -134,6 +134,31 @@ impl<'a, T> Steps<'a, T> {
     }
 }
 
+/// All orders in which the steps of two tasks can mingle; true is a step of the first.
+pub fn interleavings(first: usize, second: usize) -> Vec<Vec<bool>> {
+    match (first, second) {
+        (0, second) => vec![vec![false; second]],
+        (first, 0) => vec![vec![true; first]],
+        _ => {
+            let with = |step: bool, rest: Vec<Vec<bool>>| rest.into_iter().map(move |rest| [vec![step], rest].concat());
+            with(true, interleavings(first - 1, second)).chain(with(false, interleavings(first, second - 1))).collect()
+        }
+    }
+}
+
+/// Runs two tasks with their steps in this order, and what is left of the first, then of the second.
+pub fn run_interleaved<T, U>(order: &[bool], mut first: Steps<'_, T>, mut second: Steps<'_, U>) -> (T, U) {
+    let (mut one, mut two) = (None, None);
+    for step in order {
+        match step {
+            true if one.is_none() => one = first.step(),
+            false if two.is_none() => two = second.step(),
+            _ => {}
+        }
+    }
+    (one.unwrap_or_else(|| first.finish()), two.unwrap_or_else(|| second.finish()))
+}
+
 /// Lets other futures of the test run, as real I/O does.
 pub async fn yield_once() {
     let mut yielded = false;
