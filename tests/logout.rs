@@ -117,7 +117,8 @@ impl Place {
 #[test]
 fn a_refresh_under_way_anywhere_never_brings_a_session_back() {
     for place in Place::ALL {
-        for rotation in [Rotation::Off, Rotation::Grace(0)] {
+        let farthest = place.lag_secs() > 0;
+        for rotation in [Rotation::Grace(0), Rotation::Off].into_iter().take(1 + usize::from(farthest)) {
             let mut left = 0;
             for order in interleavings(4, 5) {
                 let case = format!("{place:?}, {rotation:?}, {order:?}");
@@ -135,7 +136,7 @@ fn a_refresh_under_way_anywhere_never_brings_a_session_back() {
                 assert_dead_after(&[&tab, &refresher], place.lag_secs(), &case);
             }
             // Where KV does not show the mark yet, a refresh may save: what it saves stays under the mark until both expire.
-            assert!(left == 0 || place.lag_secs() > 0, "{place:?}, {rotation:?}: {left} records are left");
+            assert!(left == 0 || farthest, "{place:?}, {rotation:?}: {left} records are left");
         }
     }
 }
@@ -319,11 +320,11 @@ fn last_served(lag: (u64, u64), read_before: u64, first_asked: u64, ask: &dyn Fn
     last
 }
 
-/// The worst of all.
+/// The worst of all: asked from the beginning, or for the first time when KV is about to tell.
 fn worst(lag: (u64, u64), ask: &dyn Fn(&Browser) -> bool) -> Option<u64> {
     let lag_secs = lag.0 + lag.1;
-    let first_asked = [0, 1, lag_secs / 2, lag_secs.saturating_sub(2), lag_secs.saturating_sub(1), lag_secs];
-    let cases = [0, 1, 10].into_iter().flat_map(|before| first_asked.map(|asked| (before, asked)));
+    let first_asked = [0, lag_secs.saturating_sub(2), lag_secs.saturating_sub(1)];
+    let cases = [0, 1].into_iter().flat_map(|before| first_asked.map(|asked| (before, asked)));
     cases.filter_map(|(before, asked)| last_served(lag, before, asked, ask)).max()
 }
 
