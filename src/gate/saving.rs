@@ -46,12 +46,27 @@ impl<P: Ports> Gate<P> {
     /// The first write of a new session.
     ///
     /// # Errors
-    /// KV did not take it: there is no session.
+    /// KV did not take it: there is no session, and what is left of it goes beside the answer.
     pub(super) async fn create(&self, session: &Session) -> Result<(), Failure> {
-        self.write(session).await?;
+        if let Err(error) = self.write(session).await {
+            self.undo(session);
+            return Err(error.into());
+        }
         let now = self.ports.now();
         self.memory.sessions.borrow_mut().remember(&session.keys.record, session.record.clone(), now);
         Ok(())
+    }
+
+    /// Nobody will ever have this session's cookie: its tokens end at Cognito, and its record goes, which may have been written
+    /// although KV said otherwise.
+    fn undo(&self, session: &Session) {
+        self.revoke(&session.record);
+        let (gate, keys) = (self.clone(), session.keys.clone());
+        self.ports.run(Box::pin(async move {
+            if gate.ports.delete(&keys.record).await.is_err() {
+                gate.ports.line(Level::Warn, "unfinished_session_not_deleted", &[("session", keys.log_name())]);
+            }
+        }));
     }
 
     async fn write(&self, session: &Session) -> Result<(), KvError> {
