@@ -92,6 +92,11 @@ impl Browser {
         self.elsewhere(&self.world)
     }
 
+    /// The same browser here, before a gateway with another configuration.
+    pub fn deployed(&self, config: Rc<Config>) -> Self {
+        Self { config, ..self.restarted() }
+    }
+
     /// Another tab: its own copy of the cookies, before the same isolate.
     pub fn tab(&self) -> Self {
         Self { memory: self.memory.clone(), ..self.restarted() }

@@ -72,6 +72,7 @@ pub struct Cognito {
     /// The ids of the keys that are published, and of the one that signs.
     pub published_keys: RefCell<Vec<&'static str>>,
     pub signing_key: Cell<&'static str>,
+    other_issuers: RefCell<Vec<String>>,
     refresh_tokens: RefCell<BTreeMap<String, RefreshToken>>,
     issued: Cell<u32>,
 }
@@ -91,6 +92,7 @@ impl Default for Cognito {
             key_fetches: Cell::new(0),
             published_keys: RefCell::new(vec!["key-1="]),
             signing_key: Cell::new("key-1="),
+            other_issuers: RefCell::default(),
             refresh_tokens: RefCell::default(),
             issued: Cell::new(0),
         }
@@ -106,6 +108,15 @@ impl Cognito {
         self.token_forms.borrow().len()
     }
 
+    /// Another pool with the same keys, if it is one: nobody else may be asked.
+    pub fn also_publish_keys_for(&self, issuer: &str) {
+        self.other_issuers.borrow_mut().push(issuer.to_owned());
+    }
+
+    fn is_issuer(&self, url: &str) -> bool {
+        url == ISSUER || self.other_issuers.borrow().iter().any(|issuer| issuer == url)
+    }
+
     /// Whether a refresh with this token would be granted.
     pub fn is_good(&self, refresh_token: &str, now: u64) -> bool {
         self.refresh_tokens.borrow().get(refresh_token).is_some_and(|token| now < token.good_until)
@@ -119,7 +130,7 @@ impl Cognito {
     pub fn answer(&self, request: &HttpRequest, now: u64) -> Result<HttpResponse, HttpError> {
         let form = request.form.as_deref();
         match request.url.as_str() {
-            url if url == format!("{ISSUER}/.well-known/jwks.json") => {
+            url if url.strip_suffix("/.well-known/jwks.json").is_some_and(|issuer| self.is_issuer(issuer)) => {
                 self.key_fetches.set(self.key_fetches.get() + 1);
                 if self.keys_down.get() { Err(HttpError::Unreachable) } else { ok(&key_set(&self.published_keys.borrow())) }
             }

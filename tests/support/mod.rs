@@ -9,6 +9,7 @@
 
 pub mod browser;
 pub mod cognito;
+pub mod golden;
 pub mod kv;
 pub mod time;
 pub mod world;
