@@ -230,6 +230,7 @@ impl From<GateError> for Failure {
 impl From<KvError> for Failure {
     fn from(error: KvError) -> Self {
         let reason = match error {
+            KvError::Timeout => "kv_timeout",
             KvError::TooManyWrites => "kv_too_many_writes",
             KvError::Unavailable => "kv_unavailable",
         };
