@@ -12,7 +12,7 @@ impl<P: Ports> Gate<P> {
         let mut drawn = [0];
         self.ports.fill(&mut drawn);
         let [drawn] = drawn;
-        let more = u32::from(drawn).saturating_mul(u32::from(spread_ms)) / u32::from(u8::MAX);
+        let more = u32::from(drawn).saturating_mul(u32::from(spread_ms)) / 255;
         self.ports.sleep(at_least_ms.saturating_add(more)).await;
     }
 
