@@ -18,6 +18,7 @@ Usage: npm start [-- options]
   --api-port N        the sample API's port (${DEFAULTS.apiPort})
   --https             serve the gateway on https, with a self-signed certificate
   --redirect-page     let Cognito return to the page /signed-in.html instead of /auth/callback
+  --strict            strict mode: a Durable Object guards each user's sessions
   --access-ttl SECS   life of the access tokens that the local Cognito gives
   --var NAME=VALUE    another value for a variable of wrangler.toml or .dev.vars; may be repeated
   --persist-to DIR    keep the local KV there instead of in .wrangler/state
@@ -33,6 +34,7 @@ const OPTIONS = {
   'persist-to': { type: 'string' },
   port: { type: 'string' },
   'redirect-page': { type: 'boolean' },
+  strict: { type: 'boolean' },
   var: { type: 'string', multiple: true },
 };
 
@@ -57,6 +59,7 @@ export function parseOptions(args, env = process.env) {
     help: values.help ?? false,
     https: values.https ?? false,
     redirectPage: values['redirect-page'] ?? false,
+    strict: values.strict ?? false,
     port: parsePort('--port', port),
     cognitoPort: parsePort('--cognito-port', cognitoPort),
     apiPort: parsePort('--api-port', apiPort),

@@ -12,6 +12,7 @@ import { probe } from './probe.mjs';
 import { start, stopAll, stopOnSignals, toolEnv } from './processes.mjs';
 import { ensureDevVars, setup } from './setup.mjs';
 import { HELP, addresses, parseOptions, varOverrides } from './start-options.mjs';
+import { writeStrictConfig } from './strict-config.mjs';
 
 /** The Worker's log line of a request comes a moment after the answer. */
 const LOG_DELAY_MS = 200;
@@ -78,6 +79,7 @@ function startGateway(options) {
   args.push('--port', options.port, '--persist-to', options.persistTo);
   // Port 0 is any free one: two runs must not meet there either.
   args.push('--inspector-port', 0, '--show-interactive-dev-session=false');
+  if (options.strict) args.push('--config', writeStrictConfig());
   if (options.https) args.push('--local-protocol', 'https');
   for (const [name, value] of Object.entries(varOverrides(options))) args.push('--var', `${name}:${value}`);
   return startPart('the gateway', 'gateway', 'node', args, gatewayLog);

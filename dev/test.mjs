@@ -9,6 +9,7 @@ import { findChromium } from './chromium.mjs';
 import { ROOT, Stop, elapsed, main } from './plain.mjs';
 import { run, stopOnSignals, toolEnv } from './processes.mjs';
 import { ensureDevVars, setup } from './setup.mjs';
+import { writeStrictConfig } from './strict-config.mjs';
 
 /** A test that takes longer hangs. The browser tests' slowest file needs a fraction of it. */
 const NODE_TEST_LIMIT_MS = 600_000;
@@ -63,11 +64,13 @@ async function deny() {
   return (await cargo('fetch', '--locked')) && command(program, ['--offline', '--locked', 'check', 'bans', 'licenses', 'sources']);
 }
 
+/** As it is, and with strict mode switched on. */
 async function dryRun() {
   const outdir = mkdtempSync(path.join(os.tmpdir(), 'edgegate-dry-run-'));
+  const deploys = (...more) =>
+    command('wrangler', ['deploy', '--dry-run', '--env', 'production', '--outdir', outdir, ...more], { CI: '1' });
   try {
-    const args = ['deploy', '--dry-run', '--env', 'production', '--outdir', outdir];
-    return await command('wrangler', args, { CI: '1' });
+    return (await deploys()) && (await deploys('--config', writeStrictConfig()));
   } finally {
     rmSync(outdir, { recursive: true, force: true });
   }

@@ -18,6 +18,7 @@ import { ROOT } from '../dev/plain.mjs';
 import { run, start, stopAll } from '../dev/processes.mjs';
 import { measure, sizeTable } from '../dev/size-report.mjs';
 import { addresses, parseOptions, varOverrides } from '../dev/start-options.mjs';
+import { withStrictMode } from '../dev/strict-config.mjs';
 
 /** A folder that is gone after the test. */
 function folder(t) {
@@ -125,7 +126,7 @@ test('an option that npm kept for itself is explained', () => {
 test('start --help lists every option', async () => {
   const { code, text } = await script('start.mjs', ['--help']);
   assert.equal(code, 0);
-  const names = ['port', 'cognito-port', 'api-port', 'https', 'redirect-page', 'access-ttl', 'var', 'persist-to', 'help'];
+  const names = ['port', 'cognito-port', 'api-port', 'https', 'redirect-page', 'strict', 'access-ttl', 'var', 'persist-to', 'help'];
   for (const name of names) assert.match(text, new RegExp(`--${name}\\b`));
 });
 
@@ -181,6 +182,17 @@ test('the usual addresses are those of wrangler.toml', () => {
   const toml = readFileSync(path.join(ROOT, 'wrangler.toml'), 'utf8');
   const wanted = { PUBLIC_URL: here.gateway, COGNITO_DOMAIN: here.cognito, COGNITO_ISSUER: here.issuer, API_URL: here.api };
   for (const [name, value] of Object.entries(wanted)) assert.ok(toml.includes(`${name} = "${value}"`), name);
+});
+
+test('strict mode is bound in every environment of wrangler.toml once its marked lines count, and in none before', () => {
+  const toml = readFileSync(path.join(ROOT, 'wrangler.toml'), 'utf8');
+  const bindings = (text) => text.split('\n').filter((line) => /^\[\[.*(durable_objects\.bindings|migrations)\]\]$/.test(line));
+  assert.deepEqual(bindings(toml), []);
+  assert.deepEqual(bindings(withStrictMode(toml)), [
+    '[[durable_objects.bindings]]', '[[migrations]]', '[[env.production.durable_objects.bindings]]', '[[env.production.migrations]]',
+  ]);
+  assert.doesNotMatch(withStrictMode(toml), /^#~/m);
+  assert.throws(() => withStrictMode(withStrictMode(toml)), /strict mode may be on already/);
 });
 
 /** A folder like the project's, as far as `ensureDevVars` looks. */

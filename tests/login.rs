@@ -6,7 +6,7 @@ mod support;
 
 use edgegate::ports::KvError;
 use serde_json::json;
-use support::{Browser, Trouble, World};
+use support::{Browser, Fault, Trouble, World};
 
 #[test]
 fn a_login_ends_at_its_deep_link_with_one_session() {
@@ -15,7 +15,7 @@ fn a_login_ends_at_its_deep_link_with_one_session() {
     assert_eq!((reply.status, reply.location()), (302, "/auth/login?return_to=%2Fapp%2F%3Fview%3Dreports"));
     let reply = browser.sign_in("/app/?view=reports");
     assert_eq!((reply.status, reply.location()), (303, "/app/?view=reports"));
-    assert_eq!(browser.cookies.borrow().keys().collect::<Vec<_>>(), ["__Host-session"]);
+    assert_eq!(browser.cookies.borrow().keys().collect::<Vec<_>>(), ["__Host-session", "__Host-sign-ins"]);
     assert!(browser.open("/app/?view=reports").site);
     let form = browser.world.cognito.token_forms.borrow().first().unwrap().clone();
     assert!(form.contains("redirect_uri=https%3A%2F%2Fapp.example.com%2Fauth%2Fcallback") && form.contains("code_verifier="));
@@ -58,6 +58,40 @@ fn a_store_that_does_not_take_the_session_means_no_session() {
     let reply = browser.get(&callback);
     assert_eq!((reply.status, reply.code().as_str()), (503, "store_unavailable"));
     assert!(browser.cookies.borrow().is_empty() && browser.world.kv.keys().is_empty());
+}
+
+#[test]
+fn a_login_that_kv_does_not_take_leaves_nothing_half_made() {
+    for fault in [
+        Fault::Refused(KvError::Unavailable),
+        Fault::Refused(KvError::TooManyWrites),
+        Fault::DoneButToldSo(KvError::Unavailable),
+        Fault::TimedOut(8000, false),
+        Fault::TimedOut(8000, true),
+    ] {
+        let browser = Browser::new(&World::new());
+        let callback = browser.begin("/app/");
+        browser.world.kv.will(1, "write session/", fault);
+        let reply = browser.get(&callback);
+        assert_eq!((reply.status, reply.code().as_str()), (503, "store_unavailable"), "{fault:?}");
+        assert!(browser.cookies.borrow().is_empty(), "{fault:?}");
+        browser.world.finish_background();
+        assert!(browser.world.kv.keys().is_empty(), "{fault:?}: {:?}", browser.world.kv.keys());
+        assert_eq!(browser.world.cognito.good_tokens(browser.world.now()), 0, "{fault:?}: its refresh token is revoked");
+        assert_eq!(browser.sign_in("/app/").status, 303, "{fault:?}: and the next one is a login like any other");
+    }
+}
+
+#[test]
+fn a_login_that_fails_takes_nothing_from_the_browsers_older_session() {
+    let browser = Browser::new(&World::new());
+    assert_eq!(browser.sign_in("/app/").status, 303);
+    let before = browser.stored().unwrap();
+    let callback = browser.begin("/app/");
+    browser.world.kv.will(1, "write session/", Fault::Refused(KvError::Unavailable));
+    assert_eq!(browser.get(&callback).code(), "store_unavailable");
+    browser.world.finish_background();
+    assert!(browser.stored().unwrap() == before && browser.restarted().open("/app/").site);
 }
 
 #[test]
@@ -129,11 +163,59 @@ fn sign_ins_that_open_nothing_stop_after_three_rounds_with_the_cause() {
     let stopped = browser.open("/app/?view=1");
     assert_eq!(stopped.status, 401);
     assert!(stopped.body.contains("<code id=\"error-code\">session_expired</code>"), "{}", stopped.body);
+    assert!(stopped.body.contains("several times in a row, but your session cannot be found"), "{}", stopped.body);
     assert!(stopped.body.contains("href=\"/auth/login?return_to=%2Fapp%2F%3Fview%3D1\""), "{}", stopped.body);
     assert!(browser.world.logged("login_loop"));
 
     browser.world.pass(60);
     assert_eq!(browser.open("/app/").status, 302, "a minute later it is a sign-in like any other");
+}
+
+#[test]
+fn the_page_that_stops_a_circle_tells_the_causes_apart() {
+    let mut browser = Browser::new(&World::new());
+    browser.sign_in("/app/");
+    for _ in 1..=3 {
+        browser = lose_the_session(&browser);
+        browser.sign_in("/app/");
+    }
+    let refused = browser.elsewhere(&browser.world);
+    refused.world.cognito.access_life_secs.set(10);
+    refused.sign_in("/app/");
+    refused.world.pass(20);
+    refused.world.cognito.will(support::Trouble::Error("invalid_grant"));
+    let page = refused.open("/app/");
+    assert!(page.body.contains("refresh_rejected") && page.body.contains("refuses to renew"), "{}", page.body);
+
+    browser.cookies.borrow_mut().remove("__Host-session");
+    let page = browser.open("/app/");
+    assert!(page.body.contains("session_required") && page.body.contains("block or remove the cookies"), "{}", page.body);
+    browser.world.pass(61);
+    assert_eq!(browser.open("/app/").status, 302);
+}
+
+#[test]
+fn a_browser_that_never_sends_the_session_back_is_stopped_as_well() {
+    let browser = Browser::new(&World::new());
+    for round in 0..=3 {
+        assert_eq!(browser.open("/app/").status, 302, "round {round}");
+        assert_eq!(browser.sign_in("/app/").status, 303, "round {round}");
+        browser.cookies.borrow_mut().remove("__Host-session");
+    }
+    let stopped = browser.open("/app/");
+    assert_eq!(stopped.status, 401);
+    assert!(stopped.body.contains("session_required"), "{}", stopped.body);
+}
+
+#[test]
+fn signing_out_and_in_again_is_no_round() {
+    let browser = Browser::new(&World::new());
+    for _ in 0..8 {
+        assert_eq!(browser.sign_in("/app/").status, 303);
+        assert_eq!(browser.post("/auth/logout", "").status, 200);
+        assert!(browser.cookies.borrow().is_empty(), "{:?}", browser.cookies);
+    }
+    assert_eq!(browser.open("/app/").status, 302);
 }
 
 #[test]
@@ -145,6 +227,7 @@ fn a_script_that_goes_to_the_login_again_and_again_is_stopped_there_and_a_click_
     let by_script = browser.open("/auth/login?return_to=%2F");
     assert_eq!(by_script.status, 429);
     assert!(by_script.body.contains("rate_limited") && by_script.header("retry-after").is_some());
+    assert!(by_script.body.contains("keeps asking for another sign-in"), "{}", by_script.body);
     assert!(browser.world.logged("login_loop"));
     assert_eq!(browser.click("/auth/login?return_to=%2F").status, 302);
 }

@@ -189,6 +189,8 @@ pub struct Failure {
     pub logout_url: Option<String>,
     /// `Allow` of a 405.
     pub allow: Option<&'static str>,
+    /// Several sign-ins in a row have not mended it: the page says what seems to be the cause, and tries no other.
+    pub in_circles: bool,
 }
 
 impl Failure {
@@ -205,6 +207,7 @@ impl Failure {
             return_path: None,
             logout_url: None,
             allow: None,
+            in_circles: false,
         }
     }
 }
@@ -227,6 +230,7 @@ impl From<GateError> for Failure {
 impl From<KvError> for Failure {
     fn from(error: KvError) -> Self {
         let reason = match error {
+            KvError::Timeout => "kv_timeout",
             KvError::TooManyWrites => "kv_too_many_writes",
             KvError::Unavailable => "kv_unavailable",
         };

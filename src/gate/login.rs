@@ -7,7 +7,7 @@ use crate::web::query::Query;
 use crate::web::return_path::ReturnPath;
 
 use super::flow_cookies::begin_flow;
-use super::rounds::is_script_loop;
+use super::rounds::{has_just_signed_in, is_script_loop};
 use super::visit::Visit;
 use super::{Answer, Failure, Gate, GateError};
 
@@ -26,7 +26,7 @@ impl<P: Ports> Gate<P> {
             return Err(Failure::new(GateError::InvalidRequest, "login_not_a_navigation"));
         }
         if is_script_loop(visit) {
-            return Err(Failure::new(GateError::RateLimited, "login_loop"));
+            return Err(Failure { in_circles: true, ..Failure::new(GateError::RateLimited, "login_loop") });
         }
         let public_url = &self.config.public_url;
         if !visit.on_public_host(public_url) {
@@ -41,7 +41,7 @@ impl<P: Ports> Gate<P> {
         let pass_through = PassThrough::parse(query).map_err(|_| bad())?;
 
         let flow = LoginFlow {
-            again: Self::session_id(visit).is_some(),
+            again: has_just_signed_in(visit) || Self::session_id(visit).is_some(),
             ..LoginFlow::generate(&self.ports, return_path.as_str().to_owned(), visit.now)
         };
         let cookies = begin_flow(&self.config, visit, &flow, &self.ports)?;

@@ -15,7 +15,7 @@ use crate::web::query::encode;
 use super::logout::CLEAR_SITE_DATA;
 use super::route::Route;
 use super::visit::Visit;
-use super::words::{korean, words};
+use super::words::{in_circles, korean, words};
 use super::{Answer, Failure, GateError};
 
 /// `{"error","message","requestId"}`, with `loginUrl` on 401 and `logoutUrl` where signing out was not complete.
@@ -89,18 +89,24 @@ fn error_page<R: IncomingRequest>(config: &Config, visit: &Visit<'_, R>, failure
     };
     // Chromium holds `form-action` against every redirect that follows the form, so Cognito and where it goes on to are in it.
     let form_targets = format!("'self' {} {}", config.cognito.domain, config.cognito.logout_origin);
-    let answer = page(failure.error, visit.language(), &visit.request_id, &action, &form_targets);
+    let message =
+        if failure.in_circles { in_circles(failure.error, visit.language()) } else { message(failure.error, visit.language()) };
+    let answer = page(failure.error, message, visit.language(), &visit.request_id, &action, &form_targets);
     // A form's POST must carry its origin for the CSRF check.
     if failure.error == GateError::Forbidden { answer.with("referrer-policy", "same-origin") } else { answer }
 }
 
-/// A page with the error's sentence and code, and one thing to do about it.
-fn page(error: GateError, language: Language, request_id: &str, action: &str, form_targets: &str) -> Answer {
-    let (words, description) = (words(language), error.describe());
-    let message = match language {
-        Language::English => description.message,
+/// The error's own sentence.
+fn message(error: GateError, language: Language) -> &'static str {
+    match language {
+        Language::English => error.describe().message,
         Language::Korean => korean(error),
-    };
+    }
+}
+
+/// A page with a sentence, the error's code, and one thing to do about it.
+fn page(error: GateError, message: &str, language: Language, request_id: &str, action: &str, form_targets: &str) -> Answer {
+    let (words, description) = (words(language), error.describe());
     let body = format!(
         "<!doctype html>\n<html lang=\"{lang}\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
@@ -134,7 +140,7 @@ pub(super) fn unconfigured<R: IncomingRequest>(request: &R, request_id: &str) ->
     let route = Route::of(&path);
     if is_navigation(request) && !route.is_json() && !route.is_monitoring() {
         let language = Language::negotiate(request.header("accept-language").as_deref());
-        return page(error, language, request_id, "", "'none'");
+        return page(error, message(error, language), language, request_id, "", "'none'");
     }
     let description = error.describe();
     let body = ErrorBody { error: description.code, message: description.message, request_id, login_url: None, logout_url: None };

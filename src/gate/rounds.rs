@@ -2,34 +2,46 @@
 //! once (its clock is wrong, its API refuses the token, the browser or KV loses the session) would go round for ever, since
 //! Cognito's own cookie signs in without asking.
 //!
-//! A sign-in that was begun with a session cookie at hand, within [`ROUND_SECS`] of the last such one, is a round. The browser
+//! A sign-in that was begun within [`ROUND_SECS`] of the last one, or with a session cookie at hand, is a round. The browser
 //! counts, in a cookie of its own that says nothing else; who changes it deceives themselves.
 
 use crate::ports::{IncomingRequest, UnixSecs};
 
 use super::visit::Visit;
 
-/// How many rounds this browser has just been through.
-fn rounds<R: IncomingRequest>(visit: &Visit<'_, R>) -> u32 {
-    let cookie = visit.cookies().one(visit.cookie_style.rounds_name());
-    cookie.and_then(|value| read(value, visit.now)).unwrap_or(0)
+/// How many rounds this browser has just been through; `None`: it has not signed in lately.
+fn rounds<R: IncomingRequest>(visit: &Visit<'_, R>) -> Option<u32> {
+    visit.cookies().one(visit.cookie_style.rounds_name()).and_then(|value| read(value, visit.now))
+}
+
+/// Whether this browser has signed in a moment ago.
+pub(super) fn has_just_signed_in<R: IncomingRequest>(visit: &Visit<'_, R>) -> bool {
+    rounds(visit).is_some()
 }
 
 /// Whether a page that asks for a sign-in has just been through several: another one would go round once more.
 pub(super) fn is_loop<R: IncomingRequest>(visit: &Visit<'_, R>) -> bool {
-    rounds(visit) >= MAX_ROUNDS
+    rounds(visit).is_some_and(|rounds| rounds >= MAX_ROUNDS)
 }
 
 /// Whether a script sends the browser to the login again and again. A click on "Sign in" is a person's.
 pub(super) fn is_script_loop<R: IncomingRequest>(visit: &Visit<'_, R>) -> bool {
     let by_browser = visit.request.header("sec-fetch-mode").is_some();
-    by_browser && visit.request.header("sec-fetch-user").is_none() && rounds(visit) >= MAX_ROUNDS_BY_SCRIPT
+    let many = rounds(visit).is_some_and(|rounds| rounds >= MAX_ROUNDS_BY_SCRIPT);
+    by_browser && many && visit.request.header("sec-fetch-user").is_none()
 }
 
-/// The `Set-Cookie` line of a sign-in that is a round.
-pub(super) fn count_round<R: IncomingRequest>(visit: &Visit<'_, R>) -> String {
-    let (style, count) = (visit.cookie_style, rounds(visit).saturating_add(1));
+/// The `Set-Cookie` line of a sign-in; `again`: it is a round.
+pub(super) fn count_round<R: IncomingRequest>(visit: &Visit<'_, R>, again: bool) -> String {
+    let style = visit.cookie_style;
+    let count = if again { rounds(visit).unwrap_or(0).saturating_add(1) } else { 0 };
     style.set(style.rounds_name(), &format!("{count}.{}", visit.now), ROUND_SECS)
+}
+
+/// The `Set-Cookie` line of a sign-out, after which a sign-in is no round.
+pub(super) fn forget_rounds<R: IncomingRequest>(visit: &Visit<'_, R>) -> Option<String> {
+    let (style, name) = (visit.cookie_style, visit.cookie_style.rounds_name());
+    visit.cookies().one(name).map(|_| style.clear(name))
 }
 
 /// `<rounds>.<time of the last>`, while that is not long ago.

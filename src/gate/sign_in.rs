@@ -164,11 +164,7 @@ impl<P: Ports> Gate<P> {
         let style = visit.cookie_style;
         let cookie = style.set(style.session_name(), &session.id.expose(), self.config.session.ttl_secs);
         let return_path = ReturnPath::parse(&flow.return_path, &self.config.public_url).unwrap_or_default();
-        Ok(SignedIn {
-            session,
-            return_path,
-            set_cookies: [Some(cookie), flow.again.then(|| count_round(visit))].into_iter().flatten().collect(),
-        })
+        Ok(SignedIn { session, return_path, set_cookies: vec![cookie, count_round(visit, flow.again)] })
     }
 
     /// A session under a new secret; a value that a client brought is never adopted.

@@ -56,7 +56,7 @@ impl<P: Ports> Gate<P> {
         let public_url = &self.config.public_url;
         if is_loop(visit) {
             let return_path = visit.return_path(public_url);
-            return Err(Failure { level: Level::Warn, reason: "login_loop", return_path, ..failure });
+            return Err(Failure { level: Level::Warn, reason: "login_loop", return_path, in_circles: true, ..failure });
         }
         let location = if visit.on_public_host(public_url) {
             let return_path = visit.return_path(public_url).unwrap_or_default();

@@ -46,6 +46,40 @@ pub(super) fn words(language: Language) -> &'static Words {
     }
 }
 
+/// What seems to be wrong when several sign-ins in a row have ended in this error, in place of its own sentence.
+pub(super) fn in_circles(error: GateError, language: Language) -> &'static str {
+    match (error, language) {
+        (GateError::SessionRequired, Language::English) => {
+            "You have signed in several times in a row, but your browser does not send the session back. Something seems to block \
+             or remove the cookies of this site."
+        }
+        (GateError::SessionRequired, Language::Korean) => {
+            "여러 번 연속으로 로그인했지만 브라우저가 세션을 보내지 않습니다. 이 사이트의 쿠키가 차단되거나 삭제되는 것 같습니다."
+        }
+        (GateError::RefreshRejected, Language::English) => {
+            "You have signed in several times in a row, but the sign-in service refuses to renew your sign-in each time. Your account \
+             may have been disabled or signed out elsewhere."
+        }
+        (GateError::RefreshRejected, Language::Korean) => {
+            "여러 번 연속으로 로그인했지만 로그인 서비스가 매번 갱신을 거부합니다. 계정이 비활성화되었거나 다른 곳에서 로그아웃되었을 수 있습니다."
+        }
+        (GateError::RateLimited, Language::English) => {
+            "You are signed in, but a page of this site keeps asking for another sign-in. It was stopped for a minute; please tell the \
+             site's operator."
+        }
+        (GateError::RateLimited, Language::Korean) => {
+            "로그인되어 있지만 이 사이트의 페이지가 계속 다시 로그인을 요청합니다. 1분 동안 중지했습니다. 사이트 운영자에게 알려 주세요."
+        }
+        (_, Language::English) => {
+            "You have signed in several times in a row, but your session cannot be found afterwards. The site's session store may need a \
+             minute to catch up; if it goes on, please tell the site's operator."
+        }
+        (_, Language::Korean) => {
+            "여러 번 연속으로 로그인했지만 그 후에 세션을 찾을 수 없습니다. 세션 저장소가 따라잡는 데 1분 정도 걸릴 수 있습니다. 계속되면 사이트 운영자에게 알려 주세요."
+        }
+    }
+}
+
 /// The error's sentence in Korean.
 pub(super) fn korean(error: GateError) -> &'static str {
     match error {

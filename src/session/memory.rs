@@ -65,12 +65,23 @@ impl<E: Clone> SessionMemory<E> {
 
     /// Remembers a record, unless a newer one or the session's end is known. Gives what holds now.
     pub fn remember(&mut self, key: &str, record: Rc<Record>, now: UnixSecs) -> Remembered {
+        self.keep(key, record, now.saturating_add(RECORD_SECS), now)
+    }
+
+    /// The same for a record that is about to be saved, but for no longer than what was known before, or than those need it who
+    /// wait for it: the marks of a logout have not been looked at again. Once they have, it is remembered.
+    pub fn replace(&mut self, key: &str, record: Rc<Record>, now: UnixSecs) -> Remembered {
+        let known_until = self.records.live_until(key, now).map_or(now, |(_, until)| *until);
+        self.keep(key, record, known_until.max(now.saturating_add(LEASE_SECS)), now)
+    }
+
+    fn keep(&mut self, key: &str, record: Rc<Record>, until: UnixSecs, now: UnixSecs) -> Remembered {
         match self.recall(key, now) {
             Some(Remembered::Ended) => return Remembered::Ended,
             Some(Remembered::Record(known)) if known.version > record.version => return Remembered::Record(known),
             _ => {}
         }
-        self.records.put(key.to_owned(), record.clone(), now.saturating_add(RECORD_SECS), now);
+        self.records.put(key.to_owned(), record.clone(), until, now);
         Remembered::Record(record)
     }
 

@@ -44,15 +44,13 @@ export async function startProduct(args = []) {
 class Product {
   #child;
   #ports;
-  #persistTo;
   #closed;
   output = '';
 
   constructor(child, { gateway, cognito, api, ports, persistTo }) {
-    Object.assign(this, { gateway, cognito, api });
+    Object.assign(this, { gateway, cognito, api, persistTo });
     this.#child = child;
     this.#ports = ports;
-    this.#persistTo = persistTo;
     this.#closed = once(child, 'close');
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => { this.output += text; });
     // A test run that is cut short must not leave it running.
@@ -110,8 +108,8 @@ class Product {
     const [code, signal] = await Promise.race([this.#closed, pause(STOP_LIMIT_MS).then(() => ['still running'])]);
     const left = stillRunning([this.#child.pid, ...family]);
     for (const pid of left) process.kill(pid, 'SIGKILL');
-    const locked = existsSync(path.join(this.#persistTo, '.in-use'));
-    rmSync(this.#persistTo, { recursive: true, force: true });
+    const locked = existsSync(path.join(this.persistTo, '.in-use'));
+    rmSync(this.persistTo, { recursive: true, force: true });
 
     assert.deepEqual([code, signal], [0, null], `how npm start ended:\n${this.output}`);
     assert.deepEqual(left, [], 'processes that npm start left behind');

@@ -67,7 +67,7 @@ describe('a login that ends well', () => {
     const authorizeUrl = await browser.beginLogin();
     const [flow] = browser.flows;
     const cookies = setCookies(await browser.arrive(await browser.authenticate(authorizeUrl)));
-    assert.deepEqual([...cookies.keys()].sort(), [flow, 'session'].sort());
+    assert.deepEqual([...cookies.keys()].sort(), [flow, 'session', 'sign-ins'].sort());
     assert.match(cookies.get('session').value, /^[\w-]{64}$/);
     assert.deepEqual(cookies.get('session').attributes, ['HttpOnly', 'Max-Age=432000', 'Path=/', 'SameSite=Lax']);
     assert.deepEqual(cookies.get(flow), { value: '', attributes: ['HttpOnly', 'Max-Age=0', 'Path=/', 'SameSite=Lax'] });

@@ -257,7 +257,7 @@ describe('on https the cookies', () => {
     const arrived = await browser.arrive(await browser.authenticate(login.headers.get('location')));
     assert.equal(arrived.status, 303);
     const cookies = setCookies(arrived);
-    assert.deepEqual([...cookies.keys()].sort(), [flow, '__Host-session'].sort());
+    assert.deepEqual([...cookies.keys()].sort(), [flow, '__Host-session', '__Host-sign-ins'].sort());
     assert.deepEqual(cookies.get('__Host-session').attributes, SECURE(432_000));
     assert.deepEqual(cookies.get(flow), { value: '', attributes: SECURE(0) });
     assert.equal((await browser.script('/user-info')).status, 200);

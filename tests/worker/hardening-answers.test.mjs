@@ -225,13 +225,13 @@ test('redirects are 302 or 303, to a path of this site or to Cognito', () => {
 });
 
 test('cookies have their whole set of attributes and fit', () => {
-  const LIVES = { '__Host-session': ['432000', '0'], '__Host-login': ['600', '0'] };
+  const LIVES = { '__Host-session': ['432000', '0'], '__Host-login': ['600', '0'], '__Host-sign-ins': ['60', '0'] };
   each(30, ({ headers }) => {
     const lines = headers.getSetCookie();
     for (const line of lines) {
       const [pair, ...attributes] = line.split('; ');
       const [name, value] = pair.split('=');
-      assert.match(name, /^__Host-(session|login-[\w-]{16})$/);
+      assert.match(name, /^__Host-(session|sign-ins|login-[\w-]{16})$/);
       const [, life] = /^Max-Age=(\d+)$/.exec(attributes.find((attribute) => attribute.startsWith('Max-Age=')));
       assert.deepEqual(attributes.sort(), ['HttpOnly', `Max-Age=${life}`, 'Path=/', 'SameSite=Lax', 'Secure'].sort());
       assert.ok(LIVES[name.startsWith('__Host-login') ? '__Host-login' : name].includes(life), line);

@@ -355,7 +355,8 @@ describe('a store that cannot be written', () => {
     const refreshToken = gateway.givenTokens().at(-1).refresh_token;
     await gateway.setWorld({ kv: { put: 'KV failed: 500', delete: 'KV failed: 500' } });
     const response = await browser.post('/auth/logout');
-    assert.deepEqual([...setCookies(response)], [['session', { value: '', attributes: ['HttpOnly', 'Max-Age=0', 'Path=/', 'SameSite=Lax'] }]]);
+    const cleared = { value: '', attributes: ['HttpOnly', 'Max-Age=0', 'Path=/', 'SameSite=Lax'] };
+    assert.deepEqual([...setCookies(response)], [['session', cleared], ['sign-ins', cleared]]);
     const body = await assertErrorJson(response, 503, 'store_unavailable', { members: ['logoutUrl'] });
     assert.equal(response.headers.get('clear-site-data'), '"cache"');
     assert.ok(body.logoutUrl.startsWith(`${gateway.cognito.origin}/logout?`));
@@ -374,9 +375,12 @@ describe('a store that cannot be written', () => {
   test('by a logout that cannot delete is no failure: the mark alone ends the session everywhere', async () => {
     const browser = await gateway.signedIn();
     const stolen = browser.copy();
+    const before = await gateway.sessionKeys();
     await gateway.setWorld({ kv: { delete: 'KV failed: 500' } });
     assert.equal((await browser.post('/auth/logout')).status, 200);
-    assert.equal((await gateway.sessionKeys()).length, 1, 'the record is still there');
+    // A second write that an earlier test left behind may have come in between.
+    const after = await gateway.sessionKeys();
+    assert.ok(before.length > 0 && before.every((key) => after.includes(key)), 'the record is still there');
     await gateway.newIsolate();
     await assertErrorJson(await stolen.script('/user-info'), 401, 'session_expired');
   });

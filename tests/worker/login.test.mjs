@@ -156,7 +156,7 @@ describe('the return path', () => {
       const response = await gateway.browser().signIn(path);
       assert.equal(response.status, 303);
       assert.equal(response.headers.get('location'), '/');
-      assert.deepEqual([...setCookies(response).keys()].sort().map((name) => name.slice(0, 6)), ['login-', 'sessio']);
+      assert.deepEqual([...setCookies(response).keys()].sort().map((name) => name.slice(0, 6)), ['login-', 'sessio', 'sign-i']);
     });
   }
 
