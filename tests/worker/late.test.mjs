@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { after, beforeEach, describe, test } from 'node:test';
 
 import { assertErrorJson, assertErrorPage } from '../support/answers.mjs';
+import { eventually } from '../support/eventually.mjs';
 import { NAVIGATION, OWN_SCRIPT } from '../support/gateway.mjs';
 import { at, startPlaces } from '../support/places.mjs';
 
@@ -87,6 +88,25 @@ describe('a login that is given up', () => {
   });
 });
 
+describe('a login whose record KV', () => {
+  for (const [how, world] of Object.entries({
+    'refuses': { kv: { 'put session': 'KV PUT failed: 500 Internal Server Error' } },
+    'has written and says that it has not': { kv: { 'put session': 'KV PUT failed: 500 Internal Server Error' }, kvDone: true },
+  })) {
+    test(`${how} is told so and leaves nothing half-made: no cookie, no record, no refresh token that works`, async () => {
+      await here.setWorld(world);
+      const browser = here.browser();
+      await assertErrorPage(await browser.signIn('/app/'), 503, 'store_unavailable');
+      assert.equal(browser.session, undefined);
+      const refreshToken = here.givenTokens().at(-1).refresh_token;
+      await eventually(() => here.asked('/oauth2/revoke').some(({ form }) => form.token === refreshToken), 'its revocation');
+      await eventually(async () => (await here.sessionKeys()).length === 0, 'an empty store');
+      await here.setWorld({ kv: undefined, kvDone: undefined });
+      assert.equal((await browser.signIn('/app/')).headers.get('location'), '/app/', 'the next login works');
+    });
+  }
+});
+
 describe('the back button', () => {
   test('to Cognito after a login, and a second sign-in there: its code is not spent, and the session goes on', async () => {
     const browser = here.browser();
@@ -151,6 +171,7 @@ test('signing in again and again where KV does not show the session stops after 
   const stopped = await page();
   const text = await assertErrorPage(stopped, 401, 'session_expired');
   assert.match(text, /href="\/auth\/login\?return_to=%2Fapp%2F%3Fview%3D1"/);
+  assert.match(text, /session store may need a minute to catch up/);
   assert.ok(there.logs().some(({ reason }) => reason === 'login_loop'));
   await there.setWorld({ kvFrozen: undefined });
   assert.equal((await page()).status, 200, 'and KV has caught up');

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, beforeEach, describe, test } from 'node:test';
 
-import { assertErrorJson, assertErrorPage, assertTokenJson, setCookies } from '../support/answers.mjs';
+import { assertErrorJson, assertTokenJson } from '../support/answers.mjs';
 import { eventually } from '../support/eventually.mjs';
 import { at, startPlaces } from '../support/places.mjs';
 
@@ -244,82 +244,6 @@ test('the guard is asked once in GUARD_SECS by an isolate about a session, howev
   }
   assert.deepEqual([...new Set(steps)], ['guard look']);
   assert.ok(steps.length >= 2 && steps.length <= 4, `${steps.length} questions in ${3 * GUARD_SECS} s`);
-});
-
-describe('a guard that cannot be reached', () => {
-  /** A session that is known here, when the guard's last word has run out. */
-  async function unguarded(trouble = 'fail') {
-    const browser = await here.signedIn();
-    await places.passTime(GUARD_SECS + 1);
-    await here.setWorld({ guard: trouble });
-    return browser;
-  }
-  const backAgain = async () => {
-    await here.setWorld({ guard: undefined });
-    await places.passTime(RETRY_SECS);
-  };
-
-  test('is 503 store_unavailable on pages and for scripts, never KV alone; what needs no session is open', async () => {
-    const browser = await unguarded();
-    for (const path of ['/app/', '/admin/']) await assertErrorPage(await browser.navigate(path), 503, 'store_unavailable');
-    for (const path of ['/user-info', '/auth/status', '/app/']) {
-      const response = await browser.script(path);
-      assert.deepEqual(response.headers.getSetCookie(), []);
-      await assertErrorJson(response, 503, 'store_unavailable');
-    }
-    assert.equal((await browser.navigate('/')).status, 200);
-    assert.equal((await here.browser().navigate('/app/')).status, 302);
-    await backAgain();
-    assert.equal((await browser.navigate('/app/')).status, 200);
-  });
-
-  test('is 503 at /auth/refresh, before and after the token has run out, and Cognito is not asked', async () => {
-    const browser = await unguarded();
-    await assertErrorJson(await browser.post('/auth/refresh'), 503, 'store_unavailable');
-    await assertErrorJson(await force(browser), 503, 'store_unavailable');
-    await places.passTime(HOUR);
-    await assertErrorJson(await browser.post('/auth/refresh'), 503, 'store_unavailable');
-    await assertErrorPage(await browser.navigate('/app/'), 503, 'store_unavailable');
-    assert.deepEqual(here.refreshes(), []);
-    await backAgain();
-    await assertTokenJson(await browser.post('/auth/refresh'));
-  });
-
-  test('fails a login with 503 and leaves nothing half-made', async () => {
-    await here.setWorld({ guard: 'fail' });
-    const browser = here.browser();
-    await assertErrorPage(await browser.signIn('/app/'), 503, 'store_unavailable');
-    assert.equal(browser.session, undefined);
-    assert.deepEqual(await here.dumpKv(), []);
-    await backAgain();
-    assert.equal((await browser.signIn('/app/')).status, 303);
-    assert.equal((await browser.navigate('/app/')).status, 200);
-  });
-
-  test('makes a sign-out 503 with the way to Cognito, clears the cookie, and the mark in KV ends the session', async () => {
-    const browser = await unguarded();
-    const stolen = browser.copy();
-    const response = await browser.post('/auth/logout');
-    assert.equal(setCookies(response).get('session').value, '');
-    const { logoutUrl } = await assertErrorJson(response, 503, 'store_unavailable', { members: ['logoutUrl'] });
-    assert.ok(logoutUrl.startsWith(`${cognito.origin}/logout?`));
-    await backAgain();
-    await assertErrorJson(await stolen.script('/user-info'), 401, 'session_expired');
-    await there.crash();
-    await assertErrorJson(await at(there, stolen).script('/user-info'), 401, 'session_expired');
-  });
-
-  test('and hangs is waited for once, and for the next two seconds by nobody', async () => {
-    const browser = await unguarded('hang');
-    const timed = async () => {
-      const since = Date.now();
-      await assertErrorJson(await browser.script('/user-info'), 503, 'store_unavailable');
-      return Date.now() - since;
-    };
-    const [first, second] = [await timed(), await timed()];
-    assert.ok(first >= 3500 && first < 8000, `${first} ms`);
-    assert.ok(second < 1500, `${second} ms`);
-  });
 });
 
 test('without the binding nobody asks a guard, and a renewal and a sign-out are as ever', async () => {
