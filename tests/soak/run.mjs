@@ -1,0 +1,82 @@
+// One soak: starts the world, lets the users live in it for a while, judges what they were told, and stops everything.
+
+import { setTimeout as wait } from 'node:timers/promises';
+
+import { Ledger } from './ledger.mjs';
+import { Oracle } from './oracle.mjs';
+import { EVENTS, FAULTS, OUTAGE_MS, RAISED } from './plan.mjs';
+import { summary } from './report.mjs';
+import { User, makeAccounts } from './users.mjs';
+import { World } from './world.mjs';
+
+const JUDGE_EVERY_MS = 500;
+/** A fault is known when it is over, which may be after the answer that did not wait for it. */
+const KNOWN_AFTER_MS = 3000;
+/** After its time is over every request still under way is answered or broken within this. */
+const LAST_ANSWERS_MS = 45_000;
+/** Older faults explain nothing. */
+const FORGET_MS = 120_000;
+
+/**
+ * `wrong` breaks the gateway, to show that the oracle sees it: 'open' serves pages to everybody, 'forgets' loses records.
+ * `signal` stops early. Gives what report.mjs makes of it.
+ */
+export async function soak({ users: count, seconds, seed, rotation, raised = false, thinkMs = 4000, wrong, signal, onProgress = () => undefined }) {
+  const plan = raised ? RAISED : { faults: FAULTS, events: EVENTS, outageMs: OUTAGE_MS };
+  const options = { seed, rotation, wrong, ...plan };
+  const ledger = new Ledger();
+  const world = new World(options, ledger);
+  const oracle = new Oracle({ ledger, world, rotation });
+  const accounts = makeAccounts(count);
+  const began = Date.now();
+  try {
+    await world.start(structuredClone(accounts));
+    const until = Date.now() + seconds * 1000;
+    const over = new AbortController();
+    const stop = signal ? AbortSignal.any([over.signal, signal]) : over.signal;
+    const lives = Object.values(accounts)
+      .map((account) => new User({ account, world, oracle, seed, until, thinkMs, signal: stop }).live());
+    const happening = world.happen(stop);
+    const judging = judge({ world, ledger, oracle, stop, onProgress });
+    await bounded(Promise.all(lives), until + LAST_ANSWERS_MS);
+    over.abort();
+    await Promise.all([happening, judging]);
+    await wait(KNOWN_AFTER_MS);
+    await world.fetchNotes();
+    await oracle.judge(Infinity);
+    return summary({ ...options, users: count, seconds, raised, ledger, oracle, leaks: judging.leaks, tookMs: Date.now() - began });
+  } finally {
+    await world.close();
+  }
+}
+
+/** Judges what has been answered, again and again until it is over. */
+function judge({ world, ledger, oracle, stop, onProgress }) {
+  const leaks = [];
+  const judging = (async () => {
+    while (!stop.aborted) {
+      await wait(JUDGE_EVERY_MS, undefined, { signal: stop }).catch(() => undefined);
+      const now = Date.now();
+      await world.fetchNotes();
+      await oracle.judge(now - KNOWN_AFTER_MS);
+      leaks.push(...findLeaks(world.takeLogs(), ledger.secrets));
+      ledger.forgetBefore(now - FORGET_MS);
+      onProgress({ judged: oracle.judged, wrong: oracle.wrong.length, lost: oracle.lost.size });
+    }
+  })();
+  return Object.assign(judging, { leaks });
+}
+
+/** Log lines that hold a token, a code, a cookie or an e-mail address. */
+export function findLeaks(lines, secrets) {
+  return lines.filter((line) => /@example\.com|eyJ[\w-]{20}/.test(line) || line.match(/[\w.-]{20,}/g)?.some((word) => secrets.has(word)));
+}
+
+async function bounded(work, until) {
+  const late = new AbortController();
+  const limit = wait(until - Date.now(), undefined, { signal: late.signal }).then(() => {
+    throw new Error('some users have had no answer long after the end');
+  });
+  await Promise.race([work, limit]).finally(() => late.abort());
+  limit.catch(() => undefined);
+}
