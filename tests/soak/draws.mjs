@@ -41,7 +41,7 @@ export class Draws {
   }
 }
 
-/** Faults at one place: how often one comes, and which. Every kind comes once before any comes again. */
+/** Faults at one place: how often one comes, and which, from a shuffled list of all kinds, and then from the next. */
 export class Faults {
   #draws;
   #kinds;

@@ -62,7 +62,7 @@ export class Ledger {
     this.counts.set(fault.kind, (this.counts.get(fault.kind) ?? 0) + 1);
     if (fault.kind === 'isolate: dies') this.#deaths.push(fault);
     if (fault.request) add(this.#byRequest, fault.request, fault);
-    if (fault.key) add(this.#byKey, fault.key, fault);
+    for (const key of fault.keys ?? []) add(this.#byKey, key, fault);
   }
 
   outageBegins(kind, from) {

@@ -31,24 +31,27 @@ globalThis.fetch = async (address, init = {}) => {
   return response;
 };
 
-function note(kind, request, key, began) {
-  notes.push({ kind, request, key, from: began, until: Date.now(), location: place.name });
+/** Noted before it happens: the isolate may die under it. */
+function note(kind, request, keys, ms = 0) {
+  const from = Date.now();
+  notes.push({ kind, request, keys, from, until: from + ms, location: place.name });
 }
 
 const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
 /** KV as one request sees it. */
 function laggingKv(kv, request) {
-  const slowMs = () => faults.times.between(...place.slowMs);
+  /** Draws and notes a fault, and waits if it is one of those that take time. */
+  async function fault(operation, keys) {
+    const kind = faults[operation].draw();
+    const ms = { slow: faults.times.between(...place.slowMs), hang: place.hangMs }[kind] ?? 0;
+    if (kind) note(`KV ${operation}: ${kind}`, request, keys, ms);
+    if (ms > 0) await pause(ms);
+    return kind;
+  }
 
   async function get(keys, options) {
-    const began = Date.now();
-    const fault = faults.get.draw();
-    if (fault === 'slow') await pause(slowMs());
-    if (fault === 'hang') await pause(place.hangMs);
-    if (fault) keys.forEach((key) => note(`KV get: ${fault}`, request, key, began));
-    if (fault === 'error') throw new Error('KV GET failed: 500 Internal Server Error');
-
+    if (await fault('get', keys) === 'error') throw new Error('KV GET failed: 500 Internal Server Error');
     const now = Date.now();
     const absent = keys.filter((key) => !(copies.get(key)?.until > now));
     const stored = await kv.get(keys, options);
@@ -56,32 +59,22 @@ function laggingKv(kv, request) {
     return new Map(keys.map((key) => {
       const { value } = copies.get(key);
       if (place.wrong === 'forgets' && key.startsWith('session/') && faults.times.chance(0.2)) return [key, null];
-      if (value !== stored.get(key)) note('KV get: stale', request, key, began);
+      if (value !== stored.get(key)) note('KV get: stale', request, [key]);
       return [key, value];
     }));
   }
 
   async function put(key, value, options) {
-    const began = Date.now();
-    const fault = faults.put.draw();
-    if (fault === 'slow') await pause(slowMs());
-    if (fault === 'hang') await pause(place.hangMs);
-    const written = !['429', 'error'].includes(fault);
-    if (written) {
-      await kv.put(key, value, options);
-      seenHere(key);
-    }
-    if (fault) note(`KV put: ${fault}`, request, key, began);
-    if (fault === '429') throw new Error('KV PUT failed: 429 Too Many Requests');
-    if (fault === 'error' || fault === 'written, error') throw new Error('KV PUT failed: 500 Internal Server Error');
+    const kind = await fault('put', [key]);
+    if (kind === '429') throw new Error('KV PUT failed: 429 Too Many Requests');
+    if (kind === 'error') throw new Error('KV PUT failed: 500 Internal Server Error');
+    await kv.put(key, value, options);
+    seenHere(key);
+    if (kind === 'written, error') throw new Error('KV PUT failed: 500 Internal Server Error');
   }
 
   async function remove(key) {
-    const began = Date.now();
-    const fault = faults.delete.draw();
-    if (fault === 'slow') await pause(slowMs());
-    if (fault) note(`KV delete: ${fault}`, request, key, began);
-    if (fault === 'error') throw new Error('KV DELETE failed: 500 Internal Server Error');
+    if (await fault('delete', [key]) === 'error') throw new Error('KV DELETE failed: 500 Internal Server Error');
     await kv.delete(key);
     seenHere(key);
   }

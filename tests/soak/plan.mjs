@@ -23,16 +23,26 @@ export const GATEWAY = {
   keysFailureMs: 11_000,
 };
 
-/** One operation in so many fails, by place; the kinds of a place share that equally. */
+/**
+ * How many operations of a place fail, and the kinds, as often as they stand in the list: those that take long are fewer, since a
+ * user who waits does nothing else.
+ */
 export const FAULTS = {
-  token: { share: 0.08, kinds: ['429', '500', '503', 'html', 'html200', 'truncated', 'slow', 'late', 'lost', 'unreachable'] },
-  keys: { share: 0.3, kinds: ['500', 'html', 'malformed', 'slow', 'unreachable'] },
+  token: {
+    share: 0.1,
+    kinds: twice(['429', '500', '503', 'html', 'html200', 'truncated', 'lost', 'unreachable', 'late']).concat('slow'),
+  },
+  keys: { share: 0.3, kinds: ['500', 'html', 'malformed', 'unreachable', 'slow'] },
   revoke: { share: 0.15, kinds: ['500', 'slow', 'lost', 'unreachable'] },
-  get: { share: 0.03, kinds: ['error', 'slow', 'hang'] },
-  put: { share: 0.05, kinds: ['429', 'error', 'written, error', 'slow', 'hang'] },
+  get: { share: 0.03, kinds: [...twice(['error', 'slow']), 'hang'] },
+  put: { share: 0.05, kinds: [...twice(['429', 'error', 'written, error', 'slow']), 'hang'] },
   delete: { share: 0.1, kinds: ['error', 'slow'] },
-  origin: { share: 0.03, kinds: ['500', 'refused', 'reset', 'slow', 'truncated'] },
+  origin: { share: 0.03, kinds: [...twice(['500', 'refused', 'reset', 'truncated']), 'slow'] },
 };
+
+function twice(kinds) {
+  return [...kinds, ...kinds];
+}
 
 /** Milliseconds between such events, on average. */
 export const EVENTS = { outageMs: 40_000, deathMs: 15_000, newKeysMs: 60_000 };
@@ -40,9 +50,9 @@ export const OUTAGE_MS = [5000, 25_000];
 
 /** For a run of half a minute that meets every kind. */
 export const RAISED = {
-  faults: Object.fromEntries(Object.entries(FAULTS).map(([place, { share, kinds }]) => [place, { share: Math.min(0.5, share * 4), kinds }])),
-  events: { outageMs: 9000, deathMs: 4000, newKeysMs: 60_000 },
-  outageMs: [2000, 4000],
+  faults: Object.fromEntries(Object.entries(FAULTS).map(([place, { share, kinds }]) => [place, { share: Math.min(0.5, share * 3), kinds }])),
+  events: { outageMs: 8000, deathMs: 4000, newKeysMs: 20_000 },
+  outageMs: [1000, 3000],
 };
 
 export const LOCATIONS = ['east', 'west'];

@@ -6,7 +6,7 @@ import { LIMITS } from './oracle.mjs';
 /** Every kind of fault there is, by the name under which it is counted. */
 export const FAULT_KINDS = [
   ...Object.entries({ token: 'token', keys: 'keys', revoke: 'revoke', get: 'KV get', put: 'KV put', delete: 'KV delete', origin: 'origin' })
-    .flatMap(([place, name]) => FAULTS[place].kinds.map((kind) => `${name}: ${kind}`)),
+    .flatMap(([place, name]) => [...new Set(FAULTS[place].kinds)].map((kind) => `${name}: ${kind}`)),
   'KV get: stale', 'outage: unreachable', 'outage: 503', 'isolate: dies', 'keys: new',
 ];
 

@@ -181,7 +181,8 @@ export class User {
     const created = this.#learn(asked, answer);
     if (mayEnd && answer && !died(answer)) {
       const how = path === '/auth/logout' ? answer.status === 200 && 'signed out' : created && 'replaced';
-      if (how) session.ended = { ...perhaps, how, until: asked.until };
+      // An earlier attempt whose end is not known may have ended it already.
+      if (how) session.ended = { ...perhaps, how, from: (session.ended ?? perhaps).from, until: asked.until };
       else if (session.ended === perhaps && path !== '/auth/logout') session.ended = undefined;
     }
     this.#oracle.keep(asked, answer);
