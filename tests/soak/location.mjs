@@ -28,8 +28,19 @@ globalThis.fetch = async (address, init = {}) => {
   headers.set('x-soak-location', place.name);
   const response = await realFetch(address, { ...init, headers });
   if (response.headers.get('x-soak-broken')) throw new Error('Network connection lost.');
-  return response;
+  return response.headers.get('x-soak-cut') ? cut(response) : response;
 };
+
+/** The same answer, but the connection breaks in the middle of its body. */
+function cut(response) {
+  const half = new TransformStream({
+    transform(chunk, controller) {
+      controller.enqueue(chunk.subarray(0, chunk.length / 2));
+      controller.error(new Error('Network connection lost.'));
+    },
+  });
+  return new Response(response.body.pipeThrough(half), response);
+}
 
 /** Noted before it happens: the isolate may die under it. */
 function note(kind, request, keys, ms = 0) {

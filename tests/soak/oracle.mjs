@@ -87,7 +87,7 @@ export class Oracle {
       else await this.#rules[route](visit);
     } catch (error) {
       if (!(error instanceof WrongAnswer)) throw error;
-      this.wrong.push(described(error.message, visit));
+      this.wrong.push({ ...described(error.message, visit), faults: this.#ledger.ofRequest(visit.request).map(({ kind }) => kind) });
     }
   }
 
@@ -218,8 +218,8 @@ export class Oracle {
     return expect(this.#ledger.ofRequest(request).some(({ kind }) => /^KV put/.test(kind)), 'store_unavailable without cause');
   }
 
-  #died({ location, from, until }) {
-    expect(this.#ledger.deaths(location, from - SECOND, until).length > 0, 'died without cause');
+  #died({ location, from, until, answer }) {
+    expect(this.#ledger.deaths(location, from - SECOND, until).length > 0, answer.headers.has('x-soak-none') ? 'no answer' : 'died without cause');
   }
 
   // ---- What holds of all ----

@@ -13,7 +13,7 @@ const JUDGE_EVERY_MS = 500;
 /** A fault is known when it is over, which may be after the answer that did not wait for it. */
 const KNOWN_AFTER_MS = 3000;
 /** After its time is over every request still under way is answered or broken within this. */
-const LAST_ANSWERS_MS = 45_000;
+const LAST_ANSWERS_MS = 60_000;
 /** Older faults explain nothing. */
 const FORGET_MS = 120_000;
 

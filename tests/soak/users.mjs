@@ -209,9 +209,9 @@ export class User {
   }
 }
 
-/** The isolate died under the request (front.mjs). */
+/** The isolate died under the request (front.mjs), or nothing came. */
 export function died({ headers }) {
-  return headers.get('x-soak-died') !== null;
+  return headers.has('x-soak-died') || headers.has('x-soak-none');
 }
 
 function response({ status, headers, body }) {

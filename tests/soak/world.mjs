@@ -32,6 +32,8 @@ export const RULES = [
 const PAST = (limitMs) => limitMs + 700;
 /** workerd leaves some requests of a dead instance hanging, where the edge would end the connection. */
 const CUT_AFTER_MS = 1000;
+/** Longer than the gateway can take with all its limits one after the other. */
+const NO_ANSWER_MS = 40_000;
 const FAULT_SWITCHES = { ...defaultSwitches(), retryAfterSecs: 2 };
 
 export class World {
@@ -137,14 +139,14 @@ export class World {
 
   /** The isolate ends in the middle of what it does; the next one may find that the location's cache has nothing either. */
   async #die(location, cacheToo) {
-    const from = Date.now();
+    const death = { kind: 'isolate: dies', location, from: Date.now(), until: Infinity };
+    this.ledger.note(death);
     const url = `${PUBLIC_URL}/auth/key-set?issuer=${encodeURIComponent(this.cognito.issuer)}`;
     if (cacheToo) await this.#order(location, { order: 'forget keys', url });
-    await this.#order(location, { order: 'die' });
-    const until = Date.now();
-    this.ledger.note({ kind: 'isolate: dies', location, from, until });
+    await this.ask(location, '/__soak', { method: 'POST', body: '{"order":"die"}', abortMs: CUT_AFTER_MS });
+    death.until = Date.now();
     await this.#pause(CUT_AFTER_MS);
-    for (const flight of this.#flying) if (flight.location === location && flight.from <= until) flight.cut();
+    for (const flight of this.#flying) if (flight.location === location && flight.from <= death.until) flight.cut();
   }
 
   async #newKeys() {
@@ -167,7 +169,6 @@ export class World {
 
   async #order(location, order) {
     const { status, body } = await this.ask(location, '/__soak', { method: 'POST', body: JSON.stringify(order) });
-    if (order.order === 'die' && status === 500) return;
     if (status !== 200) throw new Error(`the location ${location} answered ${status} to "${order.order}"`);
     for (const fault of JSON.parse(body)) this.ledger.note(fault);
   }
@@ -189,7 +190,7 @@ export class World {
     const all = { host: new URL(PUBLIC_URL).host, 'x-soak-location': location, ...headers };
     if (body !== undefined) all['content-length'] = Buffer.byteLength(body);
     const { hostname, port } = this.#address;
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       const sent = httpRequest({ agent: this.#agent, hostname, port, method, path, headers: all }, (received) => {
         const chunks = [];
         const done = (broken) => resolve({
@@ -205,14 +206,14 @@ export class World {
         sent.destroy();
         resolve(answer);
       };
-      const timer = abortMs && setTimeout(leave, abortMs);
+      const timers = [setTimeout(() => leave(noAnswer('nothing came')), NO_ANSWER_MS), abortMs && setTimeout(leave, abortMs)];
       const flight = { location, from: Date.now(), cut: () => leave({ status: 500, headers: new Headers({ 'x-soak-died': '1' }), body: '' }) };
       this.#flying.add(flight);
       sent.on('close', () => {
-        clearTimeout(timer);
+        timers.forEach(clearTimeout);
         this.#flying.delete(flight);
       });
-      sent.on('error', (error) => (gone ? undefined : reject(error)));
+      sent.on('error', (error) => (gone ? undefined : resolve(noAnswer(error.code))));
       sent.end(body);
     });
   }
@@ -258,7 +259,8 @@ export class World {
   }
 
   /** What the gateway gets, and the tokens that Cognito gave, whether they arrive or not. */
-  async #exchange({ fault }, request) {
+  async #exchange(exchange, request) {
+    const { fault } = exchange;
     if (fault === 'unreachable' || fault === 'outage: unreachable') return { answer: broken() };
     const before = faultBefore({ kind: fault?.replace('outage: ', '') }, { switches: FAULT_SWITCHES });
     if (before) return { answer: new Response(before.body, before) };
@@ -270,8 +272,10 @@ export class World {
     if (fault === 'lost') return { answer: broken(), tokens };
     if (fault === 'slow') await this.#pause(PAST(GATEWAY.tokenTimeoutMs));
     if (fault === 'late') await this.#pause(this.#draws.between(500, 3000));
-    const sent = fault === 'truncated' && status === 200 ? body.slice(0, body.length / 2) : body;
-    return { answer: new Response(sent, { status, headers }), tokens };
+    if (fault !== 'truncated') return { answer: new Response(body, { status, headers }), tokens };
+    // A refusal is short enough to arrive whole.
+    if (status !== 200) exchange.fault = undefined;
+    return { answer: new Response(status === 200 ? body.slice(0, body.length / 2) : body, { status, headers }), tokens };
   }
 
   async #toOther(place, location, request) {
@@ -315,6 +319,11 @@ export class World {
   }
 }
 
+/** What never came: for the oracle an answer like any other, and mostly a wrong one. */
+function noAnswer(body) {
+  return { status: 504, headers: new Headers({ 'x-soak-none': '1' }), body };
+}
+
 function pairs(rawHeaders) {
   return Array.from({ length: rawHeaders.length / 2 }, (_, index) => [rawHeaders[2 * index], rawHeaders[2 * index + 1]]);
 }
@@ -335,9 +344,9 @@ async function startOrigin() {
     const text = `${pageText(request.url)}\n${'.'.repeat(2000)}`;
     if (fault === 'reset') return request.socket.destroy();
     if (fault === 'slow') await wait(PAST(GATEWAY.originTimeoutMs), undefined, { ref: false });
-    response.writeHead(fault === '500' ? 500 : 200, { 'content-type': 'text/plain', 'content-length': text.length });
-    if (fault !== 'truncated') return response.end(text);
-    return response.write(text.slice(0, 1000), () => setTimeout(() => request.socket.destroy(), 20));
+    const cut = fault === 'truncated' && { 'x-soak-cut': '1' };
+    response.writeHead(fault === '500' ? 500 : 200, { 'content-type': 'text/plain', 'content-length': text.length, ...cut });
+    return response.end(text);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
