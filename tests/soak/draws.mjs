@@ -46,18 +46,25 @@ export class Faults {
   #draws;
   #kinds;
   #share;
-  #deck = [];
+  #first;
+  #deck;
 
-  constructor(draws, { share, kinds }) {
+  /** `first` is how often one comes until every kind has come once. */
+  constructor(draws, { share, kinds, first = share }) {
     this.#draws = draws;
     this.#kinds = kinds;
     this.#share = share;
+    this.#first = first;
+    this.#deck = [...new Set(kinds)];
   }
 
   /** The kind of this operation's fault; mostly undefined. */
   draw() {
-    if (!this.#draws.chance(this.#share)) return undefined;
-    if (this.#deck.length === 0) this.#deck = [...this.#kinds];
+    if (!this.#draws.chance(this.#first)) return undefined;
+    if (this.#deck.length === 0) {
+      this.#first = this.#share;
+      this.#deck = [...this.#kinds];
+    }
     return this.#deck.splice(Math.floor(this.#draws.next() * this.#deck.length), 1)[0];
   }
 }

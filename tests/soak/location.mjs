@@ -92,7 +92,7 @@ function laggingKv(kv, request) {
 
   /** Mostly a location sees its own writes at once; nobody promises it. */
   function seenHere(key) {
-    if (faults.times.chance(0.9)) copies.delete(key);
+    if (faults.times.chance(place.seenHere)) copies.delete(key);
   }
 
   return { get, put, delete: remove };

@@ -45,14 +45,22 @@ function twice(kinds) {
 }
 
 /** Milliseconds between such events, on average. */
-export const EVENTS = { outageMs: 40_000, deathMs: 15_000, newKeysMs: 60_000 };
-export const OUTAGE_MS = [5000, 25_000];
+const EVENTS = { outageMs: 40_000, deathMs: 15_000, newKeysMs: 60_000 };
+
+/** As a run is by default. `seenHere`: how many writes their own location sees at once. */
+export const USUAL = { faults: FAULTS, events: EVENTS, outageMs: [5000, 25_000], seenHere: 0.9 };
+
+/** Where operations are rare, so many of them fail until every kind has come. */
+const FIRST = { keys: 1, revoke: 0.6, delete: 0.6 };
 
 /** For a run of half a minute that meets every kind. */
 export const RAISED = {
-  faults: Object.fromEntries(Object.entries(FAULTS).map(([place, { share, kinds }]) => [place, { share: Math.min(0.5, share * 3), kinds }])),
-  events: { outageMs: 8000, deathMs: 4000, newKeysMs: 20_000 },
-  outageMs: [1000, 3000],
+  faults: Object.fromEntries(Object.entries(FAULTS).map(([place, { share, kinds }]) => [
+    place, { share: Math.min(0.3, share * 3), first: FIRST[place] ?? share * 3, kinds },
+  ])),
+  events: { outageMs: 9000, deathMs: 4000, newKeysMs: 25_000 },
+  outageMs: [1000, 2500],
+  seenHere: 0.5,
 };
 
 export const LOCATIONS = ['east', 'west'];

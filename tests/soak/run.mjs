@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 
 import { Ledger } from './ledger.mjs';
 import { Oracle } from './oracle.mjs';
-import { EVENTS, FAULTS, OUTAGE_MS, RAISED } from './plan.mjs';
+import { RAISED, USUAL } from './plan.mjs';
 import { summary } from './report.mjs';
 import { User, makeAccounts } from './users.mjs';
 import { World } from './world.mjs';
@@ -22,8 +22,7 @@ const FORGET_MS = 120_000;
  * `signal` stops early. Gives what report.mjs makes of it.
  */
 export async function soak({ users: count, seconds, seed, rotation, raised = false, thinkMs = 4000, wrong, signal, onProgress = () => undefined }) {
-  const plan = raised ? RAISED : { faults: FAULTS, events: EVENTS, outageMs: OUTAGE_MS };
-  const options = { seed, rotation, wrong, ...plan };
+  const options = { seed, rotation, wrong, ...(raised ? RAISED : USUAL) };
   const ledger = new Ledger();
   const world = new World(options, ledger);
   const oracle = new Oracle({ ledger, world, rotation });

@@ -13,7 +13,7 @@ import { PASSWORD, PUBLIC_URL } from './world.mjs';
 
 /** What a user does next, by weight. */
 const ACTIONS = {
-  page: 40, script: 8, publicPage: 6, admin: 6, userInfo: 12, status: 6, refresh: 10, force: 3, tabs: 6, goAway: 5, logout: 2, again: 1, health: 1,
+  page: 40, script: 8, publicPage: 6, admin: 6, userInfo: 12, status: 6, refresh: 10, force: 3, tabs: 6, goAway: 5, logout: 3, again: 1, health: 1,
 };
 const SIGNED_OUT_ACTIONS = { enter: 12, publicPage: 1, userInfo: 1, status: 1, script: 1 };
 /** What one tab of several does, and what a user does before going away. */
@@ -62,7 +62,7 @@ export class User {
   async live() {
     await this.#pause(this.#draws.between(0, Math.min(this.#thinkMs * 3, 10_000)));
     while (this.#isOn) {
-      if (this.#draws.chance(0.04)) this.location = this.#draws.pick(LOCATIONS);
+      if (this.#draws.chance(0.06)) this.location = this.#draws.pick(LOCATIONS);
       const weights = this.browser.session === undefined ? SIGNED_OUT_ACTIONS : ACTIONS;
       await this.#do(this.#draws.weighted(weights));
       await this.#pause(this.#thinkingMs());
@@ -139,10 +139,17 @@ export class User {
     else if (arrived.status === 0 || this.#draws.chance(0.4)) await arrive({ again: true }); // reloads the page of the error
   }
 
-  /** Signs out; now and then somebody has kept a copy of the cookie. */
+  /** Signs out, at times while a tab elsewhere renews; and at times somebody has kept a copy of the cookie. */
   async #logout(init) {
     const { session: cookie } = this.browser;
-    const copied = this.#draws.chance(0.7);
+    const [copied, beside] = [this.#draws.chance(0.7), this.#draws.chance(0.5)];
+    if (beside && cookie) {
+      const location = LOCATIONS.find((each) => each !== this.location);
+      this.#beside.push(this.browser.script('/auth/refresh', {
+        method: 'POST', body: '{"force":true}', headers: { cookie: `session=${cookie}`, 'content-type': 'application/json' }, location,
+      }));
+      await this.#pause(this.#draws.between(0, 60));
+    }
     const response = await this.browser.script('/auth/logout', { method: 'POST', ...init });
     this.browser.cognitoJar = new Map();
     if (response.status === 200 && cookie && copied) this.#beside.push(this.#probe(cookie));

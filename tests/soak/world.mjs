@@ -95,10 +95,10 @@ export class World {
       ],
     });
     ({ url: this.#address } = await this.#server.listen());
-    const { seed, faults, wrong } = this.#options;
+    const { seed, faults, wrong, seenHere } = this.#options;
     const kv = { get: faults.get, put: faults.put, delete: faults.delete };
     const slow = { slowMs: [300, 2000], hangMs: PAST(GATEWAY.kvTimeoutMs), lagMs: LIVES.kvLagSecs * 1000 };
-    for (const name of LOCATIONS) await this.#order(name, { order: 'begin', name, seed, kv, wrong, ...slow });
+    for (const name of LOCATIONS) await this.#order(name, { order: 'begin', name, seed, kv, wrong, seenHere, ...slow });
   }
 
   // ---- What happens by itself ----
@@ -113,9 +113,10 @@ export class World {
         await event(draws);
       }
     };
+    const outages = new Faults(new Draws(seed, 'kinds of outages'), { share: 1, kinds: ['unreachable', '503'] });
     const all = [
-      repeat('outages', events.outageMs, (draws) => this.#outageFor(draws.between(...this.#options.outageMs), draws.pick(['unreachable', '503']), signal)),
-      repeat('deaths', events.deathMs, (draws) => this.#die(draws.pick(LOCATIONS), draws.chance(0.5))),
+      repeat('outages', events.outageMs, (draws) => this.#outageFor(draws.between(...this.#options.outageMs), outages.draw(), signal)),
+      repeat('deaths', events.deathMs, (draws) => this.#die(draws.pick(LOCATIONS), draws.chance(0.7))),
       repeat('new keys', events.newKeysMs, () => this.#newKeys()),
     ];
     await Promise.all(all.map((running) => running.catch((error) => {
