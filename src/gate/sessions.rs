@@ -66,6 +66,9 @@ impl<P: Ports> Gate<P> {
         keys.log_name().clone_into(&mut visit.session_log_name.borrow_mut());
         // A statement of its own: memory must not stay borrowed across the read below.
         let recalled = self.memory.sessions.borrow().recall(&keys.record, visit.now);
+        // Another location may have renewed it meanwhile: an end by its times is looked up before it is believed.
+        let over = |record: &Record| standing(record, &self.config.session, visit.now) == Standing::Ended;
+        let recalled = recalled.filter(|it| !matches!(it, Remembered::Record(record) if over(record)));
         let remembered = match recalled {
             Some(remembered) => remembered,
             None => match self.load(&id, &keys).await? {
@@ -77,7 +80,7 @@ impl<P: Ports> Gate<P> {
         if runs_behind(&record, visit.now) {
             return Err(Failure::new(GateError::Internal, "clock_behind"));
         }
-        if standing(&record, &self.config.session, visit.now) == Standing::Ended {
+        if over(&record) {
             return Ok(Found::Ended);
         }
         Ok(Found::Session(Session { id, keys, record }))
