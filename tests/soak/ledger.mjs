@@ -31,6 +31,8 @@ export class Session {
     Object.assign(this, { cookie, user, family, born, location, recordKey: recordKey(cookie) });
     /** {how: 'signed out' | 'replaced' | 'perhaps', from, until, location}, once it has been ended by the user. */
     this.ended = undefined;
+    /** When something that needs its tokens was asked for. */
+    this.visits = [];
     /** When a forced refresh was last asked for. */
     this.forcedAt = 0;
   }

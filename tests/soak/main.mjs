@@ -19,7 +19,7 @@ Usage: npm run soak [-- options]
   --minutes N          for how long; parts are fine (3)
   --seed TEXT          what chance is made of (${DEFAULT_SEED})
   --rotation WHICH     Cognito's refresh token rotation: off, or the seconds of its grace, ${ROTATIONS.slice(1).join(' or ')} (off)
-  --think MS           milliseconds between what a user does, on average (4000)
+  --think MS           milliseconds between what a user does, on average (6000)
   --raised             faults four times as often
   --json FILE          write everything that was counted there
   --help               show this
@@ -33,7 +33,7 @@ function parseOptions(args) {
     minutes: { type: 'string', default: '3' },
     seed: { type: 'string', default: DEFAULT_SEED },
     rotation: { type: 'string', default: 'off' },
-    think: { type: 'string', default: '4000' },
+    think: { type: 'string', default: '6000' },
     raised: { type: 'boolean', default: false },
     json: { type: 'string' },
     help: { type: 'boolean', short: 'h' },

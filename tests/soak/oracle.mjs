@@ -30,10 +30,12 @@ const STATUS_OF = {
 /** Why a session that lived may be gone, as the report names it; anything else is a loss without cause. */
 export const LIMITS = {
   answer: 'refused by Cognito after a lost answer',
+  waited: 'refused by Cognito after a lost answer that the gateway did not ask for again within the grace',
   death: 'refused by Cognito after the isolate died while it renewed',
   writes: 'refused by Cognito after KV did not take the new token',
   race: 'refused by Cognito: the other location had renewed',
-  olderCopy: 'ended by idleness in a copy that another location had renewed',
+  unsaved: 'ended by their times: KV did not take the last renewal',
+  olderCopy: 'ended by their times in a copy that the other location had renewed',
 };
 
 export class Oracle {
@@ -289,11 +291,11 @@ export class Oracle {
       const limit = this.#limitOf(session, refusal);
       if (limit) return count(this.limits, limit);
     } else {
-      const notSeen = (at, index) => {
-        const unsaved = this.#ledger.ofKeys([recordKey], at, until).some(({ kind }) => /^KV put/.test(kind));
-        return idleEnd(at) <= until && (unsaved || renewals[index + 1] >= from - BEHIND_MS - RENEWAL_MS);
-      };
-      if (renewals.some(notSeen)) return count(this.limits, LIMITS.olderCopy);
+      const over = renewals.filter((at) => idleEnd(at) <= until);
+      const unsaved = (at) => this.#ledger.ofKeys([recordKey], at, until).some(({ kind }) => /^KV put: (?!written)/.test(kind));
+      if (over.some(unsaved)) return count(this.limits, LIMITS.unsaved);
+      const seenLate = (at) => renewals[renewals.indexOf(at) + 1] >= from - LIVES.kvLagSecs * SECOND - SLACK_MS;
+      if (over.some(seenLate)) return count(this.limits, LIMITS.olderCopy);
     }
     if (!this.lost.has(session)) this.lost.set(session, described(this.#storyOf(session, refusal), visit));
     return undefined;
@@ -305,12 +307,12 @@ export class Oracle {
   }
 
   /** A spent token was sent again: why, and whether that is a stated limit. */
-  #limitOf({ family, recordKey }, refusal) {
+  #limitOf({ family, recordKey, visits }, refusal) {
     const spent = family.exchanges.find(({ sent, tokens }) => sent === refusal.sent && tokens?.access_token);
     if (this.#rotation === 'off' || !spent) return undefined;
-    const inGrace = refusal.from - spent.from < Number(this.#rotation) * SECOND - SLACK_MS;
-    if (inGrace) return undefined;
-    if (spent.lost) return LIMITS.answer;
+    const graceEnds = spent.from + Number(this.#rotation) * SECOND - SLACK_MS;
+    if (refusal.from < graceEnds) return undefined;
+    if (spent.lost) return visits.some((at) => at > spent.until && at < graceEnds) ? LIMITS.waited : LIMITS.answer;
     if (this.#ledger.deaths(spent.location, spent.from, spent.until + RENEWAL_MS).length > 0) return LIMITS.death;
     const writes = this.#ledger.ofKeys([recordKey], spent.from, refusal.until).filter(({ kind }) => /^KV put: (429|error|hang|slow)/.test(kind));
     if (writes.length > 0) return LIMITS.writes;

@@ -21,7 +21,7 @@ const FORGET_MS = 120_000;
  * `wrong` breaks the gateway, to show that the oracle sees it: 'open' serves pages to everybody, 'forgets' loses records.
  * `signal` stops early. Gives what report.mjs makes of it.
  */
-export async function soak({ users: count, seconds, seed, rotation, raised = false, thinkMs = 4000, wrong, signal, onProgress = () => undefined }) {
+export async function soak({ users: count, seconds, seed, rotation, raised = false, thinkMs = 6000, wrong, signal, onProgress = () => undefined }) {
   const options = { seed, rotation, wrong, ...(raised ? RAISED : USUAL) };
   const ledger = new Ledger();
   const world = new World(options, ledger);

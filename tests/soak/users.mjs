@@ -200,6 +200,7 @@ export class User {
   #noteNeed(session, body, now) {
     const forced = body === '{"force":true}' && now - session.forcedAt >= 30_000;
     if (forced) session.forcedAt = now;
+    session.visits.push(now);
     session.family.need(now, forced);
   }
 
