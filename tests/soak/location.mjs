@@ -12,7 +12,8 @@ let place;
 let faults;
 /** What this location has read, a miss too, and until when it goes on reading it. */
 const copies = new Map();
-let notes = [];
+/** Kept until the run has heard of them. */
+const notes = [];
 let dying = false;
 
 /** No randomness, no Worker: it stops the wasm instance, with whatever it was doing and all that it remembers. */
@@ -111,9 +112,8 @@ async function control(request, env, context) {
     await new Gate(context, env).fetch(new Request(`${env.PUBLIC_URL}/healthz`));
   }
   if (order === 'forget keys') await caches.default.delete(given.url);
-  const taken = notes;
-  notes = [];
-  return Response.json(taken);
+  notes.splice(0, given.heard ?? 0);
+  return Response.json(notes);
 }
 
 /** Faults of the gateway itself, which it does not have: the oracle must see them. */

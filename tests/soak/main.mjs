@@ -19,7 +19,7 @@ Usage: npm run soak [-- options]
   --minutes N          for how long; parts are fine (3)
   --seed TEXT          what chance is made of (${DEFAULT_SEED})
   --rotation WHICH     Cognito's refresh token rotation: off, or the seconds of its grace, ${ROTATIONS.slice(1).join(' or ')} (off)
-  --think MS           milliseconds between what a user does, on average (6000)
+  --think MS           milliseconds between what a user does, on average (10000)
   --raised             faults four times as often
   --json FILE          write everything that was counted there
   --help               show this
@@ -33,7 +33,7 @@ function parseOptions(args) {
     minutes: { type: 'string', default: '3' },
     seed: { type: 'string', default: DEFAULT_SEED },
     rotation: { type: 'string', default: 'off' },
-    think: { type: 'string', default: '6000' },
+    think: { type: 'string', default: '10000' },
     raised: { type: 'boolean', default: false },
     json: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
@@ -63,7 +63,8 @@ async function run(args) {
   const { users, seconds, seed, rotation } = options;
   console.log(`${users} users for ${seconds} s, rotation ${rotation}, seed ${seed} …`);
   const result = await soak({ ...options, signal: stopping.signal, onProgress: progress() });
-  if (ending.requested) return undefined;
+  // Users may still be waiting for answers that nobody will give.
+  if (result === undefined) return process.exit();
   for (const [name, list] of [['Wrong answer', result.wrongAnswers], ['Lost', result.lostSessions]]) {
     for (const each of list.slice(0, 20)) console.error(`\n${name}: ${util.inspect(each, { depth: 6, breakLength: 130 })}`);
   }

@@ -131,7 +131,10 @@ export class Oracle {
     const { answer, path } = visit;
     const faults = this.#ledger.ofRequest(visit.request).map(({ kind }) => kind);
     const code = errorCode(answer);
-    if (code === 'origin_timeout') return this.#hasStatus(visit, code) ?? expect(faults.includes('origin: slow'), `${code} without cause`);
+    if (code === 'origin_timeout') {
+      this.#hasStatus(visit, code);
+      return expect(faults.includes('origin: slow') || this.#isSlow(visit.from, visit.until), `${code} without cause`);
+    }
     if (code) {
       expect(code === 'origin_unavailable' && faults.some((kind) => /^origin: (refused|reset)$/.test(kind)), `${code} without cause`);
       return this.#hasStatus(visit, code);
@@ -312,7 +315,7 @@ export class Oracle {
     if (this.#rotation === 'off' || !spent) return undefined;
     const graceEnds = spent.from + Number(this.#rotation) * SECOND - SLACK_MS;
     if (refusal.from < graceEnds) return undefined;
-    if (spent.lost) return visits.some((at) => at > spent.until && at < graceEnds) ? LIMITS.waited : LIMITS.answer;
+    if (spent.lost || this.#isSlow(spent.from, spent.until + RENEWAL_MS)) return visits.some((at) => at > spent.until && at < graceEnds) ? LIMITS.waited : LIMITS.answer;
     if (this.#ledger.deaths(spent.location, spent.from, spent.until + RENEWAL_MS).length > 0) return LIMITS.death;
     const writes = this.#ledger.ofKeys([recordKey], spent.from, refusal.until).filter(({ kind }) => /^KV put: (429|error|hang|slow)/.test(kind));
     if (writes.length > 0) return LIMITS.writes;
@@ -334,6 +337,7 @@ export class Oracle {
     const since = from - GATEWAY.failureMs;
     const here = (fault) => fault.location === location;
     const explained = () => {
+      if (this.#isSlow(since, until)) return true;
       if (code === 'store_unavailable') {
         const ofSession = session ? this.#ledger.ofKeys([session.recordKey, ...endedKeys(session.recordKey)], since, until).filter(here) : [];
         return [...this.#ledger.ofRequest(request), ...ofSession].some(({ kind }) => /^KV/.test(kind));
@@ -348,6 +352,11 @@ export class Oracle {
       return code === 'idp_timeout' && (slowKv.length > 0 || ofTokens.length > 0);
     };
     expect(explained(), `${code} without cause`);
+  }
+
+  /** Whether the machine was too slow for its time limits to mean anything; counted as a fault, so that it is seen. */
+  #isSlow(from, until) {
+    return this.#ledger.ofLocation('machine', undefined, from, until).length > 0;
   }
 
   #isDisturbed({ request, session, location, from, until }) {

@@ -51,7 +51,7 @@ const EVENTS = { outageMs: 40_000, deathMs: 15_000, newKeysMs: 60_000 };
 export const USUAL = { faults: FAULTS, events: EVENTS, outageMs: [5000, 25_000], seenHere: 0.9 };
 
 /** Where operations are rare, so many of them fail until every kind has come. */
-const FIRST = { keys: 1, revoke: 0.6, delete: 0.6 };
+const FIRST = { keys: 0.6, revoke: 0.7, get: 0.2, put: 0.3, delete: 0.7 };
 
 /** For a run of half a minute that meets every kind. */
 export const RAISED = {

@@ -36,21 +36,22 @@ export function makeAccounts(count) {
 
 let lastRequest = 0;
 
+/** `life.until` is when all is over; it may be put off. */
 export class User {
   #world;
   #oracle;
   #draws;
-  #until;
+  #life;
   #thinkMs;
   /** Probes with cookies of sessions that were signed out. */
   #beside = [];
 
-  constructor({ account, world, oracle, seed, until, thinkMs }) {
+  constructor({ account, world, oracle, seed, life, thinkMs }) {
     this.account = account;
     this.#world = world;
     this.#oracle = oracle;
     this.#draws = new Draws(seed, account.email);
-    this.#until = until;
+    this.#life = life;
     this.#thinkMs = thinkMs;
     this.location = this.#draws.pick(LOCATIONS);
     /** By cookie. */
@@ -60,7 +61,7 @@ export class User {
 
   /** Does one thing after another until the time is over. */
   async live() {
-    await this.#pause(this.#draws.between(0, Math.min(this.#thinkMs * 3, 10_000)));
+    await this.#pause(this.#draws.between(0, this.#thinkMs * 3));
     while (this.#isOn) {
       if (this.#draws.chance(0.06)) this.location = this.#draws.pick(LOCATIONS);
       const weights = this.browser.session === undefined ? SIGNED_OUT_ACTIONS : ACTIONS;
@@ -71,7 +72,7 @@ export class User {
   }
 
   get #isOn() {
-    return Date.now() < this.#until;
+    return Date.now() < this.#life.until;
   }
 
   #thinkingMs() {
@@ -82,7 +83,7 @@ export class User {
   }
 
   async #pause(ms) {
-    await wait(Math.max(0, Math.min(ms, this.#until - Date.now())));
+    await wait(Math.max(0, Math.min(ms, this.#life.until - Date.now())));
   }
 
   async #do(action, init = {}) {

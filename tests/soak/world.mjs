@@ -34,6 +34,7 @@ const PAST = (limitMs) => limitMs + 700;
 const CUT_AFTER_MS = 1000;
 /** Longer than the gateway can take with all its limits one after the other. */
 const NO_ANSWER_MS = 40_000;
+const SLOW_MACHINE_MS = 1500;
 const FAULT_SWITCHES = { ...defaultSwitches(), retryAfterSecs: 2 };
 
 export class World {
@@ -47,6 +48,8 @@ export class World {
   #realFetch = globalThis.fetch;
   #outage;
   #closing = new AbortController();
+  /** How many notes of a location have been heard and not yet been dropped there. */
+  #heard = new Map();
   /** The requests under way: {location, from, cut}. */
   #flying = new Set();
   #keySet;
@@ -169,14 +172,23 @@ export class World {
   // ---- What the locations are told, and tell ----
 
   async #order(location, order) {
-    const { status, body } = await this.ask(location, '/__soak', { method: 'POST', body: JSON.stringify(order) });
-    if (status !== 200) throw new Error(`the location ${location} answered ${status} to "${order.order}"`);
-    for (const fault of JSON.parse(body)) this.ledger.note(fault);
+    const answer = await this.ask(location, '/__soak', { method: 'POST', body: JSON.stringify(order) });
+    if (answer.status !== 200) throw new Error(`the location ${location} answered ${answer.status} to "${order.order}": ${answer.body}`);
+    return JSON.parse(answer.body);
   }
 
   /** Fetches what has gone wrong in the locations' KV up to now. */
   async fetchNotes() {
-    for (const location of LOCATIONS) await this.#order(location, { order: 'tell' });
+    for (const location of LOCATIONS) {
+      const heard = this.#heard.get(location) ?? 0;
+      const from = Date.now();
+      const notes = await this.#order(location, { order: 'tell', heard });
+      const until = Date.now();
+      // So long for nothing: the machine is overloaded, and time limits pass that nobody meant to.
+      if (until - from > SLOW_MACHINE_MS) this.ledger.note({ kind: 'machine: slow', from, until });
+      this.#heard.set(location, notes.length);
+      for (const fault of notes) this.ledger.note(fault);
+    }
   }
 
   /** The gateways' log lines since the last call. */
