@@ -106,17 +106,11 @@ fn a_gateway_whose_clock_is_wrong_shuts_out_or_serves_and_takes_nothing_away() {
 }
 
 #[test]
-fn a_session_of_a_gateway_that_is_ahead_opens_elsewhere_once_the_time_has_come() {
-    for (ahead_secs, until_secs) in [(30, 0), (60, 0), (61, 1), (600, 540)] {
+fn a_session_of_a_gateway_that_is_ahead_opens_elsewhere_too() {
+    for ahead_secs in [30, 60, 61, 600, 3000] {
         let ahead = skewed(&Browser::new(&World::new()), ahead_secs);
         assert_eq!(ahead.sign_in("/app/").status, 303);
         let right = skewed(&ahead, 0);
-        if until_secs > 0 {
-            right.world.pass(until_secs - 1);
-            let reply = right.get("/user-info");
-            assert_eq!((reply.status, reply.code().as_str()), (500, "internal"), "{ahead_secs} s: not signed out");
-            right.world.pass(1);
-        }
         assert_eq!(right.get("/user-info").status, 200, "{ahead_secs} s");
         assert_nothing_is_lost(&ahead);
     }
