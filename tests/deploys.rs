@@ -1,7 +1,7 @@
 //! Deploys: what an earlier or a later version has written, key rings that rotate, another pool or client. Nothing is guessed,
 //! nothing that this version cannot read is touched, and nobody loses a session that could be kept.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod support;
 

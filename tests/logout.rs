@@ -149,14 +149,14 @@ fn a_logout_that_crashes_during_a_refresh_ends_the_session_or_leaves_it_alive() 
             let case = format!("{place:?}, a crash after {logout_steps} steps, {refresh_steps} of the refresh before");
             let (leaver, refresher) = place.browsers(Rotation::Grace(0));
             let mut refresh = Steps::of(refresher.post_async("/auth/refresh", ""));
-            let refreshed = refresh.steps(refresh_steps);
+            let answer = refresh.steps(refresh_steps);
             let (tab, other) = (leaver.restarted(), leaver.restarted());
             let mut logout = Steps::of(leaver.post_async("/auth/logout", ""));
             logout.steps(logout_steps);
             drop(logout);
             leaver.world.take_background();
             let marked = has_mark(&tab);
-            refreshed.unwrap_or_else(|| refresh.finish());
+            answer.unwrap_or_else(|| refresh.finish());
             drop(refresh);
             refresher.world.finish_background();
             if marked {

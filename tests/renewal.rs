@@ -434,6 +434,22 @@ fn absolute_and_idle_ends_come_from_the_record() {
 }
 
 #[test]
+fn an_idle_end_in_memory_is_looked_up_before_it_is_believed() {
+    let here = Browser::with(&World::new(), config(&[("SESSION_IDLE_SECS", "4000")]));
+    here.sign_in("/app/");
+    let there = here.elsewhere(&World::beside(here.world.kv.clone(), here.world.cognito.clone()));
+    let pass = |secs| [&here, &there].map(|browser| browser.world.pass(secs));
+    pass(3990);
+    there.world.cognito.will(Trouble::Status(500));
+    assert!(there.open("/app/").site, "within the outage grace, and remembered");
+    assert_eq!(here.post("/auth/refresh", "").status, 200, "renewed elsewhere");
+    pass(15);
+    assert_eq!(there.get("/user-info").status, 200);
+    pass(4000);
+    assert_eq!(there.get("/user-info").code(), "session_expired");
+}
+
+#[test]
 fn a_new_login_ends_the_browsers_older_session() {
     let browser = signed_in();
     let old = browser.elsewhere(&browser.world);

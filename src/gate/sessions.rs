@@ -90,6 +90,9 @@ impl<P: Ports> Gate<P> {
     async fn newest(&self, id: &SessionId, keys: &SessionKeys, now: UnixSecs) -> Result<Option<Rc<Record>>, Failure> {
         // A statement of its own: memory must not stay borrowed across the read below.
         let recalled = self.memory.sessions.borrow().recall(&keys.record, now);
+        // Another location may have renewed it meanwhile: an idle end is looked up before it is believed.
+        let idle = |record: &Record| now < record.expires_at && standing(record, &self.config.session, now) == Standing::Ended;
+        let recalled = recalled.filter(|it| !matches!(it, Remembered::Record(record) if idle(record)));
         let record = match recalled {
             Some(Remembered::Ended) => return Ok(None),
             Some(Remembered::Record(record)) => record,

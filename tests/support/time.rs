@@ -44,8 +44,9 @@ impl Time {
         loop {
             yield_once().await;
             if self.work.get() == seen {
-                let next = self.sleepers.borrow().values().min().copied().unwrap_or(until);
-                self.set_ms(next.max(self.now_ms()));
+                // Not to who should be awake and is not polled: that one is a task that the test holds up.
+                let next = self.sleepers.borrow().values().filter(|at| **at > self.now_ms()).min().copied();
+                self.set_ms(next.unwrap_or(self.now_ms()));
             }
             if self.now_ms() >= until {
                 drop(sleeper);
