@@ -170,7 +170,12 @@ fn an_outage_is_asked_about_every_ten_seconds_not_at_every_request() {
     assert_eq!(browser.world.cognito.token_requests(), 2);
     browser.world.pass(5);
     assert!(browser.open("/app/").site);
-    assert_eq!(browser.world.cognito.token_requests(), 3);
+    assert_eq!(browser.world.cognito.token_requests(), 2, "the page does not wait for the next attempt");
+    browser.world.finish_background();
+    assert_eq!(browser.world.cognito.token_requests(), 3, "which is made beside it");
+    browser.world.pass(61);
+    assert!(browser.open("/app/").site);
+    assert_eq!(browser.world.cognito.token_requests(), 4, "after a minute without an attempt one is waited for");
 }
 
 #[test]

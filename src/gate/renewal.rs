@@ -62,6 +62,11 @@ impl<P: Ports> Gate<P> {
                 self.renew_beside(&session);
                 Ok(session)
             }
+            // Cognito was in trouble a moment ago: nobody waits for its next time-out.
+            Standing::RenewNow if need == Need::Page && self.is_in_grace(&session) => {
+                self.renew_beside(&session);
+                Ok(session)
+            }
             Standing::RenewNow => match self.renew(session.clone()).await {
                 Renewal::Renewed(session) => Ok(session),
                 Renewal::Ended => Err(GateError::SessionExpired.into()),
@@ -72,6 +77,14 @@ impl<P: Ports> Gate<P> {
                 }
             },
         }
+    }
+
+    /// Whether a plain page stays open and an attempt has failed lately, by an outage.
+    fn is_in_grace(&self, session: &Session) -> bool {
+        let now = self.ports.now();
+        let sessions = self.memory.sessions.borrow();
+        let outage = sessions.last_trouble(&session.keys.record, now).is_some_and(|failure| failure.error.is_outage());
+        outage && grace_holds(&session.record, &self.config.session, now)
     }
 
     /// Renews after the answer, unless another request is at it or it was in vain a moment ago.

@@ -178,6 +178,18 @@ fn a_login_flow_may_send_one_code_in_its_life() {
 }
 
 #[test]
+fn a_failure_is_trouble_for_a_minute() {
+    let mut memory = Memory::default();
+    assert_eq!(memory.last_trouble("a", 1000), None);
+    memory.note_failure("a", "down", 10, 1000);
+    for (key, now, expected) in [("a", 1000, Some(&"down")), ("a", 1059, Some(&"down")), ("a", 1060, None), ("b", 1000, None)] {
+        assert_eq!(memory.last_trouble(key, now), expected, "{key} at {now}");
+    }
+    memory.replace("a", version(2), 1010);
+    assert_eq!(memory.last_trouble("a", 1010), None, "renewed");
+}
+
+#[test]
 fn the_guards_word_holds_for_its_time_and_for_that_generation() {
     let mut memory = Memory::default();
     memory.confirm("a", 2, 10, 1000);
