@@ -156,7 +156,7 @@ impl<E: Clone> SessionMemory<E> {
         }
     }
 
-    /// Remembers a passing failure for `for_secs`, and that there was one for [`TROUBLE_SECS`].
+    /// Remembers a passing failure for `for_secs`, and for longer that there was one.
     pub fn note_failure(&mut self, key: &str, failure: E, for_secs: u64, now: UnixSecs) {
         self.trouble.put(key.to_owned(), failure.clone(), now.saturating_add(TROUBLE_SECS), now);
         self.failures.put(key.to_owned(), failure, now.saturating_add(for_secs), now);
