@@ -179,6 +179,19 @@ fn an_outage_is_asked_about_every_ten_seconds_not_at_every_request() {
 }
 
 #[test]
+fn a_refusal_after_an_outage_ends_its_grace() {
+    let browser = signed_in();
+    browser.world.pass(3600);
+    browser.world.cognito.will(Trouble::Timeout);
+    browser.world.cognito.will(Trouble::Error("invalid_grant"));
+    assert!(browser.open("/app/").site);
+    browser.world.pass(14);
+    assert!(browser.open("/app/").site, "nobody knows better yet");
+    browser.world.finish_background();
+    assert_eq!(browser.open("/app/").location(), "/auth/login?return_to=%2Fapp%2F");
+}
+
+#[test]
 fn retry_after_is_what_is_left_until_the_next_attempt() {
     let browser = signed_in();
     browser.world.pass(3601);

@@ -79,12 +79,13 @@ impl<P: Ports> Gate<P> {
         }
     }
 
-    /// Whether a plain page stays open and an attempt has failed lately, by an outage.
+    /// Whether a plain page stays open and an attempt has failed lately, by an outage and not by a refusal since.
     fn is_in_grace(&self, session: &Session) -> bool {
         let now = self.ports.now();
         let sessions = self.memory.sessions.borrow();
+        let refused = session.record.refresh_token.as_ref().is_none_or(|token| sessions.is_refused(token, now));
         let outage = sessions.last_trouble(&session.keys.record, now).is_some_and(|failure| failure.error.is_outage());
-        outage && grace_holds(&session.record, &self.config.session, now)
+        outage && !refused && grace_holds(&session.record, &self.config.session, now)
     }
 
     /// Renews after the answer, unless another request is at it or it was in vain a moment ago.
