@@ -4,7 +4,7 @@
 import { jwtVerify } from 'jose';
 
 import { endedKeys } from './ledger.mjs';
-import { GATEWAY, LIVES } from './plan.mjs';
+import { GATEWAY, LIVES, LOCATIONS } from './plan.mjs';
 import { died } from './users.mjs';
 import { PUBLIC_URL, pageText } from './world.mjs';
 
@@ -13,6 +13,8 @@ const SLACK_MS = 2500;
 const SECOND = 1000;
 /** How late a location may learn of what happened at another. */
 const BEHIND_MS = (GATEWAY.recordSecs + LIVES.kvLagSecs) * SECOND + SLACK_MS;
+/** How long after trouble with Cognito's keys tokens may not be verified: a failed look is not repeated at once, nor a vain one. */
+const KEYS_MS = 45_000;
 /** How long a renewal may take with all its waits and second writes. */
 const RENEWAL_MS = 20_000;
 
@@ -35,6 +37,7 @@ export const LIMITS = {
   writes: 'refused by Cognito after KV did not take the new token',
   race: 'refused by Cognito: the other location had renewed',
   unsaved: 'ended by their times: KV did not take the last renewal',
+  unverified: 'ended by their times: there were no keys to verify the last renewal',
   olderCopy: 'ended by their times in a copy that the other location had renewed',
 };
 
@@ -42,6 +45,7 @@ export class Oracle {
   #ledger;
   #world;
   #rotation;
+  #strict;
   #waiting = [];
   /** {what, request…}: answers that are not right. */
   wrong = [];
@@ -56,10 +60,15 @@ export class Oracle {
   durations = new Map();
   statuses = new Map();
 
-  constructor({ ledger, world, rotation }) {
+  constructor({ ledger, world, rotation, strict }) {
     this.#ledger = ledger;
     this.#world = world;
     this.#rotation = rotation;
+    this.#strict = strict;
+  }
+
+  get #behindMs() {
+    return this.#strict ? GATEWAY.guardSecs * SECOND + SLACK_MS : BEHIND_MS;
   }
 
   /** An answer to be judged when all that was going on meanwhile is known. No answer: the client went away. */
@@ -258,7 +267,7 @@ export class Oracle {
     const stillKnown = ended.location === location && this.#ledger.deaths(location, ended.from, until).length === 0;
     const marks = this.#ledger.ofKeys([...endedKeys(recordKey), recordKey], ended.from, ended.until).filter(({ kind }) => /^KV (put|delete)/.test(kind));
     if (ended.how === 'replaced' && marks.length > 0) return; // best effort
-    expect(from <= ended.until + (stillKnown ? 0 : BEHIND_MS), `opened ${from - ended.until} ms after the session was ${ended.how}`);
+    expect(from <= ended.until + (stillKnown ? 0 : this.#behindMs), `opened ${from - ended.until} ms after the session was ${ended.how}`);
   }
 
   /** Told to sign in: 401, a page load's 302, or `"authenticated":false`. */
@@ -297,11 +306,20 @@ export class Oracle {
       const over = renewals.filter((at) => idleEnd(at) <= until);
       const unsaved = (at) => this.#ledger.ofKeys([recordKey], at, until).some(({ kind }) => /^KV put: (?!written)/.test(kind));
       if (over.some(unsaved)) return count(this.limits, LIMITS.unsaved);
+      const unverified = renewals.some((at) => at > Math.min(...over) && this.#ledger.ofLocation('keys', undefined, at - KEYS_MS, at + RENEWAL_MS).length > 0);
+      if (over.length > 0 && unverified) return count(this.limits, LIMITS.unverified);
+      if (over.length > 0 && this.#diedWhile(renewals, Math.min(...over), until)) return count(this.limits, LIMITS.unsaved);
       const seenLate = (at) => renewals[renewals.indexOf(at) + 1] >= from - LIVES.kvLagSecs * SECOND - SLACK_MS;
       if (over.some(seenLate)) return count(this.limits, LIMITS.olderCopy);
     }
     if (!this.lost.has(session)) this.lost.set(session, described(this.#storyOf(session, refusal), visit));
     return undefined;
+  }
+
+  /** Whether an isolate died while or just after it renewed, so that the renewal may not have been saved. */
+  #diedWhile(renewals, since, until) {
+    const saving = renewals.filter((at) => at > since && at <= until);
+    return saving.some((at) => LOCATIONS.some((location) => this.#ledger.deaths(location, at - SECOND, at + 3 * SECOND).length > 0));
   }
 
   /** The last refusal of Cognito that this location has been told. */
@@ -319,7 +337,7 @@ export class Oracle {
     if (this.#ledger.deaths(spent.location, spent.from, spent.until + RENEWAL_MS).length > 0) return LIMITS.death;
     const writes = this.#ledger.ofKeys([recordKey], spent.from, refusal.until).filter(({ kind }) => /^KV put: (429|error|hang|slow)/.test(kind));
     if (writes.length > 0) return LIMITS.writes;
-    return this.#rotation === '0' && spent.location !== refusal.location ? LIMITS.race : undefined;
+    return this.#rotation === '0' && !this.#strict && spent.location !== refusal.location ? LIMITS.race : undefined;
   }
 
   #storyOf({ family }, refusal) {
@@ -349,7 +367,8 @@ export class Oracle {
       if (this.#ledger.outages(since - GATEWAY.keysFailureMs, until).length > 0) return true;
       // A request that waits for one that waits for KV gives up.
       const slowKv = session ? this.#ledger.ofKeys([session.recordKey, ...endedKeys(session.recordKey)], since, until).filter(here) : [];
-      return code === 'idp_timeout' && (slowKv.length > 0 || ofTokens.length > 0);
+      const slowExchange = family?.exchanges.some((each) => each.until >= since && each.from <= until && each.until - each.from > GATEWAY.tokenTimeoutMs - 1500);
+      return code === 'idp_timeout' && (slowKv.length > 0 || ofTokens.length > 0 || slowExchange);
     };
     expect(explained(), `${code} without cause`);
   }

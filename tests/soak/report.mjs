@@ -10,12 +10,12 @@ export const FAULT_KINDS = [
   'KV get: stale', 'outage: unreachable', 'outage: 503', 'isolate: dies', 'keys: new',
 ];
 
-export function summary({ users, seconds, seed, rotation, raised, ledger, oracle, leaks, tookMs }) {
+export function summary({ users, seconds, seed, rotation, strict, raised, ledger, oracle, leaks, tookMs }) {
   const { asked, hit } = ledger.refreshes;
   const needed = ledger.families.reduce((sum, { needed: each }) => sum + each.size, 0);
   const sizes = (map) => Object.fromEntries([...map].map(([name, sessions]) => [name, sessions.size]).sort());
   return {
-    users, seconds, seed, rotation, raised,
+    users, seconds, seed, rotation, strict, raised,
     tookSecs: Math.round(tookMs / 1000),
     requests: oracle.judged,
     signIns: ledger.families.length,
@@ -62,7 +62,7 @@ export function tables(result) {
   ];
   const routes = result.routes.map(({ route, requests, p50, p99, undisturbed }) => [route, requests, p50, p99, undisturbed.count, undisturbed.p50, undisturbed.p99]);
   return [
-    `Rotation ${result.rotation}, seed ${result.seed}, ${result.seconds} s (${result.tookSecs} s in all); access tokens of ${LIVES.accessSecs} s`,
+    `Rotation ${result.rotation}${result.strict ? ', strict mode' : ''}, seed ${result.seed}, ${result.seconds} s (${result.tookSecs} s in all); access tokens of ${LIVES.accessSecs} s`,
     table(['', 'count'], totals),
     table(['fault', 'count'], Object.entries(result.faults)),
     table(['route', 'requests', 'p50 ms', 'p99 ms', 'undisturbed', 'p50 ms', 'p99 ms'], routes),

@@ -25,11 +25,11 @@ const FORGET_MS = 120_000;
  * `wrong` breaks the gateway, to show that the oracle sees it: 'open' serves pages to everybody, 'forgets' loses records.
  * `signal` stops early, and then there is no result. Gives what report.mjs makes of it.
  */
-export async function soak({ users: count, seconds, seed, rotation, raised = false, everyKind = false, thinkMs = 10_000, wrong, signal, onProgress = () => undefined }) {
-  const options = { seed, rotation, wrong, ...(raised ? RAISED : USUAL) };
+export async function soak({ users: count, seconds, seed, rotation, strict = false, raised = false, everyKind = false, thinkMs = 10_000, wrong, signal, onProgress = () => undefined }) {
+  const options = { seed, rotation, strict, wrong, ...(raised ? RAISED : USUAL) };
   const ledger = new Ledger();
   const world = new World(options, ledger);
-  const oracle = new Oracle({ ledger, world, rotation });
+  const oracle = new Oracle({ ledger, world, rotation, strict });
   const accounts = makeAccounts(count);
   const began = Date.now();
   try {

@@ -34,6 +34,8 @@ const PAST = (limitMs) => limitMs + 700;
 const CUT_AFTER_MS = 1000;
 /** Longer than the gateway can take with all its limits one after the other. */
 const NO_ANSWER_MS = 40_000;
+/** The gateway looks for unknown keys once in 30 s; Cognito never changes its keys so soon again. */
+const KEYS_APART_MS = 45_000;
 const SLOW_MACHINE_MS = 1500;
 const FAULT_SWITCHES = { ...defaultSwitches(), retryAfterSecs: 2 };
 
@@ -76,6 +78,7 @@ export class World {
   }
 
   async #startGateways() {
+    const { strict } = this.#options;
     const vars = {
       ...workingVars(this.cognito),
       ORIGIN_URL: this.#origin.url,
@@ -94,7 +97,7 @@ export class World {
         worker('front', 'tests/soak/front.mjs', {
           kv_namespaces: [], services: LOCATIONS.map((name) => ({ binding: name, service: name })),
         }),
-        ...LOCATIONS.map((name) => worker(name, 'tests/soak/location.mjs', { vars })),
+        ...LOCATIONS.map((name) => worker(name, `tests/soak/${strict ? 'strict-' : ''}location.mjs`, { vars, ...(strict && guard(name)) })),
       ],
     });
     ({ url: this.#address } = await this.#server.listen());
@@ -120,7 +123,10 @@ export class World {
     const all = [
       repeat('outages', events.outageMs, (draws) => this.#outageFor(draws.between(...this.#options.outageMs), outages.draw(), signal)),
       repeat('deaths', events.deathMs, (draws) => this.#die(draws.pick(LOCATIONS), draws.chance(0.7))),
-      repeat('new keys', events.newKeysMs, () => this.#newKeys()),
+      repeat('new keys', events.newKeysMs, async () => {
+        await this.#newKeys();
+        await wait(KEYS_APART_MS, undefined, { signal });
+      }),
     ];
     await Promise.all(all.map((running) => running.catch((error) => {
       if (error.name !== 'AbortError') throw error;
@@ -262,12 +268,13 @@ export class World {
   async #toToken(location, request) {
     const from = Date.now();
     const form = new URLSearchParams(await request.clone().text());
-    const exchange = { location, form, from, fault: this.#outage ? `outage: ${this.#outage}` : this.#faults.token.draw() };
+    const fault = this.#outage ? `outage: ${this.#outage}` : this.#faults.token.draw();
+    const exchange = this.ledger.exchangeBegins({ location, form, from, fault });
     const { answer, tokens } = await this.#exchange(exchange, request);
     const until = Date.now();
     // A machine that is too slow is a fault as well, and not the gateway's.
     if (!exchange.fault && until - from > GATEWAY.tokenTimeoutMs - 1500) exchange.fault = 'slow machine';
-    this.ledger.exchanged({ ...exchange, until, tokens });
+    this.ledger.exchangeEnds(exchange, { until, tokens });
     return answer;
   }
 
@@ -330,6 +337,16 @@ export class World {
     this.#origin?.close();
     await this.cognito?.close();
   }
+}
+
+/** The guards live at the first location, and both ask them there. */
+function guard(name) {
+  const [first] = LOCATIONS;
+  const elsewhere = name !== first && { script_name: first };
+  return {
+    durable_objects: { bindings: [{ name: 'SESSION_GUARD', class_name: 'SessionGuard', ...elsewhere }] },
+    ...(name === first && { migrations: [{ tag: 'v1', new_sqlite_classes: ['SessionGuard'] }] }),
+  };
 }
 
 /** What never came: for the oracle an answer like any other, and mostly a wrong one. */
