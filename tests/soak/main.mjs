@@ -1,5 +1,5 @@
-// `npm run soak`: hundreds of simulated users before two locations of the gateway, with faults at Cognito, KV and the origin, and what
-// came of it as tables.
+// `npm run soak`: hundreds of simulated users before two locations of the gateway, with faults at Cognito, KV and the origin, and
+// what came of it as tables.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -19,7 +19,7 @@ Usage: npm run soak [-- options]
   --users N            how many users (300)
   --minutes N          for how long; parts are fine (3)
   --seed TEXT          what chance is made of (${DEFAULT_SEED})
-  --rotation WHICH     Cognito's refresh token rotation: off, or the seconds of its grace, ${ROTATIONS.slice(1).join(' or ')} (off)
+  --rotation WHICH     of refresh tokens: off, or the seconds of its grace, 0 or 10 (off)
   --strict             with the session guard: a race of two locations is no excuse then
   --think MS           milliseconds between what a user does, on average (10000)
   --raised             faults four times as often
@@ -78,7 +78,8 @@ async function run(args) {
   if (options.json) writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`);
   if (isGood(result)) return undefined;
   const { wrongAnswers, lostSessions, leaks } = result;
-  throw new Stop(`${wrongAnswers.length} wrong answers, ${lostSessions.length} sessions lost without cause, ${leaks} log lines with a secret.`);
+  const counts = [`${wrongAnswers.length} wrong answers`, `${lostSessions.length} sessions lost without cause`];
+  throw new Stop(`${counts.join(', ')}, ${leaks} log lines with a secret.`);
 }
 
 /** A line now and then. */

@@ -79,6 +79,7 @@ export class World {
 
   async #startGateways() {
     const { strict } = this.#options;
+    const main = `tests/soak/${strict ? 'strict-' : ''}location.mjs`;
     const vars = {
       ...workingVars(this.cognito),
       ORIGIN_URL: this.#origin.url,
@@ -87,8 +88,8 @@ export class World {
       SESSION_IDLE_SECS: String(LIVES.idleSecs),
       OUTAGE_GRACE_SECS: String(LIVES.graceSecs),
     };
-    const worker = (name, main, more) => {
-      const { assets, ...config } = baseConfig(main);
+    const worker = (name, entry, more) => {
+      const { assets, ...config } = baseConfig(entry);
       return { config: { ...config, name, ...more } };
     };
     this.#server = createTestHarness({
@@ -97,7 +98,7 @@ export class World {
         worker('front', 'tests/soak/front.mjs', {
           kv_namespaces: [], services: LOCATIONS.map((name) => ({ binding: name, service: name })),
         }),
-        ...LOCATIONS.map((name) => worker(name, `tests/soak/${strict ? 'strict-' : ''}location.mjs`, { vars, ...(strict && guard(name)) })),
+        ...LOCATIONS.map((name) => worker(name, main, { vars, ...(strict && guard(name)) })),
       ],
     });
     ({ url: this.#address } = await this.#server.listen());
@@ -111,7 +112,7 @@ export class World {
 
   /** Outages, deaths of isolates and new signing keys, until `signal` says that it is over. */
   async happen(signal) {
-    const { events, seed } = this.#options;
+    const { events, outageMs, seed } = this.#options;
     const repeat = async (name, meanMs, event) => {
       const draws = new Draws(seed, name);
       for (;;) {
@@ -121,7 +122,7 @@ export class World {
     };
     const outages = new Faults(new Draws(seed, 'kinds of outages'), { share: 1, kinds: ['unreachable', '503'] });
     const all = [
-      repeat('outages', events.outageMs, (draws) => this.#outageFor(draws.between(...this.#options.outageMs), outages.draw(), signal)),
+      repeat('outages', events.outageMs, (draws) => this.#outageFor(draws.between(...outageMs), outages.draw(), signal)),
       repeat('deaths', events.deathMs, (draws) => this.#die(draws.pick(LOCATIONS), draws.chance(0.7))),
       repeat('new keys', events.newKeysMs, async () => {
         await this.#newKeys();
@@ -179,8 +180,9 @@ export class World {
 
   async #order(location, order) {
     const answer = await this.ask(location, '/__soak', { method: 'POST', body: JSON.stringify(order) });
-    if (answer.status !== 200) throw new Error(`the location ${location} answered ${answer.status} to "${order.order}": ${answer.body}`);
-    return JSON.parse(answer.body);
+    const { status, body } = answer;
+    if (status !== 200) throw new Error(`the location ${location} answered ${status} to "${order.order}": ${body}`);
+    return JSON.parse(body);
   }
 
   /** Fetches what has gone wrong in the locations' KV up to now. */
@@ -212,9 +214,10 @@ export class World {
     return new Promise((resolve) => {
       const sent = httpRequest({ agent: this.#agent, hostname, port, method, path, headers: all }, (received) => {
         const chunks = [];
-        const done = (broken) => resolve({
-          status: received.statusCode, headers: new Headers(pairs(received.rawHeaders)), body: Buffer.concat(chunks).toString(), broken,
-        });
+        const done = (broken) => {
+          const answered = new Headers(pairs(received.rawHeaders));
+          resolve({ status: received.statusCode, headers: answered, body: Buffer.concat(chunks).toString(), broken });
+        };
         received.on('data', (chunk) => chunks.push(chunk));
         received.on('end', () => done(false));
         received.on('error', () => done(true));
@@ -226,7 +229,7 @@ export class World {
         resolve(answer);
       };
       const timers = [setTimeout(() => leave(noAnswer('nothing came')), NO_ANSWER_MS), abortMs && setTimeout(leave, abortMs)];
-      const flight = { location, from: Date.now(), cut: () => leave({ status: 500, headers: new Headers({ 'x-soak-died': '1' }), body: '' }) };
+      const flight = { location, from: Date.now(), cut: () => leave({ status: 500, headers: died(), body: '' }) };
       this.#flying.add(flight);
       sent.on('close', () => {
         timers.forEach(clearTimeout);
@@ -292,10 +295,11 @@ export class World {
     if (fault === 'lost') return { answer: broken(), tokens };
     if (fault === 'slow') await this.#pause(PAST(GATEWAY.tokenTimeoutMs));
     if (fault === 'late') await this.#pause(this.#draws.between(500, 3000));
-    if (fault !== 'truncated') return { answer: new Response(body, { status, headers }), tokens };
     // A refusal is short enough to arrive whole.
-    if (status !== 200) exchange.fault = undefined;
-    return { answer: new Response(status === 200 ? body.slice(0, body.length / 2) : body, { status, headers }), tokens };
+    if (fault === 'truncated' && status !== 200) exchange.fault = undefined;
+    if (exchange.fault !== 'truncated') return { answer: new Response(body, { status, headers }), tokens };
+    headers.delete('content-length');
+    return { answer: new Response(body.slice(0, body.length / 2), { status, headers }), tokens };
   }
 
   async #toOther(place, location, request) {
@@ -347,6 +351,11 @@ function guard(name) {
     durable_objects: { bindings: [{ name: 'SESSION_GUARD', class_name: 'SessionGuard', ...elsewhere }] },
     ...(name === first && { migrations: [{ tag: 'v1', new_sqlite_classes: ['SessionGuard'] }] }),
   };
+}
+
+/** As front.mjs says it. */
+function died() {
+  return new Headers({ 'x-soak-died': '1' });
 }
 
 /** What never came: for the oracle an answer like any other, and mostly a wrong one. */
