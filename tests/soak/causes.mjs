@@ -18,7 +18,6 @@ const NEAR_TIMEOUT_MS = GATEWAY.tokenTimeoutMs - 1500;
 /** Why a session that lived may be gone, as the report names it; anything else is a loss without cause. */
 export const LIMITS = {
   answer: 'refused by Cognito after a lost answer',
-  waited: 'refused by Cognito after a lost answer that the gateway did not ask for again within the grace',
   death: 'refused by Cognito after the isolate died while it renewed',
   writes: 'refused by Cognito after KV did not take the new token',
   race: 'refused by Cognito: the other location had renewed',
@@ -73,7 +72,8 @@ export class Causes {
     const graceEnds = spent.from + Number(this.#rotation) * SECOND - SLACK_MS;
     if (refusal.from < graceEnds) return undefined;
     if (spent.lost || this.isSlow(spent.from, spent.until + RENEWAL_MS)) {
-      return visits.some((at) => at > spent.until && at < graceEnds) ? LIMITS.waited : LIMITS.answer;
+      // Asked for while the grace still ran, the gateway could have sent the old token again: nothing excuses that it did not.
+      return visits.some((at) => at > spent.until && at < graceEnds) ? undefined : LIMITS.answer;
     }
     if (this.#ledger.deaths(spent.location, spent.from, spent.until + RENEWAL_MS).length > 0) return LIMITS.death;
     if (this.#wasNotWritten(recordKey, spent.from, refusal.until)) return LIMITS.writes;

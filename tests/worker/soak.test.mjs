@@ -18,7 +18,7 @@ test('with every kind of fault no answer is wrong and no session is lost without
   assert.ok(result.requests > 200 && result.refreshes.asked > 0, tables(result));
 });
 
-test('a gateway that shows a page to nobody is found out', async () => {
+test('a gateway that shows pages without a session is found out', async () => {
   const { wrongAnswers } = await soak({ users: 6, seconds: 6, thinkMs: 400, seed: SEED, rotation: 'off', wrong: 'open' });
   const found = wrongAnswers.map(({ what }) => what);
   assert.ok(found.includes('opened without a session'), found.join(', '));
