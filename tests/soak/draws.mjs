@@ -5,7 +5,8 @@ export class Draws {
   #state;
 
   constructor(seed, name) {
-    this.#state = [...`${seed}/${name}`].reduce((hash, letter) => Math.imul(hash ^ letter.codePointAt(0), 0x01000193), 0x811c9dc5);
+    const letters = [...`${seed}/${name}`];
+    this.#state = letters.reduce((hash, letter) => Math.imul(hash ^ letter.codePointAt(0), 0x01000193), 0x811c9dc5);
   }
 
   /** From 0 to just below 1. */

@@ -78,21 +78,28 @@ export class Ledger {
 
   // ---- What Cognito did ----
 
-  /** A request for tokens: {location, form, from, until, fault, tokens}; `tokens` are what Cognito gave, arrived or not. */
-  exchanged(exchange) {
-    const { form, fault, tokens, location, until } = exchange;
+  /** A request for tokens. It is known from its beginning, since the gateway may not wait for its end. */
+  exchangeBegins({ location, form, from, fault }) {
     const sent = form.get('refresh_token') ?? form.get('code');
-    const family = form.has('code') ? this.#familyOfCode(sent) : this.#byToken.get(sent);
+    const renews = form.has('refresh_token');
+    const family = renews ? this.#byToken.get(sent) : this.#familyOfCode(sent);
     if (!family) throw new Error('a gateway has sent a refresh token that Cognito never gave');
-    if (form.has('refresh_token')) {
-      this.refreshes.asked += 1;
-      if (fault) this.refreshes.hit += 1;
-    }
-    if (fault) this.note({ kind: fault.startsWith('outage') ? 'token: outage' : `token: ${fault}`, location, from: exchange.from, until, family });
-    const lost = fault && !['late', 'slow machine'].includes(fault);
-    family.exchanges.push({ ...exchange, sent, lost, refused: tokens?.error === 'invalid_grant' });
+    const exchange = { location, from, until: Infinity, fault, sent, renews, family, lost: false, refused: false };
+    family.exchanges.push(exchange);
+    this.secrets.add(sent);
+    return exchange;
+  }
+
+  /** `tokens` are what Cognito answered, whether that arrived or not. */
+  exchangeEnds(exchange, { until, tokens }) {
+    const { fault, renews, family, location, from } = exchange;
+    const lost = Boolean(fault) && !['late', 'slow machine'].includes(fault);
+    Object.assign(exchange, { until, tokens, lost, refused: tokens?.error === 'invalid_grant' });
+    if (renews) this.refreshes.asked += 1;
+    if (renews && fault) this.refreshes.hit += 1;
+    if (fault) this.note({ kind: `token: ${fault.split(':')[0]}`, location, from, until, family });
     if (tokens?.refresh_token) this.#byToken.set(tokens.refresh_token, family);
-    for (const value of [sent, tokens?.refresh_token, tokens?.access_token, tokens?.id_token]) if (value) this.secrets.add(value);
+    for (const value of [tokens?.refresh_token, tokens?.access_token, tokens?.id_token]) if (value) this.secrets.add(value);
     if (tokens?.access_token && !lost) family.accessTokens.push({ ...readAccessToken(tokens.access_token), at: until, location });
   }
 
@@ -121,9 +128,10 @@ export class Ledger {
     return keys.flatMap((key) => this.#byKey.get(key) ?? []).filter((fault) => within(fault, from, until));
   }
 
-  /** Of a place and location, whoever it hit. */
-  ofLocation(place, location, from, until) {
-    return this.#faults.filter((fault) => fault.kind.startsWith(place) && (!fault.location || fault.location === location) && within(fault, from, until));
+  /** Of a place of faults, at a location or at all of them, whoever it hit. */
+  ofPlace(place, location, from, until) {
+    const here = (fault) => [fault.location, location].includes(undefined) || fault.location === location;
+    return this.#faults.filter((fault) => fault.kind.startsWith(`${place}:`) && here(fault) && within(fault, from, until));
   }
 
   ofFamily(family, from, until) {

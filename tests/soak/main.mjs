@@ -1,12 +1,13 @@
-// `npm run soak`: hundreds of simulated users before two locations of the gateway, with faults at Cognito, KV and the origin, and what
-// came of it as tables.
+// `npm run soak`: hundreds of simulated users before two locations of the gateway, with faults at Cognito, KV and the origin, and
+// what came of it as tables.
 
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import process from 'node:process';
 import util from 'node:util';
 
 import { build } from '../../dev/build.mjs';
-import { Stop, ending, main } from '../../dev/plain.mjs';
+import { ROOT, Stop, ending, main } from '../../dev/plain.mjs';
 
 const DEFAULT_SEED = '20261124';
 const ROTATIONS = ['off', '0', '10'];
@@ -18,7 +19,8 @@ Usage: npm run soak [-- options]
   --users N            how many users (300)
   --minutes N          for how long; parts are fine (3)
   --seed TEXT          what chance is made of (${DEFAULT_SEED})
-  --rotation WHICH     Cognito's refresh token rotation: off, or the seconds of its grace, ${ROTATIONS.slice(1).join(' or ')} (off)
+  --rotation WHICH     of refresh tokens: off, or the seconds of its grace, 0 or 10 (off)
+  --strict             with the session guard: a race of two locations is no excuse then
   --think MS           milliseconds between what a user does, on average (10000)
   --raised             faults four times as often
   --json FILE          write everything that was counted there
@@ -33,6 +35,7 @@ function parseOptions(args) {
     minutes: { type: 'string', default: '3' },
     seed: { type: 'string', default: DEFAULT_SEED },
     rotation: { type: 'string', default: 'off' },
+    strict: { type: 'boolean', default: false },
     think: { type: 'string', default: '10000' },
     raised: { type: 'boolean', default: false },
     json: { type: 'string' },
@@ -58,6 +61,9 @@ async function run(args) {
   const options = parseOptions(args);
   if (options.help) return console.log(HELP);
   await build();
+  if (options.strict && !readFileSync(path.join(ROOT, 'build', 'index.js'), 'utf8').includes('SessionGuard')) {
+    throw new Stop('--strict needs a Worker with the class SessionGuard, and this one has none.');
+  }
   const { soak } = await import('./run.mjs');
   const { isGood, tables } = await import('./report.mjs');
   const { users, seconds, seed, rotation } = options;
@@ -72,7 +78,8 @@ async function run(args) {
   if (options.json) writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`);
   if (isGood(result)) return undefined;
   const { wrongAnswers, lostSessions, leaks } = result;
-  throw new Stop(`${wrongAnswers.length} wrong answers, ${lostSessions.length} sessions lost without cause, ${leaks} log lines with a secret.`);
+  const counts = [`${wrongAnswers.length} wrong answers`, `${lostSessions.length} sessions lost without cause`];
+  throw new Stop(`${counts.join(', ')}, ${leaks} log lines with a secret.`);
 }
 
 /** A line now and then. */

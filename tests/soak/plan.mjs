@@ -17,6 +17,8 @@ export const GATEWAY = {
   originTimeoutMs: 10_000,
   /** How long an isolate serves a record that it has read. */
   recordSecs: 30,
+  /** With strict mode the guard is asked again after so long. */
+  guardSecs: 10,
   /** A passing failure is remembered for 10 to 13 s. */
   failureMs: 14_000,
   /** A failed look at Cognito's keys is remembered for 10 s, a session's failure for that is remembered on top. */

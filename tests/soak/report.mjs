@@ -1,21 +1,22 @@
 // What a soak came to: as an object for `--json` and tests, and as tables for people.
 
+import { LIMITS } from './causes.mjs';
 import { FAULTS, LIVES } from './plan.mjs';
-import { LIMITS } from './oracle.mjs';
+
+const NAMES = { get: 'KV get', put: 'KV put', delete: 'KV delete' };
 
 /** Every kind of fault there is, by the name under which it is counted. */
 export const FAULT_KINDS = [
-  ...Object.entries({ token: 'token', keys: 'keys', revoke: 'revoke', get: 'KV get', put: 'KV put', delete: 'KV delete', origin: 'origin' })
-    .flatMap(([place, name]) => [...new Set(FAULTS[place].kinds)].map((kind) => `${name}: ${kind}`)),
+  ...new Set(Object.entries(FAULTS).flatMap(([place, { kinds }]) => kinds.map((kind) => `${NAMES[place] ?? place}: ${kind}`))),
   'KV get: stale', 'outage: unreachable', 'outage: 503', 'isolate: dies', 'keys: new',
 ];
 
-export function summary({ users, seconds, seed, rotation, raised, ledger, oracle, leaks, tookMs }) {
+export function summary({ users, seconds, seed, rotation, strict, raised, ledger, oracle, leaks, tookMs }) {
   const { asked, hit } = ledger.refreshes;
   const needed = ledger.families.reduce((sum, { needed: each }) => sum + each.size, 0);
   const sizes = (map) => Object.fromEntries([...map].map(([name, sessions]) => [name, sessions.size]).sort());
   return {
-    users, seconds, seed, rotation, raised,
+    users, seconds, seed, rotation, strict, raised,
     tookSecs: Math.round(tookMs / 1000),
     requests: oracle.judged,
     signIns: ledger.families.length,
@@ -27,7 +28,7 @@ export function summary({ users, seconds, seed, rotation, raised, ledger, oracle
     leaks: leaks.length,
     refreshes: { asked, hitByFaults: hit, needed, ratio: ratio(asked, needed), ratioUndisturbed: ratio(asked - hit, needed) },
     routes: [...oracle.durations].sort().map(([route, durations]) => ({
-      route, requests: durations.length, ...percentiles(durations), undisturbed: percentiles(durations.filter(({ disturbed }) => !disturbed)),
+      route, ...percentiles(durations), undisturbed: percentiles(durations.filter(({ disturbed }) => !disturbed)),
     })),
     statuses: Object.fromEntries([...oracle.statuses].sort()),
   };
@@ -51,18 +52,26 @@ export function isGood({ wrongAnswers, lostSessions, leaks }) {
 export function tables(result) {
   const { refreshes } = result;
   const totals = [
-    ['users', result.users], ['sign-ins', result.signIns], ['requests', result.requests],
+    ['users', result.users],
+    ['sign-ins', result.signIns],
+    ['requests', result.requests],
     ['faults', Object.values(result.faults).reduce((sum, count) => sum + count, 0)],
-    ['wrong answers', result.wrongAnswers.length], ['sessions lost without cause', result.lostSessions.length],
+    ['wrong answers', result.wrongAnswers.length],
+    ['sessions lost without cause', result.lostSessions.length],
     ['log lines with a secret', result.leaks],
     ...Object.entries(result.limits).map(([name, count]) => [`stated limit, sessions ${name}`, count]),
     ...Object.entries(result.ends).map(([name, count]) => [`sessions ${name}`, count]),
-    ['refreshes needed', refreshes.needed], ['refresh requests at Cognito', refreshes.asked], ['of these hit by a fault', refreshes.hitByFaults],
-    ['tokens requested per refresh needed', refreshes.ratio], ['the same without those hit by a fault', refreshes.ratioUndisturbed],
+    ['refreshes needed', refreshes.needed],
+    ['refresh requests at Cognito', refreshes.asked],
+    ['of these hit by a fault', refreshes.hitByFaults],
+    ['tokens requested per refresh needed', refreshes.ratio],
+    ['the same without those hit by a fault', refreshes.ratioUndisturbed],
   ];
-  const routes = result.routes.map(({ route, requests, p50, p99, undisturbed }) => [route, requests, p50, p99, undisturbed.count, undisturbed.p50, undisturbed.p99]);
+  const figures = ({ count, p50, p99 }) => [count, p50, p99];
+  const routes = result.routes.map((each) => [each.route, ...figures(each), ...figures(each.undisturbed)]);
+  const rotation = `Rotation ${result.rotation}${result.strict ? ', strict mode' : ''}`;
   return [
-    `Rotation ${result.rotation}, seed ${result.seed}, ${result.seconds} s (${result.tookSecs} s in all); access tokens of ${LIVES.accessSecs} s`,
+    `${rotation}, seed ${result.seed}, ${result.seconds} s (${result.tookSecs} s in all); access tokens of ${LIVES.accessSecs} s`,
     table(['', 'count'], totals),
     table(['fault', 'count'], Object.entries(result.faults)),
     table(['route', 'requests', 'p50 ms', 'p99 ms', 'undisturbed', 'p50 ms', 'p99 ms'], routes),
@@ -73,7 +82,8 @@ export function tables(result) {
 function table(columns, rows) {
   const cells = [columns, ...rows].map((row) => row.map((cell) => String(cell ?? '–')));
   const widths = columns.map((_, column) => Math.max(3, ...cells.map((row) => row[column].length)));
-  const line = (row) => `| ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join(' | ')} |`;
-  const rule = `|${widths.map((width, column) => (column === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`;
+  const aligned = (cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]));
+  const line = (row) => `| ${row.map(aligned).join(' | ')} |`;
+  const rule = `|${widths.map((width, column) => `${'-'.repeat(width + 1)}${column === 0 ? '-' : ':'}`).join('|')}|`;
   return [line(cells[0]), rule, ...cells.slice(1).map(line)].join('\n');
 }

@@ -16,7 +16,7 @@ const KNOWN_AFTER_MS = 3000;
 const LAST_ANSWERS_MS = 60_000;
 /** With `everyKind`, how much longer it goes on at a time, and at most in all, in lengths of the run. */
 const LONGER_MS = 5000;
-const AT_MOST = 4;
+const AT_MOST = 8;
 /** Older faults explain nothing. */
 const FORGET_MS = 120_000;
 
@@ -25,11 +25,14 @@ const FORGET_MS = 120_000;
  * `wrong` breaks the gateway, to show that the oracle sees it: 'open' serves pages to everybody, 'forgets' loses records.
  * `signal` stops early, and then there is no result. Gives what report.mjs makes of it.
  */
-export async function soak({ users: count, seconds, seed, rotation, raised = false, everyKind = false, thinkMs = 10_000, wrong, signal, onProgress = () => undefined }) {
-  const options = { seed, rotation, wrong, ...(raised ? RAISED : USUAL) };
+export async function soak({
+  users: count, seconds, seed, rotation, strict = false, raised = false, everyKind = false, thinkMs = 10_000, wrong, signal,
+  onProgress = () => undefined,
+}) {
+  const options = { seed, rotation, strict, wrong, ...(raised ? RAISED : USUAL) };
   const ledger = new Ledger();
   const world = new World(options, ledger);
-  const oracle = new Oracle({ ledger, world, rotation });
+  const oracle = new Oracle({ ledger, world, rotation, strict });
   const accounts = makeAccounts(count);
   const began = Date.now();
   try {
@@ -53,7 +56,8 @@ export async function soak({ users: count, seconds, seed, rotation, raised = fal
     await wait(KNOWN_AFTER_MS);
     await world.fetchNotes();
     await oracle.judge(Infinity);
-    return summary({ ...options, users: count, seconds, raised, ledger, oracle, leaks: judging.leaks, tookMs: Date.now() - began });
+    const tookMs = Date.now() - began;
+    return summary({ ...options, users: count, seconds, raised, ledger, oracle, leaks: judging.leaks, tookMs });
   } finally {
     await world.close();
   }
@@ -79,7 +83,8 @@ function judge({ world, ledger, oracle, stop, onProgress, putOff }) {
 
 /** Log lines that hold a token, a code, a cookie or an e-mail address. */
 export function findLeaks(lines, secrets) {
-  return lines.filter((line) => /@example\.com|eyJ[\w-]{20}/.test(line) || line.match(/[\w.-]{20,}/g)?.some((word) => secrets.has(word)));
+  const words = (line) => line.match(/[\w.-]{20,}/g) ?? [];
+  return lines.filter((line) => /@example\.com|eyJ[\w-]{20}/.test(line) || words(line).some((word) => secrets.has(word)));
 }
 
 async function bounded(work, until) {

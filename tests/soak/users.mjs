@@ -1,6 +1,6 @@
-// The simulated users. Each has a browser, an account and a stream of chance of its own, signs in, reads pages, is idle, opens several
-// tabs, refreshes, changes its location, goes away in the middle of a request, and signs out. What it asks and gets goes to the
-// oracle; a user judges nothing.
+// The simulated users. Each has a browser, an account and a stream of chance of its own, signs in, reads pages, is idle, opens
+// several tabs, refreshes, changes its location, goes away in the middle of a request, and signs out. What it asks and gets goes
+// to the oracle; a user judges nothing.
 
 import { setTimeout as wait } from 'node:timers/promises';
 
@@ -13,13 +13,15 @@ import { PASSWORD, PUBLIC_URL } from './world.mjs';
 
 /** What a user does next, by weight. */
 const ACTIONS = {
-  page: 40, script: 8, publicPage: 6, admin: 6, userInfo: 12, status: 6, refresh: 10, force: 3, tabs: 6, goAway: 5, logout: 3, again: 1, health: 1,
+  page: 40, userInfo: 12, refresh: 10, script: 8, admin: 6, publicPage: 6, status: 6, tabs: 6, goAway: 5, force: 3, logout: 3,
+  again: 1, health: 1,
 };
 const SIGNED_OUT_ACTIONS = { enter: 12, publicPage: 1, userInfo: 1, status: 1, script: 1 };
 /** What one tab of several does, and what a user does before going away. */
 const TAB_ACTIONS = { page: 4, script: 2, userInfo: 2, refresh: 2, status: 1, admin: 1 };
 const GO_AWAY_ACTIONS = { ...TAB_ACTIONS, refresh: 6, logout: 1 };
 
+const FORCE = JSON.stringify({ force: true });
 /** Clicked by a person. */
 const CLICK = { ...NAVIGATION, 'sec-fetch-user': '?1' };
 
@@ -29,7 +31,8 @@ export function makeAccounts(count) {
     const number = String(index).padStart(4, '0');
     const sub = `50a00000-0000-4000-8000-00000000${number}`;
     const email = `user-${number}@example.com`;
-    return { sub, username: sub, email, password: PASSWORD, name: `User ${number}`, groups: index % 5 === 0 ? ['admin'] : ['reader'], enabled: true };
+    const groups = index % 5 === 0 ? ['admin'] : ['reader'];
+    return { sub, username: sub, email, password: PASSWORD, name: `User ${number}`, groups, enabled: true };
   });
   return Object.fromEntries(accounts.map((account) => [account.email, account]));
 }
@@ -133,7 +136,8 @@ export class User {
     const { email } = this.account;
     const { callbackUrl, jar } = await signIn(authorizeUrl, { email, password: PASSWORD, jar: this.browser.cognitoJar });
     this.browser.cognitoJar = jar;
-    const arrive = (init) => this.browser.send(callbackUrl, { headers: { ...CLICK, 'sec-fetch-site': 'cross-site' }, returnTo, ...init });
+    const headers = { ...CLICK, 'sec-fetch-site': 'cross-site' };
+    const arrive = (init) => this.browser.send(callbackUrl, { headers, returnTo, ...init });
     const abortMs = this.#draws.chance(0.03) ? this.#draws.between(1, 100) : undefined;
     const arrived = await arrive({ abortMs });
     if (arrived.status === 303) await this.browser.send(arrived.headers.get('location'), { headers: CLICK });
@@ -147,7 +151,7 @@ export class User {
     if (beside && cookie) {
       const location = LOCATIONS.find((each) => each !== this.location);
       this.#beside.push(this.browser.script('/auth/refresh', {
-        method: 'POST', body: '{"force":true}', headers: { cookie: `session=${cookie}`, 'content-type': 'application/json' }, location,
+        method: 'POST', body: FORCE, headers: { cookie: `session=${cookie}`, 'content-type': 'application/json' }, location,
       }));
       await this.#pause(this.#draws.between(0, 60));
     }
@@ -199,7 +203,7 @@ export class User {
 
   /** A forced refresh is honoured once in 30 s and session (and isolate: so much is not known here). */
   #noteNeed(session, body, now) {
-    const forced = body === '{"force":true}' && now - session.forcedAt >= 30_000;
+    const forced = body === FORCE && now - session.forcedAt >= 30_000;
     if (forced) session.forcedAt = now;
     session.visits.push(now);
     session.family.need(now, forced);

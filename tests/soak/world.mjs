@@ -34,6 +34,8 @@ const PAST = (limitMs) => limitMs + 700;
 const CUT_AFTER_MS = 1000;
 /** Longer than the gateway can take with all its limits one after the other. */
 const NO_ANSWER_MS = 40_000;
+/** The gateway looks for unknown keys once in 30 s; Cognito never changes its keys so soon again. */
+const KEYS_APART_MS = 45_000;
 const SLOW_MACHINE_MS = 1500;
 const FAULT_SWITCHES = { ...defaultSwitches(), retryAfterSecs: 2 };
 
@@ -76,6 +78,8 @@ export class World {
   }
 
   async #startGateways() {
+    const { strict } = this.#options;
+    const main = `tests/soak/${strict ? 'strict-' : ''}location.mjs`;
     const vars = {
       ...workingVars(this.cognito),
       ORIGIN_URL: this.#origin.url,
@@ -84,8 +88,8 @@ export class World {
       SESSION_IDLE_SECS: String(LIVES.idleSecs),
       OUTAGE_GRACE_SECS: String(LIVES.graceSecs),
     };
-    const worker = (name, main, more) => {
-      const { assets, ...config } = baseConfig(main);
+    const worker = (name, entry, more) => {
+      const { assets, ...config } = baseConfig(entry);
       return { config: { ...config, name, ...more } };
     };
     this.#server = createTestHarness({
@@ -94,7 +98,7 @@ export class World {
         worker('front', 'tests/soak/front.mjs', {
           kv_namespaces: [], services: LOCATIONS.map((name) => ({ binding: name, service: name })),
         }),
-        ...LOCATIONS.map((name) => worker(name, 'tests/soak/location.mjs', { vars })),
+        ...LOCATIONS.map((name) => worker(name, main, { vars, ...(strict && guard(name)) })),
       ],
     });
     ({ url: this.#address } = await this.#server.listen());
@@ -108,7 +112,7 @@ export class World {
 
   /** Outages, deaths of isolates and new signing keys, until `signal` says that it is over. */
   async happen(signal) {
-    const { events, seed } = this.#options;
+    const { events, outageMs, seed } = this.#options;
     const repeat = async (name, meanMs, event) => {
       const draws = new Draws(seed, name);
       for (;;) {
@@ -118,9 +122,12 @@ export class World {
     };
     const outages = new Faults(new Draws(seed, 'kinds of outages'), { share: 1, kinds: ['unreachable', '503'] });
     const all = [
-      repeat('outages', events.outageMs, (draws) => this.#outageFor(draws.between(...this.#options.outageMs), outages.draw(), signal)),
+      repeat('outages', events.outageMs, (draws) => this.#outageFor(draws.between(...outageMs), outages.draw(), signal)),
       repeat('deaths', events.deathMs, (draws) => this.#die(draws.pick(LOCATIONS), draws.chance(0.7))),
-      repeat('new keys', events.newKeysMs, () => this.#newKeys()),
+      repeat('new keys', events.newKeysMs, async () => {
+        await this.#newKeys();
+        await wait(KEYS_APART_MS, undefined, { signal });
+      }),
     ];
     await Promise.all(all.map((running) => running.catch((error) => {
       if (error.name !== 'AbortError') throw error;
@@ -173,8 +180,9 @@ export class World {
 
   async #order(location, order) {
     const answer = await this.ask(location, '/__soak', { method: 'POST', body: JSON.stringify(order) });
-    if (answer.status !== 200) throw new Error(`the location ${location} answered ${answer.status} to "${order.order}": ${answer.body}`);
-    return JSON.parse(answer.body);
+    const { status, body } = answer;
+    if (status !== 200) throw new Error(`the location ${location} answered ${status} to "${order.order}": ${body}`);
+    return JSON.parse(body);
   }
 
   /** Fetches what has gone wrong in the locations' KV up to now. */
@@ -206,9 +214,10 @@ export class World {
     return new Promise((resolve) => {
       const sent = httpRequest({ agent: this.#agent, hostname, port, method, path, headers: all }, (received) => {
         const chunks = [];
-        const done = (broken) => resolve({
-          status: received.statusCode, headers: new Headers(pairs(received.rawHeaders)), body: Buffer.concat(chunks).toString(), broken,
-        });
+        const done = (broken) => {
+          const answered = new Headers(pairs(received.rawHeaders));
+          resolve({ status: received.statusCode, headers: answered, body: Buffer.concat(chunks).toString(), broken });
+        };
         received.on('data', (chunk) => chunks.push(chunk));
         received.on('end', () => done(false));
         received.on('error', () => done(true));
@@ -220,7 +229,7 @@ export class World {
         resolve(answer);
       };
       const timers = [setTimeout(() => leave(noAnswer('nothing came')), NO_ANSWER_MS), abortMs && setTimeout(leave, abortMs)];
-      const flight = { location, from: Date.now(), cut: () => leave({ status: 500, headers: new Headers({ 'x-soak-died': '1' }), body: '' }) };
+      const flight = { location, from: Date.now(), cut: () => leave({ status: 500, headers: died(), body: '' }) };
       this.#flying.add(flight);
       sent.on('close', () => {
         timers.forEach(clearTimeout);
@@ -262,12 +271,13 @@ export class World {
   async #toToken(location, request) {
     const from = Date.now();
     const form = new URLSearchParams(await request.clone().text());
-    const exchange = { location, form, from, fault: this.#outage ? `outage: ${this.#outage}` : this.#faults.token.draw() };
+    const fault = this.#outage ? `outage: ${this.#outage}` : this.#faults.token.draw();
+    const exchange = this.ledger.exchangeBegins({ location, form, from, fault });
     const { answer, tokens } = await this.#exchange(exchange, request);
     const until = Date.now();
     // A machine that is too slow is a fault as well, and not the gateway's.
     if (!exchange.fault && until - from > GATEWAY.tokenTimeoutMs - 1500) exchange.fault = 'slow machine';
-    this.ledger.exchanged({ ...exchange, until, tokens });
+    this.ledger.exchangeEnds(exchange, { until, tokens });
     return answer;
   }
 
@@ -285,10 +295,11 @@ export class World {
     if (fault === 'lost') return { answer: broken(), tokens };
     if (fault === 'slow') await this.#pause(PAST(GATEWAY.tokenTimeoutMs));
     if (fault === 'late') await this.#pause(this.#draws.between(500, 3000));
-    if (fault !== 'truncated') return { answer: new Response(body, { status, headers }), tokens };
     // A refusal is short enough to arrive whole.
-    if (status !== 200) exchange.fault = undefined;
-    return { answer: new Response(status === 200 ? body.slice(0, body.length / 2) : body, { status, headers }), tokens };
+    if (fault === 'truncated' && status !== 200) exchange.fault = undefined;
+    if (exchange.fault !== 'truncated') return { answer: new Response(body, { status, headers }), tokens };
+    headers.delete('content-length');
+    return { answer: new Response(body.slice(0, body.length / 2), { status, headers }), tokens };
   }
 
   async #toOther(place, location, request) {
@@ -330,6 +341,21 @@ export class World {
     this.#origin?.close();
     await this.cognito?.close();
   }
+}
+
+/** The guards live at the first location, and both ask them there. */
+function guard(name) {
+  const [first] = LOCATIONS;
+  const elsewhere = name !== first && { script_name: first };
+  return {
+    durable_objects: { bindings: [{ name: 'SESSION_GUARD', class_name: 'SessionGuard', ...elsewhere }] },
+    ...(name === first && { migrations: [{ tag: 'v1', new_sqlite_classes: ['SessionGuard'] }] }),
+  };
+}
+
+/** As front.mjs says it. */
+function died() {
+  return new Headers({ 'x-soak-died': '1' });
 }
 
 /** What never came: for the oracle an answer like any other, and mostly a wrong one. */

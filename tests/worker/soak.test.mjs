@@ -1,5 +1,5 @@
-// A short soak (tests/soak): every kind of fault, no wrong answer, no session lost without cause. And two gateways that are broken on
-// purpose, so that it is known that the soak sees what it looks for.
+// A short soak (tests/soak): every kind of fault, no wrong answer, no session lost without cause. And two gateways that are broken
+// on purpose, so that it is known that the soak sees what it looks for.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -18,9 +18,10 @@ test('with every kind of fault no answer is wrong and no session is lost without
   assert.ok(result.requests > 200 && result.refreshes.asked > 0, tables(result));
 });
 
-test('a gateway that shows a page to nobody is found out', async () => {
+test('a gateway that shows pages without a session is found out', async () => {
   const { wrongAnswers } = await soak({ users: 6, seconds: 6, thinkMs: 400, seed: SEED, rotation: 'off', wrong: 'open' });
-  assert.ok(wrongAnswers.some(({ what }) => what === 'opened without a session'), JSON.stringify(wrongAnswers.map(({ what }) => what)));
+  const found = wrongAnswers.map(({ what }) => what);
+  assert.ok(found.includes('opened without a session'), found.join(', '));
 });
 
 test('a gateway that forgets sessions is found out', async () => {
@@ -30,6 +31,6 @@ test('a gateway that forgets sessions is found out', async () => {
 
 test('a log line with a token, a cookie or an e-mail address is found out', () => {
   const secrets = new Set(['a-cookie-of-sixty-four-characters']);
-  const lines = ['{"route":"site"}', '{"session":"a-cookie-of-sixty-four-characters"}', 'user-0001@example.com', 'eyJhbGciOiJSUzI1NiIsImtpZCI6'];
-  assert.deepEqual(findLeaks(lines, secrets), lines.slice(1));
+  const bad = ['{"session":"a-cookie-of-sixty-four-characters"}', 'user-0001@example.com', 'eyJhbGciOiJSUzI1NiIsImtpZCI6'];
+  assert.deepEqual(findLeaks(['{"route":"site"}', ...bad], secrets), bad);
 });
