@@ -8,7 +8,7 @@ use std::rc::Rc;
 use crate::oidc::claims::Nonce;
 use crate::oidc::token_request::build_refresh;
 use crate::oidc::token_response::{self, TokenError, TokenSet};
-use crate::ports::{Level, Ports, UnixSecs};
+use crate::ports::{HttpError, Level, Ports, UnixSecs};
 use crate::session::memory::Remembered;
 use crate::session::policy::{PATIENCE_SECS, RETRY_SECS, Standing, grace_holds, standing};
 use crate::session::record::Record;
@@ -47,6 +47,8 @@ enum Asked {
     Newer(Session),
     /// Another location is asking.
     Held,
+    /// No answer in time, though Cognito may have carried it out.
+    TimedOut(Failure),
 }
 
 impl<P: Ports> Gate<P> {
@@ -122,16 +124,19 @@ impl<P: Ports> Gate<P> {
                 }
                 _ => {}
             }
-            if let Some((failure, until)) = self.memory.sessions.borrow().recent_failure(&key, now) {
-                return Renewal::Failed(failure.retry_in(until.saturating_sub(now)));
-            }
             let Some(refresh_token) = session.record.refresh_token.clone() else { return Renewal::Refused };
             if self.memory.sessions.borrow().is_refused(&refresh_token, now) {
                 return Renewal::Refused;
             }
+            if let Some((failure, until)) = self.memory.sessions.borrow().recent_failure(&key, now) {
+                return Renewal::Failed(failure.retry_in(until.saturating_sub(now)));
+            }
             let lease = self.memory.sessions.borrow_mut().take_lease(&key, now);
             if let Some(mut until) = lease {
                 let asked = self.ask_with_leave(&session, &refresh_token, &mut until).await;
+                if let Asked::TimedOut(_) = asked {
+                    self.ask_again_beside(&session, &refresh_token);
+                }
                 if matches!(asked, Asked::Held) {
                     // With the lease in hand: of all who wait here, one asks the guard.
                     self.ports.sleep(GUARD_POLL_MS).await;
@@ -139,6 +144,7 @@ impl<P: Ports> Gate<P> {
                 self.memory.sessions.borrow_mut().release_lease(&key, until);
                 match asked {
                     Asked::Renewal(renewal) => return renewal,
+                    Asked::TimedOut(failure) => return Renewal::Failed(failure),
                     Asked::Newer(newer) => session = newer,
                     Asked::Held => {}
                 }
@@ -148,6 +154,20 @@ impl<P: Ports> Gate<P> {
             }
             self.ports.sleep(POLL_MS).await;
         }
+    }
+
+    /// A refresh whose answer did not come in time may have spent the token, which then works for as long as Cognito's rotation
+    /// grace: so it is asked for once more at once, but nobody waits for that.
+    fn ask_again_beside(&self, session: &Session, refresh_token: &str) {
+        let (gate, session, refresh_token) = (self.clone(), session.clone(), refresh_token.to_owned());
+        self.ports.run(Box::pin(async move {
+            gate.pause(LOST_AGAIN_MS, u8::MAX).await;
+            let lease = gate.memory.sessions.borrow_mut().take_lease(&session.keys.record, gate.ports.now());
+            if let Some(mut until) = lease {
+                gate.ask_with_leave(&session, &refresh_token, &mut until).await;
+                gate.memory.sessions.borrow_mut().release_lease(&session.keys.record, until);
+            }
+        }));
     }
 
     /// One refresh by the holder of this isolate's lease, if the session's guard gives leave (strict mode).
@@ -166,7 +186,7 @@ impl<P: Ports> Gate<P> {
                 self.memory.sessions.borrow_mut().end(&session.keys.record, self.ports.now());
                 Asked::Renewal(Renewal::Ended)
             }
-            Err(failure) => Asked::Renewal(self.failed(session, failure, 0)),
+            Err(failure) => Asked::Renewal(Renewal::Failed(self.failed(session, failure, 0))),
         }
     }
 
@@ -180,9 +200,14 @@ impl<P: Ports> Gate<P> {
         if lives { Asked::Renewal(Renewal::Renewed(newer)) } else { Asked::Newer(newer) }
     }
 
-    /// One refresh.
+    /// One refresh; once more if its answer was lost at once: the token may be spent, and works for as long as the grace.
     async fn ask_cognito(&self, session: &Session, refresh_token: &str, lease: &mut UnixSecs) -> Asked {
-        let answer = self.ports.send(build_refresh(&self.config.cognito, refresh_token)).await;
+        let mut answer = self.ports.send(build_refresh(&self.config.cognito, refresh_token)).await;
+        if answer.as_ref().err() != Some(&HttpError::Timeout) && token_response::may_be_lost(&answer) {
+            self.pause(LOST_AGAIN_MS, u8::MAX).await;
+            *lease = self.memory.sessions.borrow_mut().extend_lease(&session.keys.record, *lease, self.ports.now());
+            answer = self.ports.send(build_refresh(&self.config.cognito, refresh_token)).await;
+        }
         match token_response::read(answer) {
             Ok(tokens) => {
                 // Keys may have to be fetched now, and the old refresh token may be spent: nobody else may try it meanwhile.
@@ -197,7 +222,8 @@ impl<P: Ports> Gate<P> {
             Err(error) => {
                 let wait_secs = if let TokenError::Throttled { retry_after_secs } = error { retry_after_secs } else { None };
                 let failure = Failure::of_token_endpoint(error, GateError::RefreshRejected);
-                Asked::Renewal(self.failed(session, failure, wait_secs.map_or(0, u64::from)))
+                let failure = self.failed(session, failure, wait_secs.map_or(0, u64::from));
+                if error == TokenError::TimedOut { Asked::TimedOut(failure) } else { Asked::Renewal(Renewal::Failed(failure)) }
             }
         }
     }
@@ -210,7 +236,9 @@ impl<P: Ports> Gate<P> {
             Ok(verified) => match renewed_record(old, verified, self.ports.now()) {
                 Ok(record) => return self.save(session, record, new_refresh_token.is_some()).await,
                 // Somebody else's: nothing of it is taken.
-                Err(reason) => return self.failed(session, Failure::new(GateError::TokenRejected, reason), 0),
+                Err(reason) => {
+                    return Renewal::Failed(self.failed(session, Failure::new(GateError::TokenRejected, reason), 0));
+                }
             },
             Err(failure) => failure.into_failure(GateError::TokenRejected),
         };
@@ -223,7 +251,7 @@ impl<P: Ports> Gate<P> {
                 return Renewal::Ended;
             }
         }
-        self.failed(session, failure, 0)
+        Renewal::Failed(self.failed(session, failure, 0))
     }
 
     /// After `invalid_grant`: another location may have rotated the token. Look again; a newer record wins. Another isolate may
@@ -247,7 +275,7 @@ impl<P: Ports> Gate<P> {
                 self.memory.sessions.borrow_mut().forget(&session.keys.record);
                 Asked::Renewal(Renewal::Ended)
             }
-            Err(failure) => Asked::Renewal(self.failed(session, failure, 0)),
+            Err(failure) => Asked::Renewal(Renewal::Failed(self.failed(session, failure, 0))),
         }
     }
 
@@ -263,7 +291,7 @@ impl<P: Ports> Gate<P> {
     }
 
     /// Remembers trouble that passes, so that nobody waits for it again at once: for `at_least_secs` if Cognito asked for it.
-    pub(super) fn failed(&self, session: &Session, failure: Failure, at_least_secs: u64) -> Renewal {
+    pub(super) fn failed(&self, session: &Session, failure: Failure, at_least_secs: u64) -> Failure {
         let mut jitter = [0];
         self.ports.fill(&mut jitter);
         let [jitter] = jitter;
@@ -274,7 +302,7 @@ impl<P: Ports> Gate<P> {
         let level = if failure.error.level() == Level::Info { Level::Warn } else { failure.error.level() };
         self.ports.line(level, "refresh_failed", &fields);
         // Where Cognito has named a time, that is told.
-        Renewal::Failed(if at_least_secs > 0 { failure } else { failure.retry_in(for_secs) })
+        if at_least_secs > 0 { failure } else { failure.retry_in(for_secs) }
     }
 }
 
@@ -313,6 +341,8 @@ fn renewed_record(old: &Record, tokens: VerifiedTokens, now: u64) -> Result<Reco
 
 /// After a refusal: a refresh that came first is saved within this time, mostly. Who is refused for good waits for it once.
 const LOOK_AGAIN_MS: u32 = 1000;
+/// Before a refresh whose answer was lost is asked for once more; up to 255 ms are added.
+const LOST_AGAIN_MS: u32 = 100;
 /// Between looks at a refresh that another request makes.
 const POLL_MS: u32 = 50;
 /// Between questions to the guard while another location refreshes.

@@ -54,7 +54,7 @@ impl<P: Ports> Gate<P> {
         }
         match (self.look_back(saved).await, kept) {
             // In KV at least it is not lost, but KV alone is not believed.
-            (Renewal::Renewed(saved), Err(failure)) => self.failed(&saved, failure, 0),
+            (Renewal::Renewed(saved), Err(failure)) => Renewal::Failed(self.failed(&saved, failure, 0)),
             (renewal, _) => renewal,
         }
     }

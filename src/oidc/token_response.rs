@@ -42,6 +42,16 @@ pub enum TokenError {
     InvalidResponse,
 }
 
+/// Whether Cognito may have carried a request out although its answer did not come, or came broken.
+#[must_use]
+pub fn may_be_lost(answer: &Result<HttpResponse, HttpError>) -> bool {
+    match answer {
+        Err(HttpError::Timeout | HttpError::Unreachable) => true,
+        Err(HttpError::TooLarge) => false,
+        Ok(response) => response.status == 200 && read_tokens(&response.body).is_err(),
+    }
+}
+
 /// Reads an exchange with the token endpoint.
 ///
 /// # Errors
