@@ -72,8 +72,11 @@ export class Causes {
     const graceEnds = spent.from + Number(this.#rotation) * SECOND - SLACK_MS;
     if (refusal.from < graceEnds) return undefined;
     if (spent.lost || this.isSlow(spent.from, spent.until + RENEWAL_MS)) {
-      // Asked for while the grace still ran, the gateway could have sent the old token again: nothing excuses that it did not.
-      return visits.some((at) => at > spent.until && at < graceEnds) ? undefined : LIMITS.answer;
+      // Asked for while the grace still ran, the gateway could have sent the old token again: nothing excuses that it did not, but a
+      // fault that met it there too.
+      const again = ({ sent, from, fault }) => sent === spent.sent && from > spent.from && from < graceEnds && fault;
+      const couldHave = visits.some((at) => at > spent.until && at < graceEnds);
+      return couldHave && !family.exchanges.some(again) ? undefined : LIMITS.answer;
     }
     if (this.#ledger.deaths(spent.location, spent.from, spent.until + RENEWAL_MS).length > 0) return LIMITS.death;
     if (this.#wasNotWritten(recordKey, spent.from, refusal.until)) return LIMITS.writes;
