@@ -40,6 +40,11 @@ pub struct Present {
 }
 
 impl Present {
+    /// Nothing has happened yet.
+    pub fn is_new(&self) -> bool {
+        self.last.is_none()
+    }
+
     /// The number of the task that begins next.
     pub fn next_task(&self) -> Task {
         self.begun

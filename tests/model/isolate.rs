@@ -103,7 +103,9 @@ pub struct Fixed {
 struct Hub {
     fixed: Arc<Fixed>,
     now_ms: Cell<u64>,
-    random: Cell<u64>,
+    seed: u64,
+    /// How often somebody has asked for randomness since the last thing happened.
+    drawn: Cell<u64>,
     current: Cell<Task>,
     waiting: RefCell<BTreeMap<Task, (Operation, Option<Outcome>)>>,
     spawned: RefCell<Vec<Pin<Box<dyn Future<Output = ()>>>>>,
@@ -160,16 +162,22 @@ impl Clock for Ports {
 }
 
 impl Random for Ports {
-    /// A single byte is the jitter of a wait, and always the same: waits of one kind are told from another by their length.
+    /// A single byte is the jitter of a wait: always the same, so that waits of one kind are told from another by their
+    /// length. Twenty-four are a nonce: always the same for an isolate, so that it seals a record into the same text each time,
+    /// and other isolates into other texts. All else differs by task and turn.
     fn fill(&self, bytes: &mut [u8]) {
+        let (hub, length) = (&self.0, bytes.len());
         if let [jitter] = bytes {
             *jitter = 7;
             return;
         }
+        let drawn = hub.drawn.get() + 1;
+        hub.drawn.set(drawn);
+        let turn = if length == NONCE_BYTES { 0 } else { (u64::from(hub.current.get()) << 8) | drawn };
+        let mut state = (hub.seed << 16) | turn;
         for byte in bytes {
-            let next = self.0.random.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            self.0.random.set(next);
-            *byte = next.to_be_bytes()[0];
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *byte = state.to_be_bytes()[0];
         }
     }
 }
@@ -314,7 +322,8 @@ impl Isolate {
         let hub = Hub {
             fixed: fixed.clone(),
             now_ms: Cell::new(0),
-            random: Cell::new(seed),
+            seed,
+            drawn: Cell::new(0),
             current: Cell::new(0),
             waiting: RefCell::default(),
             spawned: RefCell::default(),
@@ -325,6 +334,7 @@ impl Isolate {
     /// Lets something happen, and everybody go on until all wait. Gives the answers that came of it.
     pub fn tell(&mut self, input: &Input, now_ms: u32) -> Vec<(Task, Reply)> {
         self.hub.now_ms.set(unix_ms(now_ms));
+        self.hub.drawn.set(0);
         let task = match input {
             Input::Request(ask) => {
                 let gate = Gate::new(self.config.clone(), Ports(self.hub.clone()), self.memory.clone());
@@ -336,7 +346,7 @@ impl Isolate {
                 *task
             }
             Input::Cancel(task) => {
-                self.tasks.remove(task).expect("a task");
+                drop(self.tasks.remove(task).expect("a task"));
                 self.hub.waiting.borrow_mut().remove(task);
                 return Vec::new();
             }
@@ -397,5 +407,7 @@ pub fn unix_ms(now_ms: u32) -> u64 {
     START * 1000 - u64::from(BEGIN_MS) + u64::from(now_ms)
 }
 
+/// Of XChaCha20-Poly1305.
+const NONCE_BYTES: usize = 24;
 /// When the first thing happens, by the model's clock: all there is by then is older than any lag.
 pub const BEGIN_MS: u32 = 1_000_000;

@@ -12,7 +12,7 @@ use edgegate::session::record::Record;
 use serde_json::{Value, json};
 use stateright::Property;
 
-use super::gateways::{Gateways, SHORT_MS, Waiting};
+use super::gateways::{Gateways, Past, SHORT_MS, Waiting};
 use super::isolate::{Ask, BEGIN_MS, Fixed, Input, NotStored, Operation, Outcome, Reply, Silence, Task, unix_ms};
 use super::state::{Left, Place, Property as Promise, State, Told};
 use super::support::cognito::Cognito;
@@ -279,7 +279,7 @@ impl Model {
                     Operation::Send { url, .. } if self.read(*url).ends_with("revoke") => REVOKE_TIMEOUT_MS,
                     Operation::Send { .. } => TOKEN_TIMEOUT_MS,
                     Operation::Ask(_) => GUARD_TIMEOUT_MS,
-                    Operation::Sleep { ms } if *ms < LONG_SLEEP_MS => return true,
+                    Operation::Sleep { ms } if *ms < LONG_SLEEP_MS => PATIENCE_MS,
                     Operation::Sleep { ms } => *ms,
                 };
                 state.now_ms + ms <= waiting.since_ms + limit_ms
@@ -323,8 +323,18 @@ impl Model {
         for (task, reply) in &present.replies {
             self.replied(state, gateway, *task, *reply);
         }
+        self.retire(state, gateway);
         if self.is_quiet(state) && self.is_lost(state) && !state.told.mishap && state.told.failed_writes < 2 {
             state.breaks(Promise::Lost);
+        }
+    }
+
+    /// A gateway that has nothing to do and gets no more requests: whatever it remembers, nobody will ever know.
+    fn retire(&self, state: &mut State, gateway: Gateway) {
+        let mut requests = (0..).zip(self.scenario.requests);
+        let over = requests.all(|(index, (to, _))| *to != gateway || state.begun & (1 << index) != 0);
+        if over && self.gateways.present(state.places[gateway].past).is_idle() {
+            state.places[gateway] = Place::new(self.gateways.root(NOBODY), 0);
         }
     }
 
@@ -542,6 +552,10 @@ impl Model {
 }
 
 impl Place {
+    fn new(past: Past, crashes: u8) -> Self {
+        Self { past, crashes, open: Vec::new(), resting: Vec::new(), known: (0, BTreeSet::new()), refused: BTreeSet::new() }
+    }
+
     /// The gateway comes to know a record.
     fn learns(&mut self, facts: Facts) {
         if facts.version > self.known.0 {
@@ -568,14 +582,7 @@ impl stateright::Model for Model {
     fn init_states(&self) -> Vec<State> {
         let mut tokens = Tokens::default();
         tokens.issue(FIRST_TOKEN);
-        let place = |gateway: u64| Place {
-            past: self.gateways.root(seed(gateway, 0)),
-            crashes: 0,
-            open: Vec::new(),
-            resting: Vec::new(),
-            known: (0, BTreeSet::new()),
-            refused: BTreeSet::new(),
-        };
+        let place = |gateway| Place::new(self.gateways.root(seed(gateway, 0)), 0);
         let Scenario { faults, crashes, cancels, passes, strict, .. } = self.scenario;
         vec![State {
             now_ms: BEGIN_MS,
@@ -608,7 +615,7 @@ impl stateright::Model for Model {
                 let happens = |happening| Action::Happens(gateway, waiting.task, happening);
                 actions.extend(self.happenings(state, gateway, waiting).into_iter().map(happens));
             }
-            if state.left.crashes > 0 && place.past != self.gateways.root(seed(gateway as u64, place.crashes)) {
+            if state.left.crashes > 0 && !self.gateways.present(place.past).is_new() {
                 actions.push(Action::Crash(gateway));
             }
             if state.left.cancels > 0 {
@@ -639,15 +646,9 @@ impl stateright::Model for Model {
                 let place = &mut state.places[gateway];
                 let crashes = place.crashes + 1;
                 let past = self.gateways.root(seed(gateway as u64, crashes));
-                *place = Place {
-                    past,
-                    crashes,
-                    open: Vec::new(),
-                    resting: Vec::new(),
-                    known: (0, BTreeSet::new()),
-                    refused: BTreeSet::new(),
-                };
+                *place = Place::new(past, crashes);
                 state.told.mishap = true;
+                self.retire(&mut state, gateway);
             }
             Action::ClientGoes(gateway, task) => {
                 state.left.cancels -= 1;
@@ -683,6 +684,8 @@ fn seed(gateway: u64, crashes: u8) -> u64 {
     1 + gateway * 1000 + u64::from(crashes)
 }
 
+/// The seed of the isolate that stands for one nobody asks any more.
+const NOBODY: u64 = 0;
 const RECORD: usize = 0;
 const ENDED: usize = 1;
 /// As the fake Cognito names the first token that it issues.
@@ -696,6 +699,8 @@ const REVOKE_TIMEOUT_MS: u32 = 5000;
 const GUARD_TIMEOUT_MS: u32 = 4000;
 /// Between two questions to the guard, `gate::renewal`.
 const GUARD_POLL_MS: u32 = 250;
+/// `session::policy`: nobody polls for longer.
+const PATIENCE_MS: u32 = 10_000;
 /// Shorter sleeps take no time by the model's clock.
 const LONG_SLEEP_MS: u32 = 1000;
 /// KV's lag, and for how long an isolate remembers a record.
