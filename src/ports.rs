@@ -30,6 +30,9 @@ pub trait Random {
 /// Why the key-value store gave no answer. Never to be read as "absent".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KvError {
+    /// No answer within the limit. A write may still be made.
+    #[error("key-value store timed out")]
+    Timeout,
     /// The store answered 429: one write a second per key (Workers KV limits).
     #[error("too many writes to one key")]
     TooManyWrites,

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-#[allow(unused_imports, reason = "each test file uses its part")]
 mod support;
 
 use std::rc::Rc;

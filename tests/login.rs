@@ -6,7 +6,7 @@ mod support;
 
 use edgegate::ports::KvError;
 use serde_json::json;
-use support::{Browser, Trouble, World};
+use support::{Browser, Fault, Trouble, World};
 
 #[test]
 fn a_login_ends_at_its_deep_link_with_one_session() {
@@ -58,6 +58,40 @@ fn a_store_that_does_not_take_the_session_means_no_session() {
     let reply = browser.get(&callback);
     assert_eq!((reply.status, reply.code().as_str()), (503, "store_unavailable"));
     assert!(browser.cookies.borrow().is_empty() && browser.world.kv.keys().is_empty());
+}
+
+#[test]
+fn a_login_that_kv_does_not_take_leaves_nothing_half_made() {
+    for fault in [
+        Fault::Refused(KvError::Unavailable),
+        Fault::Refused(KvError::TooManyWrites),
+        Fault::DoneButToldSo(KvError::Unavailable),
+        Fault::TimedOut(8000, false),
+        Fault::TimedOut(8000, true),
+    ] {
+        let browser = Browser::new(&World::new());
+        let callback = browser.begin("/app/");
+        browser.world.kv.will(1, "write session/", fault);
+        let reply = browser.get(&callback);
+        assert_eq!((reply.status, reply.code().as_str()), (503, "store_unavailable"), "{fault:?}");
+        assert!(browser.cookies.borrow().is_empty(), "{fault:?}");
+        browser.world.finish_background();
+        assert!(browser.world.kv.keys().is_empty(), "{fault:?}: {:?}", browser.world.kv.keys());
+        assert_eq!(browser.world.cognito.good_tokens(browser.world.now()), 0, "{fault:?}: its refresh token is revoked");
+        assert_eq!(browser.sign_in("/app/").status, 303, "{fault:?}: and the next one is a login like any other");
+    }
+}
+
+#[test]
+fn a_login_that_fails_takes_nothing_from_the_browsers_older_session() {
+    let browser = Browser::new(&World::new());
+    assert_eq!(browser.sign_in("/app/").status, 303);
+    let before = browser.stored().unwrap();
+    let callback = browser.begin("/app/");
+    browser.world.kv.will(1, "write session/", Fault::Refused(KvError::Unavailable));
+    assert_eq!(browser.get(&callback).code(), "store_unavailable");
+    browser.world.finish_background();
+    assert!(browser.stored().unwrap() == before && browser.restarted().open("/app/").site);
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod support;
 use edgegate::ports::KvError;
 use futures_executor::block_on;
 use serde_json::json;
-use support::{Browser, Trouble, World, config};
+use support::{Browser, Fault, Rotation, Trouble, World, config};
 
 fn signed_in() -> Browser {
     let browser = Browser::new(&World::new());
@@ -56,7 +56,7 @@ fn after_the_end_the_request_waits_and_brings_new_claims() {
 #[test]
 fn a_rotated_refresh_token_is_in_the_store_before_the_answer() {
     let browser = signed_in();
-    browser.world.cognito.rotation.set(true);
+    browser.world.cognito.rotation.set(Rotation::Grace(0));
     for _ in 0..3 {
         browser.world.pass(3601);
         let elsewhere = browser.elsewhere(&browser.world);
@@ -97,7 +97,7 @@ fn a_refusal_keeps_the_record_serves_what_lives_and_is_not_asked_again() {
 #[test]
 fn the_loser_of_a_race_between_two_locations_takes_the_winners_tokens() {
     let here = signed_in();
-    here.world.cognito.rotation.set(true);
+    here.world.cognito.rotation.set(Rotation::Grace(0));
     let there_world = World::beside(here.world.kv.clone(), here.world.cognito.clone());
     let there = here.elsewhere(&there_world);
     assert!(there.open("/app/").site);
@@ -115,7 +115,7 @@ fn the_loser_of_a_race_between_two_locations_takes_the_winners_tokens() {
 #[test]
 fn the_loser_asks_with_the_winners_refresh_token_when_that_access_token_has_run_out_too() {
     let here = signed_in();
-    here.world.cognito.rotation.set(true);
+    here.world.cognito.rotation.set(Rotation::Grace(0));
     let there = here.elsewhere(&World::beside(here.world.kv.clone(), here.world.cognito.clone()));
     here.world.cognito.access_life_secs.set(10);
     here.world.pass(3580);
@@ -170,7 +170,25 @@ fn an_outage_is_asked_about_every_ten_seconds_not_at_every_request() {
     assert_eq!(browser.world.cognito.token_requests(), 2);
     browser.world.pass(5);
     assert!(browser.open("/app/").site);
-    assert_eq!(browser.world.cognito.token_requests(), 3);
+    assert_eq!(browser.world.cognito.token_requests(), 2, "the page does not wait for the next attempt");
+    browser.world.finish_background();
+    assert_eq!(browser.world.cognito.token_requests(), 3, "which is made beside it");
+    browser.world.pass(61);
+    assert!(browser.open("/app/").site);
+    assert_eq!(browser.world.cognito.token_requests(), 4, "after a minute without an attempt one is waited for");
+}
+
+#[test]
+fn a_refusal_after_an_outage_ends_its_grace() {
+    let browser = signed_in();
+    browser.world.pass(3600);
+    browser.world.cognito.will(Trouble::Timeout);
+    browser.world.cognito.will(Trouble::Error("invalid_grant"));
+    assert!(browser.open("/app/").site);
+    browser.world.pass(14);
+    assert!(browser.open("/app/").site, "nobody knows better yet");
+    browser.world.finish_background();
+    assert_eq!(browser.open("/app/").location(), "/auth/login?return_to=%2Fapp%2F");
 }
 
 #[test]
@@ -204,7 +222,7 @@ fn a_refused_client_is_an_alarm_and_never_a_logout() {
 #[test]
 fn a_hundred_requests_in_one_isolate_ask_once() {
     let browser = signed_in();
-    browser.world.cognito.rotation.set(true);
+    browser.world.cognito.rotation.set(Rotation::Grace(0));
     browser.world.pass(3601);
     let replies = block_on(futures_util::future::join_all((0..100).map(|_| browser.post_async("/auth/refresh", ""))));
     assert!(replies.iter().all(|reply| reply.status == 200));
@@ -251,7 +269,7 @@ fn new_tokens_of_somebody_else_are_not_taken() {
 #[test]
 fn a_new_refresh_token_is_kept_even_when_the_keys_to_judge_the_rest_are_away() {
     let browser = signed_in();
-    browser.world.cognito.rotation.set(true);
+    browser.world.cognito.rotation.set(Rotation::Grace(0));
     // Longer than keys stay usable without Cognito.
     browser.world.pass(25 * 3600);
     browser.world.cognito.keys_down.set(true);
@@ -265,7 +283,7 @@ fn a_new_refresh_token_is_kept_even_when_the_keys_to_judge_the_rest_are_away() {
 #[test]
 fn a_request_that_waited_for_such_a_refresh_gets_no_dead_token() {
     let browser = signed_in();
-    browser.world.cognito.rotation.set(true);
+    browser.world.cognito.rotation.set(Rotation::Grace(0));
     browser.world.pass(25 * 3600);
     browser.world.cognito.keys_down.set(true);
     let requests = (0..5).map(|_| browser.post_async("/auth/refresh", ""));
@@ -281,7 +299,7 @@ fn a_request_that_waited_for_such_a_refresh_gets_no_dead_token() {
 #[test]
 fn a_rotated_key_that_could_not_be_fetched_loses_no_session() {
     let browser = signed_in();
-    browser.world.cognito.rotation.set(true);
+    browser.world.cognito.rotation.set(Rotation::Grace(0));
     browser.world.pass(3601);
     // The keys in memory are known and stale, the new token's is not among them.
     browser.world.cognito.will(Trouble::KeyId("key-2="));
@@ -318,12 +336,12 @@ fn the_grace_is_for_outages_only() {
 fn a_write_that_kv_refuses_is_repeated_after_its_second() {
     for rotation in [false, true] {
         let browser = signed_in();
-        browser.world.cognito.rotation.set(rotation);
+        browser.world.cognito.rotation.set(if rotation { Rotation::Grace(0) } else { Rotation::Off });
         browser.world.pass(3601);
         browser.world.kv.fail_writes.borrow_mut().push(KvError::TooManyWrites);
-        let before = browser.world.now_ms.get();
+        let before = browser.world.time.now_ms();
         assert_eq!(browser.post("/auth/refresh", "").status, 200);
-        let waited = browser.world.now_ms.get() - before;
+        let waited = browser.world.time.now_ms() - before;
         assert_eq!(waited >= 1100, rotation, "only a rotated token makes the answer wait");
         browser.world.finish_background();
         let elsewhere = browser.elsewhere(&browser.world);
@@ -393,13 +411,31 @@ fn a_store_that_cannot_be_read_is_neither_signed_in_nor_signed_out() {
 }
 
 #[test]
+fn a_read_that_failed_at_once_is_tried_once_more_and_one_that_timed_out_is_not() {
+    let unavailable = Fault::Refused(KvError::Unavailable);
+    for (faults, fault, status, reads, longest_ms) in
+        [(1, unavailable, 200, 2, 150), (2, unavailable, 503, 2, 150), (1, Fault::TimedOut(8000, false), 503, 1, 8000)]
+    {
+        let browser = signed_in().restarted();
+        browser.world.kv.will(faults, "read session/", fault);
+        let (before, started) = (browser.world.kv.reads.get(), browser.world.time.now_ms());
+        assert_eq!(browser.open("/app/").status, status, "{faults} × {fault:?}");
+        let took_ms = browser.world.time.now_ms() - started;
+        assert!(took_ms >= 50 && took_ms <= longest_ms, "{faults} × {fault:?}: {took_ms} ms");
+        assert_eq!(browser.world.kv.reads.get() - before, reads, "{faults} × {fault:?}");
+        assert_eq!(browser.world.kv.unused_faults(), 0);
+        assert!(browser.open("/app/").site, "and the session is as it was");
+    }
+}
+
+#[test]
 fn a_clock_that_runs_behind_opens_nothing() {
     let browser = signed_in();
-    let right = browser.world.now_ms.get();
-    browser.world.now_ms.set(0);
+    let right = browser.world.time.now_ms();
+    browser.world.time.set_ms(0);
     assert_eq!((browser.get("/user-info").status, browser.get("/user-info").code()), (500, "internal".to_owned()));
     assert_eq!(browser.open("/app/").status, 500);
-    browser.world.now_ms.set(right);
+    browser.world.time.set_ms(right);
     assert_eq!(browser.get("/user-info").status, 200, "and loses nothing");
 }
 
@@ -413,6 +449,22 @@ fn absolute_and_idle_ends_come_from_the_record() {
     assert_eq!(browser.post("/auth/refresh", "").status, 200);
     browser.world.pass(1);
     assert_eq!(browser.get("/user-info").code(), "session_expired");
+}
+
+#[test]
+fn an_idle_end_in_memory_is_looked_up_before_it_is_believed() {
+    let here = Browser::with(&World::new(), config(&[("SESSION_IDLE_SECS", "4000")]));
+    here.sign_in("/app/");
+    let there = here.elsewhere(&World::beside(here.world.kv.clone(), here.world.cognito.clone()));
+    let pass = |secs| [&here, &there].map(|browser| browser.world.pass(secs));
+    pass(3990);
+    there.world.cognito.will(Trouble::Status(500));
+    assert!(there.open("/app/").site, "within the outage grace, and remembered");
+    assert_eq!(here.post("/auth/refresh", "").status, 200, "renewed elsewhere");
+    pass(15);
+    assert_eq!(there.get("/user-info").status, 200);
+    pass(4000);
+    assert_eq!(there.get("/user-info").code(), "session_expired");
 }
 
 #[test]

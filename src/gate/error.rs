@@ -216,8 +216,8 @@ impl Failure {
     /// The same, where it is known when the next attempt is made: an earlier one would get the same answer.
     #[must_use]
     pub fn retry_in(self, secs: u64) -> Self {
-        let retry_after_secs = self.retry_after_secs.and(u32::try_from(secs.max(1)).ok());
-        Self { retry_after_secs, ..self }
+        let waiting_helps = self.retry_after_secs.is_some() || self.error.is_outage();
+        Self { retry_after_secs: u32::try_from(secs.max(1)).ok().filter(|_| waiting_helps), ..self }
     }
 }
 
@@ -230,6 +230,7 @@ impl From<GateError> for Failure {
 impl From<KvError> for Failure {
     fn from(error: KvError) -> Self {
         let reason = match error {
+            KvError::Timeout => "kv_timeout",
             KvError::TooManyWrites => "kv_too_many_writes",
             KvError::Unavailable => "kv_unavailable",
         };

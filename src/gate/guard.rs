@@ -217,10 +217,7 @@ impl<P: Ports> Gate<P> {
         let text = serde_json::to_string(&inquiry).map_err(|_| GuardError::Unavailable)?;
         let mut reply = self.ports.ask(keys.user_tag(), &text).await;
         if reply == Err(GuardError::Unavailable) {
-            let mut jitter = [0];
-            self.ports.fill(&mut jitter);
-            let [jitter] = jitter;
-            self.ports.sleep(RETRY_AFTER_MS.saturating_add(jitter.into())).await;
+            self.pause(RETRY_AFTER_MS, RETRY_SPREAD_MS).await;
             reply = self.ports.ask(keys.user_tag(), &text).await;
         }
         serde_json::from_str(&reply?).map_err(|_| GuardError::Unavailable)
@@ -242,7 +239,8 @@ fn silence(keys: &SessionKeys) -> String {
 
 /// Nobody waits again for a silence that was just heard.
 const SILENCE_SECS: u64 = 2;
-/// Before the one retry; up to 255 ms are added.
+/// A page waits for it.
 const RETRY_AFTER_MS: u32 = 50;
+const RETRY_SPREAD_MS: u8 = 100;
 /// Between looks at what another request hears.
 const POLL_MS: u32 = 25;

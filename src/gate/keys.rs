@@ -112,10 +112,7 @@ impl<P: Ports> Gate<P> {
         };
         let mut answer = self.ports.send(request()).await;
         if matches!(&answer, Err(HttpError::Unreachable) | Ok(HttpResponse { status: 500..=599, .. })) {
-            let mut jitter = [0];
-            self.ports.fill(&mut jitter);
-            let [jitter] = jitter;
-            self.ports.sleep(RETRY_AFTER_MS + u32::from(jitter)).await;
+            self.pause(RETRY_AFTER_MS, u8::MAX).await;
             answer = self.ports.send(request()).await;
         }
         let invalid = |reason| Failure::new(GateError::IdpInvalidResponse, reason);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::oidc::logout::build_logout_url;
 use crate::oidc::token_request::build_revocation;
-use crate::ports::{IncomingRequest, Level, Ports, UnixSecs};
+use crate::ports::{HttpResponse, IncomingRequest, Level, Ports, UnixSecs};
 use crate::session::id::{SessionId, SessionKeys};
 use crate::session::memory::Remembered;
 use crate::session::record::Record;
@@ -73,12 +73,18 @@ impl<P: Ports> Gate<P> {
         self.look(id, keys, newest.clone()).await.unwrap_or(newest)
     }
 
-    /// Revokes a session's refresh token beside the answer.
+    /// Revokes a session's refresh token beside the answer; once more after trouble that may pass, a time-out too, since nobody
+    /// waits and a token revoked twice is no error (RFC 7009 §2.2).
     pub(super) fn revoke(&self, record: &Record) {
         let Some(refresh_token) = record.refresh_token.clone() else { return };
         let gate = self.clone();
         self.ports.run(Box::pin(async move {
-            let answer = gate.ports.send(build_revocation(&gate.config.cognito, &refresh_token)).await;
+            let request = || build_revocation(&gate.config.cognito, &refresh_token);
+            let mut answer = gate.ports.send(request()).await;
+            if matches!(&answer, Err(_) | Ok(HttpResponse { status: 429 | 500..=599, .. })) {
+                gate.pause(REVOKE_AGAIN_MS, u8::MAX).await;
+                answer = gate.ports.send(request()).await;
+            }
             if !answer.is_ok_and(|response| response.status == 200) {
                 let code = GateError::IdpUnavailable.describe().code;
                 gate.ports.line(Level::Warn, "refresh_token_not_revoked", &[("code", code)]);
@@ -87,6 +93,7 @@ impl<P: Ports> Gate<P> {
     }
 }
 
+const REVOKE_AGAIN_MS: u32 = 500;
 /// Gated pages that the browser keeps would open again for whoever comes next. The site's storage and other cookies are not
 /// ours to clear.
 pub(super) const CLEAR_SITE_DATA: &str = "\"cache\"";

@@ -18,6 +18,7 @@ mod memory;
 mod page;
 mod refresh;
 mod renewal;
+mod retry;
 mod rounds;
 mod route;
 mod saving;

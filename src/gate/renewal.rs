@@ -62,6 +62,11 @@ impl<P: Ports> Gate<P> {
                 self.renew_beside(&session);
                 Ok(session)
             }
+            // Cognito was in trouble a moment ago: nobody waits for its next time-out.
+            Standing::RenewNow if need == Need::Page && self.is_in_grace(&session) => {
+                self.renew_beside(&session);
+                Ok(session)
+            }
             Standing::RenewNow => match self.renew(session.clone()).await {
                 Renewal::Renewed(session) => Ok(session),
                 Renewal::Ended => Err(GateError::SessionExpired.into()),
@@ -72,6 +77,15 @@ impl<P: Ports> Gate<P> {
                 }
             },
         }
+    }
+
+    /// Whether a plain page stays open and an attempt has failed lately, by an outage and not by a refusal since.
+    fn is_in_grace(&self, session: &Session) -> bool {
+        let now = self.ports.now();
+        let sessions = self.memory.sessions.borrow();
+        let refused = session.record.refresh_token.as_ref().is_none_or(|token| sessions.is_refused(token, now));
+        let outage = sessions.last_trouble(&session.keys.record, now).is_some_and(|failure| failure.error.is_outage());
+        outage && !refused && grace_holds(&session.record, &self.config.session, now)
     }
 
     /// Renews after the answer, unless another request is at it or it was in vain a moment ago.
@@ -212,9 +226,17 @@ impl<P: Ports> Gate<P> {
         self.failed(session, failure, 0)
     }
 
-    /// After `invalid_grant`: another location may have rotated the token. Look again; a newer record wins.
+    /// After `invalid_grant`: another location may have rotated the token. Look again; a newer record wins. Another isolate may
+    /// have spent it just now and be about to save: that is worth a second look, when nothing else opens the session. In
+    /// strict mode nobody else can be about to.
     async fn refused(&self, session: &Session, refresh_token: &str) -> Asked {
-        match self.reread(session).await {
+        let mut found = self.reread(session).await;
+        let unchanged = matches!(&found, Ok(Some(record)) if record.version <= session.record.version);
+        if unchanged && !self.ports.is_guarded() && self.ports.now() >= session.record.access_expires_at {
+            self.ports.sleep(LOOK_AGAIN_MS).await;
+            found = self.reread(session).await;
+        }
+        match found {
             Ok(Some(record)) if record.version > session.record.version => self.overtaken(session, record),
             Ok(Some(_)) => {
                 self.memory.sessions.borrow_mut().refuse(refresh_token, self.ports.now());
@@ -289,6 +311,8 @@ fn renewed_record(old: &Record, tokens: VerifiedTokens, now: u64) -> Result<Reco
     })
 }
 
+/// After a refusal: a refresh that came first is saved within this time, mostly. Who is refused for good waits for it once.
+const LOOK_AGAIN_MS: u32 = 1000;
 /// Between looks at a refresh that another request makes.
 const POLL_MS: u32 = 50;
 /// Between questions to the guard while another location refreshes.

@@ -18,7 +18,7 @@ impl<P: Ports> Gate<P> {
     pub(super) async fn save(&self, session: &Session, record: Record, rotated: bool) -> Renewal {
         let saved = Session { record: Rc::new(record), ..session.clone() };
         let now = self.ports.now();
-        let remembered = self.memory.sessions.borrow_mut().remember(&saved.keys.record, saved.record.clone(), now);
+        let remembered = self.memory.sessions.borrow_mut().replace(&saved.keys.record, saved.record.clone(), now);
         match remembered {
             Remembered::Ended => {
                 self.revoke(&saved.record);
@@ -62,16 +62,35 @@ impl<P: Ports> Gate<P> {
     /// The first write of a new session.
     ///
     /// # Errors
-    /// KV or the guard did not take it: there is no session.
+    /// KV or the guard did not take it: there is no session, and what is left of it goes beside the answer.
     pub(super) async fn create(&self, session: &Session) -> Result<(), Failure> {
-        match self.keep(session, 0).await? {
-            Kept::Saved => {}
-            Kept::Newer(_) | Kept::Ended => return Err(Failure::new(GateError::Internal, "session_id_taken")),
+        if let Err(failure) = self.create_in_stores(session).await {
+            self.abandon(session);
+            return Err(failure);
         }
-        self.write(session).await?;
         let now = self.ports.now();
         self.memory.sessions.borrow_mut().remember(&session.keys.record, session.record.clone(), now);
         Ok(())
+    }
+
+    async fn create_in_stores(&self, session: &Session) -> Result<(), Failure> {
+        match self.keep(session, 0).await? {
+            Kept::Saved => Ok(self.write(session).await?),
+            Kept::Newer(_) | Kept::Ended => Err(Failure::new(GateError::Internal, "session_id_taken")),
+        }
+    }
+
+    /// Nobody will ever have this session's cookie: its tokens end at Cognito, and its record goes, which may have been written
+    /// although KV or the guard said otherwise.
+    fn abandon(&self, session: &Session) {
+        self.revoke(&session.record);
+        let (gate, keys, ends_at) = (self.clone(), session.keys.clone(), session.record.expires_at);
+        self.ports.run(Box::pin(async move {
+            drop(gate.end_in_guard(&keys, ends_at).await);
+            if gate.ports.delete(&keys.record).await.is_err() {
+                gate.ports.line(Level::Warn, "unfinished_session_not_deleted", &[("session", keys.log_name())]);
+            }
+        }));
     }
 
     async fn write(&self, session: &Session) -> Result<(), KvError> {
@@ -91,18 +110,36 @@ impl<P: Ports> Gate<P> {
             Ok(Loaded::Record(_)) | Err(_) => {}
         }
         self.ports.sleep(WRITE_AGAIN_MS).await;
+        if self.is_outdated(session) {
+            return;
+        }
         if self.write(session).await.is_err() {
             let fields = [("code", GateError::StoreUnavailable.describe().code), ("session", session.keys.log_name())];
             self.ports.line(Level::Error, "renewed_session_not_saved", &fields);
         }
     }
 
+    /// Whether this isolate knows better by now: the first attempt may have hung for longer than the lease holds, and another
+    /// request has renewed the session or ended it meanwhile. KV's reads may not show that yet.
+    fn is_outdated(&self, session: &Session) -> bool {
+        match self.memory.sessions.borrow().recall(&session.keys.record, self.ports.now()) {
+            Some(Remembered::Record(record)) => record.version > session.record.version,
+            Some(Remembered::Ended) => true,
+            None => false,
+        }
+    }
+
     /// A logout that came between our read and our write has set a mark: then the record goes again.
     async fn look_back(&self, saved: Session) -> Renewal {
+        let now = self.ports.now();
         match self.is_marked(&saved).await {
             Ok(true) => self.undo(saved).await,
+            Ok(false) => {
+                self.memory.sessions.borrow_mut().remember(&saved.keys.record, saved.record.clone(), now);
+                Renewal::Renewed(saved)
+            }
             // KV could not say: the next cold read looks at the marks again.
-            Ok(false) | Err(_) => Renewal::Renewed(saved),
+            Err(_) => Renewal::Renewed(saved),
         }
     }
 
@@ -118,4 +155,4 @@ impl<P: Ports> Gate<P> {
 }
 
 /// KV takes one write a second per key.
-const WRITE_AGAIN_MS: u32 = 1100;
+pub(super) const WRITE_AGAIN_MS: u32 = 1100;

@@ -9,6 +9,7 @@ use crate::session::policy::{Standing, ended_everywhere, runs_behind, standing};
 use crate::session::record::{MIN_KV_LIFE_SECS, Record};
 use crate::session::seal::OpenError;
 
+use super::saving::WRITE_AGAIN_MS;
 use super::visit::Visit;
 use super::{Failure, Gate, GateError};
 
@@ -89,6 +90,9 @@ impl<P: Ports> Gate<P> {
     async fn newest(&self, id: &SessionId, keys: &SessionKeys, now: UnixSecs) -> Result<Option<Rc<Record>>, Failure> {
         // A statement of its own: memory must not stay borrowed across the read below.
         let recalled = self.memory.sessions.borrow().recall(&keys.record, now);
+        // Another location may have renewed it meanwhile: an idle end is looked up before it is believed.
+        let idle = |record: &Record| now < record.expires_at && standing(record, &self.config.session, now) == Standing::Ended;
+        let recalled = recalled.filter(|it| !matches!(it, Remembered::Record(record) if idle(record)));
         let record = match recalled {
             Some(Remembered::Ended) => return Ok(None),
             Some(Remembered::Record(record)) => record,
@@ -110,7 +114,7 @@ impl<P: Ports> Gate<P> {
 
     /// Reads record and marks in one operation.
     pub(super) async fn load(&self, id: &SessionId, keys: &SessionKeys) -> Result<Loaded, KvError> {
-        let [sealed, ended, user_ended] = self.ports.read([&keys.record, &keys.ended, &keys.user_ended]).await?;
+        let [sealed, ended, user_ended] = self.read([&keys.record, &keys.ended, &keys.user_ended]).await?;
         if ended.is_some() {
             return Ok(Loaded::Ended);
         }
@@ -133,7 +137,7 @@ impl<P: Ports> Gate<P> {
     }
 
     /// Ends a session: the guard and the mark first, so that a refresh under way cannot bring the record back, then the
-    /// record.
+    /// record. A mark that KV did not take is written once more: it says the same, and without it the session lives on.
     ///
     /// # Errors
     /// KV did not take the mark, or the guard did not hear of it; the session may live on elsewhere.
@@ -142,7 +146,11 @@ impl<P: Ports> Gate<P> {
         self.memory.sessions.borrow_mut().end(&keys.record, now);
         let ends_at = ends_at.max(now.saturating_add(MIN_KV_LIFE_SECS));
         let told = self.end_in_guard(keys, ends_at).await;
-        let marked = self.ports.write(&keys.ended, "1", ends_at).await;
+        let mut marked = self.ports.write(&keys.ended, "1", ends_at).await;
+        if matches!(marked, Err(KvError::TooManyWrites | KvError::Unavailable)) {
+            self.pause(WRITE_AGAIN_MS, u8::MAX).await;
+            marked = self.ports.write(&keys.ended, "1", ends_at).await;
+        }
         if self.ports.delete(&keys.record).await.is_err() {
             // The mark alone ends the session.
             self.ports.line(Level::Warn, "ended_session_not_deleted", &[("session", keys.log_name())]);
@@ -156,7 +164,7 @@ impl<P: Ports> Gate<P> {
     /// # Errors
     /// KV could not answer.
     pub(super) async fn is_marked(&self, session: &Session) -> Result<bool, KvError> {
-        let [ended, user_ended] = self.ports.read([&session.keys.ended, &session.keys.user_ended]).await?;
+        let [ended, user_ended] = self.read([&session.keys.ended, &session.keys.user_ended]).await?;
         Ok(ended.is_some() || marked(&session.record, user_ended.as_deref()))
     }
 }

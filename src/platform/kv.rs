@@ -45,7 +45,7 @@ async fn in_time<T>(operation: impl Future<Output = Result<T, WorkerKvError>>) -
     let limit = Delay::from(Duration::from_millis(TIMEOUT_MS));
     match select(pin!(operation), limit).await {
         Either::Left((done, _)) => done.map_err(|error| classify(&error)),
-        Either::Right(_) => Err(KvError::Unavailable),
+        Either::Right(_) => Err(KvError::Timeout),
     }
 }
 

@@ -20,6 +20,8 @@ pub struct SessionMemory<E> {
     ended: Bounded<String, ()>,
     leases: Bounded<String, ()>,
     failures: Bounded<String, E>,
+    /// How refreshes failed lately, for longer than nobody tries again.
+    trouble: Bounded<String, E>,
     forced: Bounded<String, ()>,
     flows: Bounded<String, ()>,
     refused: Bounded<[u8; 32], ()>,
@@ -44,6 +46,7 @@ impl<E> Default for SessionMemory<E> {
             ended: Bounded::default(),
             leases: Bounded::default(),
             failures: Bounded::default(),
+            trouble: Bounded::default(),
             forced: Bounded::default(),
             flows: Bounded::default(),
             refused: Bounded::default(),
@@ -65,12 +68,25 @@ impl<E: Clone> SessionMemory<E> {
 
     /// Remembers a record, unless a newer one or the session's end is known. Gives what holds now.
     pub fn remember(&mut self, key: &str, record: Rc<Record>, now: UnixSecs) -> Remembered {
+        self.keep(key, record, now.saturating_add(RECORD_SECS), now)
+    }
+
+    /// The same for a record that is about to be saved, but for no longer than what was known before, or than those need it who
+    /// wait for it: the marks of a logout have not been looked at again. Once they have, it is remembered. What trouble there
+    /// was is over.
+    pub fn replace(&mut self, key: &str, record: Rc<Record>, now: UnixSecs) -> Remembered {
+        self.trouble.entries.remove(key);
+        let known_until = self.records.live_until(key, now).map_or(now, |(_, until)| *until);
+        self.keep(key, record, known_until.max(now.saturating_add(LEASE_SECS)), now)
+    }
+
+    fn keep(&mut self, key: &str, record: Rc<Record>, until: UnixSecs, now: UnixSecs) -> Remembered {
         match self.recall(key, now) {
             Some(Remembered::Ended) => return Remembered::Ended,
             Some(Remembered::Record(known)) if known.version > record.version => return Remembered::Record(known),
             _ => {}
         }
-        self.records.put(key.to_owned(), record.clone(), now.saturating_add(RECORD_SECS), now);
+        self.records.put(key.to_owned(), record.clone(), until, now);
         Remembered::Record(record)
     }
 
@@ -140,8 +156,9 @@ impl<E: Clone> SessionMemory<E> {
         }
     }
 
-    /// Remembers a passing failure for `for_secs`.
+    /// Remembers a passing failure for `for_secs`, and for longer that there was one.
     pub fn note_failure(&mut self, key: &str, failure: E, for_secs: u64, now: UnixSecs) {
+        self.trouble.put(key.to_owned(), failure.clone(), now.saturating_add(TROUBLE_SECS), now);
         self.failures.put(key.to_owned(), failure, now.saturating_add(for_secs), now);
     }
 
@@ -149,6 +166,12 @@ impl<E: Clone> SessionMemory<E> {
     #[must_use]
     pub fn recent_failure(&self, key: &str, now: UnixSecs) -> Option<(E, UnixSecs)> {
         self.failures.live_until(key, now).cloned()
+    }
+
+    /// How a refresh of the session has failed lately, if none has succeeded since.
+    #[must_use]
+    pub fn last_trouble(&self, key: &str, now: UnixSecs) -> Option<&E> {
+        self.trouble.live(key, now)
     }
 
     /// Whether a forced refresh is honoured now; if so, the next one is not for [`FORCE_INTERVAL_SECS`].
@@ -226,6 +249,8 @@ impl Bounded<String, ()> {
 
 /// How long a read record serves without another look at KV; with KV's own lag it bounds how late a logout is seen.
 pub const RECORD_SECS: u64 = 30;
+/// Longer than the pauses between two attempts, a time-out included; after it, a page waits for an attempt once more.
+const TROUBLE_SECS: u64 = 60;
 /// Longer than KV's reads lag behind (60 s, not guaranteed, plus the cache of a read).
 const ENDED_SECS: u64 = 300;
 /// Some 5 kB each in the largest map: within an isolate's 128 MB.

@@ -52,10 +52,11 @@ pub fn grace_holds(record: &Record, life: &SessionLife, now: UnixSecs) -> bool {
     now < record.access_expires_at.saturating_add(life.outage_grace_secs)
 }
 
-/// Whether the clock cannot be right: it is before what has already happened. Nothing would ever end by it.
+/// Whether the clock cannot be right: it is before what has already happened, by Cognito's clock, since another gateway's may
+/// be wrong. Nothing would ever end by it.
 #[must_use]
 pub fn runs_behind(record: &Record, now: UnixSecs) -> bool {
-    now.saturating_add(FUTURE_LEEWAY_SECS) < record.renewed_at
+    now.saturating_add(FUTURE_LEEWAY_SECS) < record.access_issued_at
 }
 
 /// Whether a sign-out everywhere at `mark` ends this session: those created up to then.

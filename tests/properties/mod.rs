@@ -15,7 +15,6 @@ pub mod session;
 pub mod web;
 
 #[path = "../support/mod.rs"]
-#[allow(unused_imports, reason = "the browser of the flow tests is not needed here")]
 mod support;
 
 /// What the code under test made of an input, so that the seeds can prove that both sides are reached.

@@ -7,6 +7,8 @@ use std::rc::Rc;
 use edgegate::config::Config;
 use edgegate::gate::{Gate, Memory, Outcome};
 use edgegate::ports::{BodyError, IncomingRequest};
+use edgegate::session::id::SessionId;
+use edgegate::session::record::Record;
 use serde_json::Value;
 
 use super::world::{Ports, World};
@@ -83,6 +85,39 @@ impl Browser {
     /// The same browser before another isolate or location, which remembers nothing.
     pub fn elsewhere(&self, world: &Rc<World>) -> Self {
         Self { world: world.clone(), config: self.config.clone(), memory: Rc::default(), cookies: self.cookies.clone() }
+    }
+
+    /// The same browser here, before an isolate that remembers nothing.
+    pub fn restarted(&self) -> Self {
+        self.elsewhere(&self.world)
+    }
+
+    /// The same browser here, before a gateway with another configuration.
+    pub fn deployed(&self, config: Rc<Config>) -> Self {
+        Self { config, ..self.restarted() }
+    }
+
+    /// Another tab: its own copy of the cookies, before the same isolate.
+    pub fn tab(&self) -> Self {
+        Self { memory: self.memory.clone(), ..self.restarted() }
+    }
+
+    /// Whether its session opens a page or says who it is.
+    pub fn is_served(&self) -> bool {
+        self.open("/app/").site || self.get("/user-info").status == 200
+    }
+
+    /// The id of its session.
+    pub fn session_id(&self) -> Option<SessionId> {
+        self.cookies.borrow().get("__Host-session").and_then(|cookie| SessionId::parse(cookie))
+    }
+
+    /// What KV itself holds of its session, opened.
+    pub fn stored(&self) -> Option<Record> {
+        let id = self.session_id()?;
+        let entries = self.world.kv.entries.borrow();
+        let (sealed, _) = entries.get(&id.keys().record)?;
+        Some(Record::open(sealed, &self.config.keys, &id).expect("a record that opens"))
     }
 
     /// A page load.

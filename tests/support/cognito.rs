@@ -1,7 +1,7 @@
 //! A Cognito that issues tokens in its shape, or makes the trouble that a test asks for.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -24,12 +24,40 @@ pub enum Trouble {
     Claims(Value),
     /// Tokens by a key of this id.
     KeyId(&'static str),
+    /// It is carried out, and the answer is lost.
+    Lost(HttpError),
+    /// It is carried out, and the answer breaks off in the middle.
+    Truncated,
+    /// A page of somebody in between, with this status.
+    Html(u16),
+    /// A status with `Retry-After`.
+    RetryAfter(u16, &'static str),
+}
+
+/// What a refresh does to the refresh token that it was asked with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rotation {
+    /// Nothing: it stays good, and there is no other.
+    Off,
+    /// It gives a new one; the used one stays good for so many seconds more, and each use gives another new one.
+    Grace(u64),
+}
+
+impl Rotation {
+    /// Those that are worth a test.
+    pub const ALL: [Self; 3] = [Self::Off, Self::Grace(0), Self::Grace(10)];
+}
+
+/// One refresh token: which login it goes back to, and until when it is good.
+struct RefreshToken {
+    login: u32,
+    good_until: u64,
 }
 
 pub struct Cognito {
     /// For the next token requests, in order.
     pub trouble: RefCell<VecDeque<Trouble>>,
-    pub rotation: Cell<bool>,
+    pub rotation: Cell<Rotation>,
     pub keys_down: Cell<bool>,
     pub access_life_secs: Cell<u64>,
     pub groups: RefCell<Vec<&'static str>>,
@@ -38,11 +66,16 @@ pub struct Cognito {
     /// Forms that reached the token endpoint.
     pub token_forms: RefCell<Vec<String>>,
     pub revocations: Cell<u32>,
-    /// The refresh tokens that were revoked.
+    /// The refresh tokens that were to be revoked.
     pub revoked: RefCell<Vec<String>>,
+    /// The next revocations are answered so.
+    pub revocation_trouble: RefCell<VecDeque<Result<u16, HttpError>>>,
     pub key_fetches: Cell<u32>,
-    /// The refresh token that is good now.
-    pub refresh_token: RefCell<String>,
+    /// The ids of the keys that are published, and of the one that signs.
+    pub published_keys: RefCell<Vec<&'static str>>,
+    pub signing_key: Cell<&'static str>,
+    other_issuers: RefCell<Vec<String>>,
+    refresh_tokens: RefCell<BTreeMap<String, RefreshToken>>,
     issued: Cell<u32>,
 }
 
@@ -50,7 +83,7 @@ impl Default for Cognito {
     fn default() -> Self {
         Self {
             trouble: RefCell::default(),
-            rotation: Cell::new(false),
+            rotation: Cell::new(Rotation::Off),
             keys_down: Cell::new(false),
             access_life_secs: Cell::new(3600),
             groups: RefCell::default(),
@@ -58,8 +91,12 @@ impl Default for Cognito {
             token_forms: RefCell::default(),
             revocations: Cell::new(0),
             revoked: RefCell::default(),
+            revocation_trouble: RefCell::default(),
             key_fetches: Cell::new(0),
-            refresh_token: RefCell::new("refresh-0".to_owned()),
+            published_keys: RefCell::new(vec!["key-1="]),
+            signing_key: Cell::new("key-1="),
+            other_issuers: RefCell::default(),
+            refresh_tokens: RefCell::default(),
             issued: Cell::new(0),
         }
     }
@@ -74,21 +111,42 @@ impl Cognito {
         self.token_forms.borrow().len()
     }
 
+    /// Another pool with the same keys, if it is one: nobody else may be asked.
+    pub fn also_publish_keys_for(&self, issuer: &str) {
+        self.other_issuers.borrow_mut().push(issuer.to_owned());
+    }
+
+    fn is_issuer(&self, url: &str) -> bool {
+        url == ISSUER || self.other_issuers.borrow().iter().any(|issuer| issuer == url)
+    }
+
+    /// Whether a refresh with this token would be granted.
+    pub fn is_good(&self, refresh_token: &str, now: u64) -> bool {
+        self.refresh_tokens.borrow().get(refresh_token).is_some_and(|token| now < token.good_until)
+    }
+
+    /// How many refresh tokens would be granted.
+    pub fn good_tokens(&self, now: u64) -> usize {
+        self.refresh_tokens.borrow().values().filter(|token| now < token.good_until).count()
+    }
+
     pub fn answer(&self, request: &HttpRequest, now: u64) -> Result<HttpResponse, HttpError> {
         let form = request.form.as_deref();
         match request.url.as_str() {
-            url if url == format!("{ISSUER}/.well-known/jwks.json") => {
+            url if url.strip_suffix("/.well-known/jwks.json").is_some_and(|issuer| self.is_issuer(issuer)) => {
                 self.key_fetches.set(self.key_fetches.get() + 1);
-                if self.keys_down.get() { Err(HttpError::Unreachable) } else { ok(&key_set()) }
+                if self.keys_down.get() { Err(HttpError::Unreachable) } else { ok(&key_set(&self.published_keys.borrow())) }
             }
             "https://auth.example.com/oauth2/token" => self.token(form.expect("a form"), now),
             "https://auth.example.com/oauth2/revoke" => {
                 self.revocations.set(self.revocations.get() + 1);
-                let form = form.expect("a form");
-                let token =
-                    url::form_urlencoded::parse(form.as_bytes()).find(|(key, _)| key == "token").expect("a token").1.into_owned();
-                self.revoked.borrow_mut().push(token);
-                Ok(HttpResponse { status: 200, retry_after: None, body: Vec::new() })
+                let token = field(form.expect("a form"), "token").expect("a token");
+                self.revoked.borrow_mut().push(token.clone());
+                let status = self.revocation_trouble.borrow_mut().pop_front().unwrap_or(Ok(200))?;
+                if status == 200 {
+                    self.revoke(&token);
+                }
+                Ok(HttpResponse { status, retry_after: None, body: Vec::new() })
             }
             other => panic!("nobody should ask {other}"),
         }
@@ -96,38 +154,76 @@ impl Cognito {
 
     fn token(&self, form: &str, now: u64) -> Result<HttpResponse, HttpError> {
         self.token_forms.borrow_mut().push(form.to_owned());
-        let field = |name: &str| {
-            url::form_urlencoded::parse(form.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-        };
+        let trouble = self.trouble.borrow_mut().pop_front();
         let mut claims = json!({});
-        let mut key_id = "key-1=";
-        match self.trouble.borrow_mut().pop_front() {
+        let mut key_id = self.signing_key.get();
+        match &trouble {
             Some(Trouble::Error(error)) => return status(400, &json!({"error": error})),
-            Some(Trouble::Status(code)) => return status(code, &json!({})),
+            Some(Trouble::Status(code)) => return status(*code, &json!({})),
+            Some(Trouble::RetryAfter(code, wait)) => {
+                return status(*code, &json!({})).map(|answer| HttpResponse { retry_after: Some((*wait).to_owned()), ..answer });
+            }
+            Some(Trouble::Html(code)) => {
+                let body = b"<!doctype html><title>Request blocked</title>".to_vec();
+                return Ok(HttpResponse { status: *code, retry_after: None, body });
+            }
             Some(Trouble::Timeout) => return Err(HttpError::Timeout),
-            Some(Trouble::Claims(changed)) => claims = changed,
+            Some(Trouble::Claims(changed)) => claims = changed.clone(),
             Some(Trouble::KeyId(other)) => key_id = other,
-            None => {}
+            Some(Trouble::Lost(_) | Trouble::Truncated) | None => {}
         }
-        let login = field("grant_type").as_deref() == Some("authorization_code");
-        if !login && field("refresh_token").as_deref() != Some(&*self.refresh_token.borrow()) {
+        let login = field(form, "grant_type").as_deref() == Some("authorization_code");
+        let Ok(refresh_token) = self.grant(field(form, "refresh_token").filter(|_| !login), now) else {
             return status(400, &json!({"error": "invalid_grant"}));
-        }
-        self.issued.set(self.issued.get() + 1);
-        let rotated = login || self.rotation.get();
-        if rotated {
-            *self.refresh_token.borrow_mut() = format!("refresh-{}", self.issued.get());
-        }
+        };
         let mut answer = json!({
             "id_token": sign(key_id, &self.id_token(login, now, &claims)),
             "access_token": sign(key_id, &self.access_token(now, &claims)),
             "expires_in": self.access_life_secs.get(),
             "token_type": "Bearer",
         });
-        if rotated {
-            answer["refresh_token"] = json!(*self.refresh_token.borrow());
+        if let Some(refresh_token) = refresh_token {
+            answer["refresh_token"] = json!(refresh_token);
         }
-        ok(&answer)
+        match trouble {
+            Some(Trouble::Lost(error)) => Err(error),
+            Some(Trouble::Truncated) => ok(&answer).map(|mut answer| {
+                answer.body.truncate(answer.body.len() / 2);
+                answer
+            }),
+            _ => ok(&answer),
+        }
+    }
+
+    /// What a grant (`None`: a code) does to the refresh tokens: the new one, if there is one.
+    fn grant(&self, used: Option<String>, now: u64) -> Result<Option<String>, Refused> {
+        let number = self.issued.get() + 1;
+        let login = match used {
+            None => number,
+            Some(used) => {
+                let mut tokens = self.refresh_tokens.borrow_mut();
+                let used = tokens.get_mut(&used).filter(|token| now < token.good_until).ok_or(Refused)?;
+                if let Rotation::Grace(secs) = self.rotation.get() {
+                    used.good_until = used.good_until.min(now + secs);
+                } else {
+                    self.issued.set(number);
+                    return Ok(None);
+                }
+                used.login
+            }
+        };
+        self.issued.set(number);
+        let name = format!("refresh-{number}");
+        self.refresh_tokens.borrow_mut().insert(name.clone(), RefreshToken { login, good_until: u64::MAX });
+        Ok(Some(name))
+    }
+
+    /// Ends every refresh token of the same login.
+    fn revoke(&self, refresh_token: &str) {
+        let mut tokens = self.refresh_tokens.borrow_mut();
+        if let Some(login) = tokens.get(refresh_token).map(|token| token.login) {
+            tokens.retain(|_, token| token.login != login);
+        }
     }
 
     fn id_token(&self, login: bool, now: u64, changes: &Value) -> Value {
@@ -147,6 +243,9 @@ impl Cognito {
     }
 }
 
+/// The grant is not good.
+struct Refused;
+
 fn merged(mut claims: Value, changes: &Value) -> Value {
     for (name, value) in changes.as_object().expect("an object") {
         claims[name] = value.clone();
@@ -154,12 +253,20 @@ fn merged(mut claims: Value, changes: &Value) -> Value {
     claims
 }
 
-fn modulus() -> Vec<u8> {
-    vec![0xff; 256]
+fn field(form: &str, name: &str) -> Option<String> {
+    url::form_urlencoded::parse(form.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
-fn key_set() -> Value {
-    json!({"keys": [{"kty": "RSA", "kid": "key-1=", "use": "sig", "alg": "RS256", "e": "AQAB", "n": URL_SAFE_NO_PAD.encode(modulus())}]})
+/// Another for each id.
+fn modulus(key_id: &str) -> Vec<u8> {
+    let mut modulus = vec![0xff; 256];
+    modulus.iter_mut().skip(1).zip(key_id.bytes()).for_each(|(byte, of_id)| *byte = of_id);
+    modulus
+}
+
+fn key_set(key_ids: &[&str]) -> Value {
+    let key = |id: &&str| json!({"kty": "RSA", "kid": id, "use": "sig", "alg": "RS256", "e": "AQAB", "n": URL_SAFE_NO_PAD.encode(modulus(id))});
+    json!({"keys": key_ids.iter().map(key).collect::<Vec<_>>()})
 }
 
 /// Stands in for RS256.
@@ -170,7 +277,7 @@ pub fn fake_signature(modulus: &[u8], message: &[u8]) -> Vec<u8> {
 fn sign(key_id: &str, claims: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let message = format!("{}.{}", part(&json!({"kid": key_id, "alg": "RS256"})), part(claims));
-    let signature = fake_signature(&modulus(), message.as_bytes());
+    let signature = fake_signature(&modulus(key_id), message.as_bytes());
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 

@@ -145,7 +145,9 @@ export default {
     switch (new URL(request.url).pathname) {
       case '/__world':
         if (request.method === 'POST') await changeWorld(await request.json(), env);
-        return Response.json({ steps: steps.splice(0), held });
+        return Response.json(steps.splice(0));
+      case '/__held':
+        return Response.json(held);
       case '/__crash':
         crash(env, context);
         return new Response();

@@ -195,13 +195,14 @@ export class Gateway {
 
   /** The same with the kinds of their keys: `get session+ended+ended`, `put ended`. */
   async kvSteps() {
-    return (await this.#askWorld()).steps;
+    return this.#askWorld();
   }
 
   /** Waits until an operation is held up: see `hold` of a FAULTY worker. */
   async held() {
     const { step } = this.#world.hold;
-    await eventually(async () => (await this.#askWorld()).held.includes(step), `${step}, held up`);
+    const heldNow = async () => (await this.fetch('/__held')).json();
+    await eventually(async () => (await heldNow()).includes(step), `${step}, held up`);
   }
 
   /** The requests that Cognito got for a path that ends so, e.g. `/oauth2/token`. */
@@ -235,7 +236,7 @@ export class Gateway {
 
   /** Another location, or the next isolate of this one: nothing is remembered, KV and cache stay. */
   async newIsolate() {
-    await this.configure({});
+    await (this.#place ? this.crash() : this.configure({}));
   }
 
   /** A deploy with other variables; KV stays. */
@@ -251,7 +252,7 @@ export class Gateway {
    */
   async setWorld(changes) {
     Object.assign(this.#world, changes);
-    return namesOf((await this.#askWorld({ method: 'POST', body: JSON.stringify(this.#world) })).steps);
+    return namesOf(await this.#askWorld({ method: 'POST', body: JSON.stringify(this.#world) }));
   }
 
   async #askWorld(init) {

@@ -1,19 +1,24 @@
-//! A world of fakes around the real gate: a clock that only moves when told, a KV that remembers expirations, a Cognito that
-//! does as it is told, and a browser with a cookie jar.
+//! A world of fakes around the real gate: a clock that only moves when told, a KV that remembers expirations and lags as it is
+//! told, a Cognito that rotates and fails as it is told, and a browser with a cookie jar.
 //!
 //! Signatures are faked too (SHA-256 over key and message): real RS256 is judged in `vectors.rs` and in workerd.
 
 #![allow(unreachable_pub, reason = "a module of several test crates")]
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 pub mod browser;
 pub mod cognito;
+pub mod golden;
+pub mod guard;
+pub mod kv;
+pub mod time;
 pub mod world;
 
 pub use browser::Browser;
-pub use cognito::Trouble;
-pub use world::World;
+pub use cognito::{Rotation, Trouble};
+pub use kv::Fault;
+pub use world::{Steps, World};
 
 use std::rc::Rc;
 

@@ -10,13 +10,14 @@ const NAMES = ['here', 'there'];
 
 /** Where strict mode's guards live: a Worker of its own, which no crash of the others touches. */
 const GUARD = 'guard';
-const guards = (scriptName) => ({ bindings: [{ name: 'SESSION_GUARD', class_name: 'SessionGuard', ...(scriptName && { script_name: scriptName }) }] });
+const guards = (script) => ({ bindings: [{ name: 'SESSION_GUARD', class_name: 'SessionGuard', ...script }] });
 
 /** `vars` as for startGateway; `guarded`: in strict mode. */
 export async function startPlaces({ vars = {}, guarded = false } = {}) {
   const cognito = await startCognito();
   const names = guarded ? [...NAMES, GUARD] : NAMES;
-  const server = createTestHarness({ root: WITHOUT_SECRETS, workers: [front(), ...names.map(worker)].map((config) => ({ config })) });
+  const workers = [front(), ...names.map(worker)].map((config) => ({ config }));
+  const server = createTestHarness({ root: WITHOUT_SECRETS, workers });
   const { url: address } = await server.listen();
   const gateway = (place) => new Gateway({ server, address, cognito, publicUrl: PUBLIC_URL, vars, faulty: true, place });
   return new Places({ server, cognito, gateways: Object.fromEntries(names.map((name) => [name, gateway(name)])) });
@@ -28,7 +29,7 @@ export async function startPlaces({ vars = {}, guarded = false } = {}) {
 
   function worker(name) {
     const own = { migrations: [{ tag: 'v1', new_sqlite_classes: ['SessionGuard'] }], durable_objects: guards() };
-    const strict = name === GUARD ? own : { durable_objects: guards(GUARD) };
+    const strict = name === GUARD ? own : { durable_objects: guards({ script_name: GUARD }) };
     return { ...baseConfig(FAULTY), name, vars: varsFor(cognito, vars), ...(guarded && strict) };
   }
 }
@@ -54,7 +55,9 @@ export class Places {
   async passTime(secs) {
     this.#secs += secs;
     this.cognito.set({ clockOffset: this.#secs });
-    for (const place of [...this.both, ...(this.guard ? [this.guard] : [])]) await place.setWorld({ clockSecs: this.#secs + (this.#skews.get(place) ?? 0) });
+    for (const place of [...this.both, ...(this.guard ? [this.guard] : [])]) {
+      await place.setWorld({ clockSecs: this.#secs + (this.#skews.get(place) ?? 0) });
+    }
   }
 
   /** The clock of one place is so far ahead of the other's and Cognito's, until all is well. */

@@ -5,75 +5,35 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 
 use edgegate::ports::{
     Background, Clock, Guard, GuardError, Http, HttpError, HttpRequest, HttpResponse, KeySetCache, Kv, KvError, Level, Limiter,
     Log, Random, RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs,
 };
 
-use edgegate::session::guard::{Row, reply};
-
-use super::START;
 use super::cognito::{Cognito, fake_signature};
+use super::guard::FakeGuard;
+use super::kv::{FakeKv, View};
+use super::time::Time;
 
 type Work = Pin<Box<dyn Future<Output = ()>>>;
 
-/// One location of the edge: its own cache and background work, a clock, and a KV that may be shared with another.
+/// One location of the edge: its own caches and background work, a clock, and a KV that may be shared with another.
 pub struct World {
-    pub now_ms: Cell<u64>,
+    pub time: Rc<Time>,
+    /// How far the gateways of this location are ahead of the right time; negative: behind.
+    pub skew_secs: Cell<i64>,
     pub kv: Rc<FakeKv>,
+    /// What this location sees of KV.
+    pub view: View,
     pub cognito: Rc<Cognito>,
-    /// Strict mode's guard, shared by all locations; `None`: not bound.
+    /// Strict mode's guard, shared by the locations of a time; `None`: not bound.
     pub guard: Option<Rc<FakeGuard>>,
     pub logs: RefCell<Vec<String>>,
     background: RefCell<Vec<Work>>,
     key_set: RefCell<Option<String>>,
     random: Cell<u64>,
-    /// Grows with each operation: while it does, nobody who sleeps makes time pass.
-    activity: Cell<u64>,
-}
-
-/// KV without lag; faults are set by tests.
-#[derive(Default)]
-pub struct FakeKv {
-    pub entries: RefCell<BTreeMap<String, (String, UnixSecs)>>,
-    pub reads: Cell<u32>,
-    pub writes: Cell<u32>,
-    pub fail_reads: Cell<bool>,
-    /// The next writes fail so.
-    pub fail_writes: RefCell<Vec<KvError>>,
-}
-
-impl FakeKv {
-    pub fn keys(&self) -> Vec<String> {
-        self.entries.borrow().keys().cloned().collect()
-    }
-}
-
-/// The guards of all users: the real answers, without a network.
-#[derive(Default)]
-pub struct FakeGuard {
-    pub rows: RefCell<BTreeMap<(String, String), Row>>,
-    /// Questions that reached it.
-    pub asked: RefCell<Vec<String>>,
-    /// It cannot be reached.
-    pub down: Cell<bool>,
-}
-
-impl FakeGuard {
-    fn answer(&self, user_tag: &str, inquiry: &str, now: UnixSecs) -> Result<String, GuardError> {
-        if self.down.get() {
-            return Err(GuardError::Unavailable);
-        }
-        self.asked.borrow_mut().push(inquiry.to_owned());
-        let key = |session: &str| (user_tag.to_owned(), session.to_owned());
-        let reply = reply(inquiry, |session| Ok(self.rows.borrow().get(&key(session)).cloned()), now).expect("an inquiry");
-        if let Some((session, row)) = reply.changed {
-            self.rows.borrow_mut().insert(key(&session), row);
-        }
-        Ok(reply.text)
-    }
 }
 
 impl World {
@@ -81,38 +41,55 @@ impl World {
         Self::beside(Rc::default(), Rc::default())
     }
 
-    /// Another location over the same KV and Cognito.
+    /// Another location over the same KV and Cognito, with a clock of its own.
     pub fn beside(kv: Rc<FakeKv>, cognito: Rc<Cognito>) -> Rc<Self> {
-        Self::guarded(kv, cognito, None)
+        Self::made_of(kv, cognito, Rc::default(), None)
     }
 
     /// A location in strict mode.
-    pub fn guarded(kv: Rc<FakeKv>, cognito: Rc<Cognito>, guard: Option<Rc<FakeGuard>>) -> Rc<Self> {
+    pub fn guarded() -> Rc<Self> {
+        Self::made_of(Rc::default(), Rc::default(), Rc::default(), Some(Rc::default()))
+    }
+
+    /// Another location in the same time.
+    pub fn location(&self) -> Rc<Self> {
+        Self::made_of(self.kv.clone(), self.cognito.clone(), self.time.clone(), self.guard.clone())
+    }
+
+    fn made_of(kv: Rc<FakeKv>, cognito: Rc<Cognito>, time: Rc<Time>, guard: Option<Rc<FakeGuard>>) -> Rc<Self> {
+        let random = Cell::new(kv.next_location());
         Rc::new(Self {
-            now_ms: Cell::new(START * 1000),
+            time,
+            skew_secs: Cell::new(0),
             kv,
+            view: View::default(),
             cognito,
             guard,
             logs: RefCell::default(),
             background: RefCell::default(),
             key_set: RefCell::default(),
-            random: Cell::new(1),
-            activity: Cell::new(0),
+            random,
         })
     }
 
+    /// The right time.
     pub fn now(&self) -> u64 {
-        self.now_ms.get() / 1000
+        self.time.now_ms() / 1000
     }
 
     pub fn pass(&self, secs: u64) {
-        self.now_ms.set(self.now_ms.get() + secs * 1000);
+        self.time.set_ms(self.time.now_ms() + secs * 1000);
+    }
+
+    /// What was left for after the answer, for tests that run it step by step.
+    pub fn take_background(&self) -> Vec<Work> {
+        std::mem::take(&mut *self.background.borrow_mut())
     }
 
     /// Runs what was left for after the answer.
     pub fn finish_background(&self) {
         loop {
-            let work = std::mem::take(&mut *self.background.borrow_mut());
+            let work = self.take_background();
             if work.is_empty() {
                 return;
             }
@@ -125,10 +102,74 @@ impl World {
     pub fn logged(&self, text: &str) -> bool {
         self.logs.borrow().iter().any(|line| line.contains(text))
     }
+
+    pub fn forget_logs(&self) {
+        self.logs.borrow_mut().clear();
+    }
+}
+
+/// A future that the test polls by hand. Each step but the first does one operation of the gate's and goes on to the next,
+/// so dropping it after some steps is a crash between two of them.
+pub struct Steps<'a, T> {
+    future: Pin<Box<dyn Future<Output = T> + 'a>>,
+    pub taken: usize,
+}
+
+impl<'a, T> Steps<'a, T> {
+    pub fn of(future: impl Future<Output = T> + 'a) -> Self {
+        Self { future: Box::pin(future), taken: 0 }
+    }
+
+    /// One step; what came of it all, if that was the last.
+    pub fn step(&mut self) -> Option<T> {
+        self.taken += 1;
+        match self.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        }
+    }
+
+    /// Some steps, or all there are.
+    pub fn steps(&mut self, count: usize) -> Option<T> {
+        (0..count).find_map(|_| self.step())
+    }
+
+    pub fn finish(&mut self) -> T {
+        loop {
+            if let Some(output) = self.step() {
+                return output;
+            }
+        }
+    }
+}
+
+/// All orders in which the steps of two tasks can mingle; true is a step of the first.
+pub fn interleavings(first: usize, second: usize) -> Vec<Vec<bool>> {
+    match (first, second) {
+        (0, second) => vec![vec![false; second]],
+        (first, 0) => vec![vec![true; first]],
+        _ => {
+            let with = |step: bool, rest: Vec<Vec<bool>>| rest.into_iter().map(move |rest| [vec![step], rest].concat());
+            with(true, interleavings(first - 1, second)).chain(with(false, interleavings(first, second - 1))).collect()
+        }
+    }
+}
+
+/// Runs two tasks with their steps in this order, and what is left of the first, then of the second.
+pub fn run_interleaved<T, U>(order: &[bool], mut first: Steps<'_, T>, mut second: Steps<'_, U>) -> (T, U) {
+    let (mut one, mut two) = (None, None);
+    for step in order {
+        match step {
+            true if one.is_none() => one = first.step(),
+            false if two.is_none() => two = second.step(),
+            _ => {}
+        }
+    }
+    (one.unwrap_or_else(|| first.finish()), two.unwrap_or_else(|| second.finish()))
 }
 
 /// Lets other futures of the test run, as real I/O does.
-async fn yield_once() {
+pub async fn yield_once() {
     let mut yielded = false;
     std::future::poll_fn(|context| {
         if std::mem::replace(&mut yielded, true) {
@@ -144,30 +185,13 @@ async fn yield_once() {
 #[derive(Clone)]
 pub struct Ports(pub Rc<World>);
 
-impl Ports {
-    /// What every operation does: others run meanwhile.
-    async fn operate(&self) {
-        self.0.activity.set(self.0.activity.get() + 1);
-        yield_once().await;
-    }
-}
-
 impl Clock for Ports {
     fn now_ms(&self) -> u64 {
-        self.0.now_ms.get()
+        self.0.time.now_ms().saturating_add_signed(self.0.skew_secs.get() * 1000)
     }
 
-    /// Time passes when everybody sleeps: the first to find that nothing has happened for a round moves the clock.
     async fn sleep(&self, duration_ms: u32) {
-        let world = &self.0;
-        let until_ms = world.now_ms.get() + u64::from(duration_ms);
-        while world.now_ms.get() < until_ms {
-            let before = world.activity.get();
-            yield_once().await;
-            if world.activity.get() == before {
-                world.now_ms.set(world.now_ms.get().max(until_ms));
-            }
-        }
+        self.0.time.sleep(duration_ms).await;
     }
 }
 
@@ -184,34 +208,18 @@ impl Random for Ports {
 
 impl Kv for Ports {
     async fn read<const N: usize>(&self, keys: [&str; N]) -> Result<[Option<String>; N], KvError> {
-        self.operate().await;
-        let kv = &self.0.kv;
-        kv.reads.set(kv.reads.get() + 1);
-        if kv.fail_reads.get() {
-            return Err(KvError::Unavailable);
-        }
-        let entries = kv.entries.borrow();
-        let alive = |key: &str| entries.get(key).filter(|(_, expires_at)| self.0.now() < *expires_at);
-        Ok(keys.map(|key| alive(key).map(|(value, _)| value.clone())))
+        yield_once().await;
+        self.0.kv.read(keys, &self.0.view, &self.0.time).await
     }
 
     async fn write(&self, key: &str, value: &str, expires_at: UnixSecs) -> Result<(), KvError> {
-        self.operate().await;
-        let kv = &self.0.kv;
-        assert!(expires_at >= self.0.now() + 60, "KV refuses expirations nearer than 60 s");
-        assert!(key.len() <= 512, "KV refuses longer keys");
-        kv.writes.set(kv.writes.get() + 1);
-        if let Some(error) = kv.fail_writes.borrow_mut().pop() {
-            return Err(error);
-        }
-        kv.entries.borrow_mut().insert(key.to_owned(), (value.to_owned(), expires_at));
-        Ok(())
+        yield_once().await;
+        self.0.kv.write(key, value, expires_at, &self.0.view, &self.0.time).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), KvError> {
-        self.operate().await;
-        self.0.kv.entries.borrow_mut().remove(key);
-        Ok(())
+        yield_once().await;
+        self.0.kv.delete(key, &self.0.view, &self.0.time).await
     }
 }
 
@@ -221,7 +229,8 @@ impl Guard for Ports {
     }
 
     async fn ask(&self, user_tag: &str, inquiry: &str) -> Result<String, GuardError> {
-        self.operate().await;
+        yield_once().await;
+        self.0.time.note_work();
         let guard = self.0.guard.as_ref().expect("nobody asks a guard that is not bound");
         guard.answer(user_tag, inquiry, self.0.now())
     }
@@ -229,7 +238,8 @@ impl Guard for Ports {
 
 impl Http for Ports {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        self.operate().await;
+        yield_once().await;
+        self.0.time.note_work();
         self.0.cognito.answer(&request, self.0.now())
     }
 }

@@ -232,6 +232,7 @@ describe('a line break', () => {
       for (const [kind, lineBreak] of Object.entries(BREAKS)) {
         const before = count();
         await ask(lineBreak, FORGED);
+        await eventually(() => count() > before, 'its line');
         assert.equal(count(), before + 1, `one line a request (${kind})`);
       }
       assert.doesNotMatch(JSON.stringify(gateway.server.getLogs()), /forged/);

@@ -1,11 +1,12 @@
-// Sign-ins that end late, twice, at two locations, or not at all: each comes to somewhere sensible. Repeated and prefetched callbacks
-// of one gateway are in callback.test.mjs.
+// Sign-ins that end late, twice, at two locations, or not at all: each comes to somewhere sensible. Repeated and prefetched
+// callbacks of one gateway are in callback.test.mjs.
 
 import assert from 'node:assert/strict';
 import { after, beforeEach, describe, test } from 'node:test';
 
 import { assertErrorJson, assertErrorPage } from '../support/answers.mjs';
-import { NAVIGATION, OWN_SCRIPT, PUBLIC_URL } from '../support/gateway.mjs';
+import { eventually } from '../support/eventually.mjs';
+import { NAVIGATION, OWN_SCRIPT } from '../support/gateway.mjs';
 import { at, startPlaces } from '../support/places.mjs';
 
 const HOUR = 3600;
@@ -80,10 +81,30 @@ describe('a login that is given up', () => {
     const browser = await here.signedIn();
     const { session } = browser;
     await browser.beginLogin('/app/');
-    await assertErrorPage(await browser.arrive(await here.browser().authenticate(await browser.beginLogin('/app/'), { cancel: true })), 403, 'login_denied');
+    const cancelled = await here.browser().authenticate(await browser.beginLogin('/app/'), { cancel: true });
+    await assertErrorPage(await browser.arrive(cancelled), 403, 'login_denied');
     assert.equal(browser.session, session);
     assert.equal((await browser.script('/user-info')).status, 200);
   });
+});
+
+describe('a login whose record KV', () => {
+  for (const [how, world] of Object.entries({
+    'refuses': { kv: { 'put session': 'KV PUT failed: 500 Internal Server Error' } },
+    'has written and says that it has not': { kv: { 'put session': 'KV PUT failed: 500 Internal Server Error' }, kvDone: true },
+  })) {
+    test(`${how} is told so and leaves nothing half-made: no cookie, no record, no refresh token that works`, async () => {
+      await here.setWorld(world);
+      const browser = here.browser();
+      await assertErrorPage(await browser.signIn('/app/'), 503, 'store_unavailable');
+      assert.equal(browser.session, undefined);
+      const refreshToken = here.givenTokens().at(-1).refresh_token;
+      await eventually(() => here.asked('/oauth2/revoke').some(({ form }) => form.token === refreshToken), 'its revocation');
+      await eventually(async () => (await here.sessionKeys()).length === 0, 'an empty store');
+      await here.setWorld({ kv: undefined, kvDone: undefined });
+      assert.equal((await browser.signIn('/app/')).headers.get('location'), '/app/', 'the next login works');
+    });
+  }
 });
 
 describe('the back button', () => {
@@ -150,23 +171,32 @@ test('signing in again and again where KV does not show the session stops after 
   const stopped = await page();
   const text = await assertErrorPage(stopped, 401, 'session_expired');
   assert.match(text, /href="\/auth\/login\?return_to=%2Fapp%2F%3Fview%3D1"/);
-  assert.ok(there.logs().some(({ reason }) => reason === 'login_loop'));
+  assert.match(text, /session store may need a minute to catch up/);
+  await eventually(() => there.logs().some(({ reason }) => reason === 'login_loop'), 'the cause in the log');
   await there.setWorld({ kvFrozen: undefined });
   assert.equal((await page()).status, 200, 'and KV has caught up');
 });
 
 describe('a session that has ended', () => {
-  /** Signed out elsewhere, or refused by Cognito: the browser still has its cookie. */
-  const ENDS = {
-    'signed out elsewhere': [async (browser) => { await at(there, browser).post('/auth/logout'); await places.passTime(31); }, 'session_expired'],
-    'refused by Cognito': [async () => { await places.passTime(HOUR + 1); cognito.set({ tokenError: 'invalid_grant' }); }, 'refresh_rejected'],
-  };
-  for (const [how, [end, code]] of Object.entries(ENDS)) {
+  async function signOutElsewhere(browser) {
+    await at(there, browser).post('/auth/logout');
+    await places.passTime(31);
+  }
+
+  async function refuse() {
+    await places.passTime(HOUR + 1);
+    cognito.set({ tokenError: 'invalid_grant' });
+  }
+
+  // In both cases the browser still has its cookie.
+  for (const [how, end, code] of [
+    ['signed out elsewhere', signOutElsewhere, 'session_expired'],
+    ['refused by Cognito', refuse, 'refresh_rejected'],
+  ]) {
     test(`(${how}) is 401 to a form and to a script that send something, and never becomes a GET or a login`, async () => {
       const browser = await here.signedIn();
       await end(browser);
-      const form = { ...NAVIGATION, origin: PUBLIC_URL, 'sec-fetch-site': 'same-origin', 'content-type': 'application/x-www-form-urlencoded' };
-      const sent = await browser.send('/app/', { method: 'POST', body: 'note=mine', headers: form });
+      const sent = await browser.postForm('/app/');
       assert.equal(sent.headers.get('location'), null);
       await assertErrorPage(sent, 401, code);
       for (const path of ['/app/', '/auth/refresh']) {
@@ -181,7 +211,7 @@ describe('a session that has ended', () => {
 
   test('begins no login for a HEAD, a prefetch or a frame', async () => {
     const browser = await here.signedIn();
-    await ENDS['signed out elsewhere'][0](browser);
+    await signOutElsewhere(browser);
     const head = await browser.send('/app/', { method: 'HEAD', headers: NAVIGATION });
     const ahead = await browser.navigate('/app/', { 'sec-purpose': 'prefetch' });
     const script = await browser.send('/app/', { method: 'HEAD', headers: OWN_SCRIPT });

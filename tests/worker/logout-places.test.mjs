@@ -54,6 +54,15 @@ test('a sign-out reads once, marks, and only then deletes', async () => {
   assert.deepEqual(await here.kvSteps(), ['get session+ended+ended', 'put ended', 'delete session']);
 });
 
+test('a sign-out whose mark KV refuses once writes it again, and ends the session everywhere', async () => {
+  const [browser, other] = await signedInAtBoth();
+  const stolen = [kept(browser), kept(other)];
+  await here.setWorld({ kv: { 'put ended': 'KV PUT failed: 429 Too Many Requests' }, kvTimes: 1 });
+  assert.equal((await browser.post('/auth/logout')).status, 200);
+  assert.deepEqual(await here.kvSteps(), ['get session+ended+ended', 'put ended', 'put ended', 'delete session']);
+  await assertEndedEverywhere(stolen);
+});
+
 /** Where a refresh there can be when a sign-out comes: `done` is after the operation. */
 const REFRESH_AT = {
   'before its write': { step: 'put session' },
@@ -103,7 +112,7 @@ describe('a sign-out here while a refresh is under way there brings nothing back
       await places.setWorld({ kvLagSecs: lagSecs });
       const [browser, other] = await signedInAtBoth();
       const stolen = [kept(browser), kept(other)];
-      cognito.set({ tokenFault: 'slow', slowMs: 1000 });
+      cognito.set({ tokenFault: 'slow', slowMs: 2500 });
       const refreshing = force(other);
       await eventually(() => here.refreshes().length === 1, 'a refresh under way');
       assert.equal((await browser.post('/auth/logout')).status, 200);
@@ -191,7 +200,7 @@ describe('a sign-out that is cut off by a crash', () => {
     await assertEndedEverywhere(stolen);
   });
 
-  test('and at the other location one step behind: a refresh there that was cut off before it looked back brings nothing back', async () => {
+  test('does not depend on the look back: a refresh elsewhere that is cut off before it brings nothing back', async () => {
     const [browser, other] = await signedInAtBoth();
     const stolen = [kept(browser), kept(other)];
     await there.setWorld({ hold: { step: 'put session' } });
@@ -208,7 +217,7 @@ describe('a sign-out that is cut off by a crash', () => {
   });
 });
 
-test('a sign-out whose deletion hangs ends the session all the same; if the mark does, it is 503, and refused where it was asked for', async () => {
+test('a sign-out whose deletion hangs ends the session all the same; if the mark does, it is 503 and ends it here', async () => {
   const [[one], [, two]] = [await signedInAtBoth(), await signedInAtBoth()];
   const stolen = [kept(one), kept(two)];
   await here.setWorld({ kvHangs: ['delete session'] });
@@ -264,41 +273,4 @@ describe('a sign-out everywhere', () => {
     await assertEndedEverywhere([browser, other, older, at(here, older)]);
     for (const each of [later, at(there, later), somebody, at(here, somebody)]) assert.equal(await statusOf(each), 200);
   });
-});
-
-describe(`measured: with KV ${LAG_SECS} s behind, a session that was ended here is refused there`, () => {
-  /** How long after the sign-out `other` was last served, when a new isolate there reads the session after `newIsolateAt` seconds. */
-  async function lastServedSecs(other, newIsolateAt, visit) {
-    const began = Date.now();
-    let last = 0;
-    for (let secs = 0; secs <= 2 * BOUND_SECS; secs += 1) {
-      if (secs === newIsolateAt) await there.crash();
-      const asked = secs + (Date.now() - began) / 1000; // real time passes besides
-      if ((await visit(other)).status === 401) return last;
-      last = asked;
-      await places.passTime(1);
-    }
-    throw new Error('never refused');
-  }
-
-  for (const [how, visit] of Object.entries({
-    'by a browser that reads': (browser) => browser.script('/user-info'),
-    'by one that renews all the time, Cognito having revoked nothing': (browser) => force(browser),
-  })) {
-    test(`${how}, within ${BOUND_SECS} s, whenever it was read`, async (context) => {
-      const measured = {};
-      for (const newIsolateAt of [0, MEMORY_SECS - 3, LAG_SECS - 5]) {
-        await places.allWell();
-        cognito.set({ revokeFault: '500' });
-        await places.setWorld({ kvLagSecs: LAG_SECS });
-        const [browser, other] = await signedInAtBoth();
-        assert.equal((await browser.post('/auth/logout')).status, 200);
-        measured[newIsolateAt] = Math.round(10 * await lastServedSecs(other, newIsolateAt, visit)) / 10;
-      }
-      const worst = Math.max(...Object.values(measured));
-      context.diagnostic(`last served, in seconds, by when an isolate there first read the session: ${JSON.stringify(measured)}; the worst: ${worst} s`);
-      assert.ok(worst < BOUND_SECS, `${worst} s`);
-      assert.ok(worst >= LAG_SECS, 'the lag is there');
-    });
-  }
 });

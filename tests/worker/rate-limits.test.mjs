@@ -1,4 +1,4 @@
-// The optional rate limit in the real runtime: which routes it holds for, who is counted together, and what a refused request costs.
+// The optional rate limit in the real runtime: which routes it holds for, who is counted together, what a refusal costs.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -21,7 +21,9 @@ const from = (client, headers = {}) => ({ ...headers, 'cf-connecting-ip': client
 /** The four routes; an answer that is not 429 is the route's own. */
 const ROUTES = {
   '/auth/login': (client, where = gateway) => where.fetch('/auth/login', { headers: from(client, NAVIGATION) }),
-  '/auth/callback': (client, where = gateway) => where.fetch('/auth/callback?code=a&state=b', { headers: from(client, OWN_SCRIPT) }),
+  '/auth/callback': (client, where = gateway) => where.fetch('/auth/callback?code=a&state=b', {
+    headers: from(client, OWN_SCRIPT),
+  }),
   '/auth/token': (client, where = gateway) => where.fetch('/auth/token', {
     method: 'POST', body: '{}', headers: from(client, { ...OWN_SCRIPT, origin: PUBLIC_URL, 'content-type': 'application/json' }),
   }),

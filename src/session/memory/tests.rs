@@ -54,6 +54,23 @@ fn the_same_version_read_again_is_remembered_from_then_on() {
 }
 
 #[test]
+fn a_record_that_is_about_to_be_saved_is_remembered_no_longer_than_what_it_replaces() {
+    for (read_at, saved_at, until) in [(1000, 1001, 1030), (1000, 1022, 1030), (1000, 1025, 1033), (1000, 1040, 1048)] {
+        let mut memory = Memory::default();
+        memory.remember("a", version(1), read_at);
+        assert_eq!(number(&memory.replace("a", version(2), saved_at)), 2);
+        assert_eq!(recalled(&memory, "a", until - 1), Some(2), "saved at {saved_at}");
+        assert_eq!(recalled(&memory, "a", until), None, "saved at {saved_at}");
+    }
+    let mut memory = Memory::default();
+    memory.remember("a", version(3), 1000);
+    assert_eq!(number(&memory.replace("a", version(2), 1029)), 3, "a newer one stays, as long as it would have");
+    assert_eq!(recalled(&memory, "a", 1030), None);
+    memory.end("a", 1030);
+    assert_eq!(number(&memory.replace("a", version(4), 1031)), 0);
+}
+
+#[test]
 fn an_ended_session_stays_so_for_five_minutes() {
     let mut memory = Memory::default();
     memory.remember("a", version(1), 1000);
@@ -158,6 +175,18 @@ fn a_login_flow_may_send_one_code_in_its_life() {
     for (flow, now, may) in [("a", 1000, true), ("a", 1000, false), ("b", 1001, true), ("a", 1599, false), ("a", 1600, true)] {
         assert_eq!(memory.may_exchange(flow, now), may, "{flow} at {now}");
     }
+}
+
+#[test]
+fn a_failure_is_trouble_for_a_minute() {
+    let mut memory = Memory::default();
+    assert_eq!(memory.last_trouble("a", 1000), None);
+    memory.note_failure("a", "down", 10, 1000);
+    for (key, now, expected) in [("a", 1000, Some(&"down")), ("a", 1059, Some(&"down")), ("a", 1060, None), ("b", 1000, None)] {
+        assert_eq!(memory.last_trouble(key, now), expected, "{key} at {now}");
+    }
+    memory.replace("a", version(2), 1010);
+    assert_eq!(memory.last_trouble("a", 1010), None, "renewed");
 }
 
 #[test]
