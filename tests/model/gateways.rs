@@ -5,8 +5,10 @@
 //! That is sound because an isolate has no other source: its clock, its random numbers and the outcome of each operation come
 //! from its ports, and these come from the sequence alone.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use edgegate::config::Config;
@@ -17,7 +19,7 @@ use super::isolate::{Fixed, Input, Isolate, Operation, Reply, Task};
 pub type Past = u32;
 
 /// An operation that waits.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
     pub task: Task,
     pub operation: Operation,
@@ -71,19 +73,19 @@ struct Known {
 pub struct Gateways {
     pub fixed: Arc<Fixed>,
     known: Mutex<Known>,
+    run: u64,
 }
 
 thread_local! {
-    static CONFIG: std::cell::RefCell<Option<Rc<Config>>> = const { std::cell::RefCell::new(None) };
+    static CONFIG: Rc<Config> = super::support::config(&[]);
+    /// The isolates that were told something last, alive: one of them is told its next step without the whole past.
+    static ALIVE: RefCell<VecDeque<((u64, Past), Isolate)>> = const { RefCell::new(VecDeque::new()) };
 }
 
 impl Gateways {
     pub fn new(fixed: Fixed) -> Self {
-        Self { fixed: Arc::new(fixed), known: Mutex::default() }
-    }
-
-    fn config() -> Rc<Config> {
-        CONFIG.with(|config| config.borrow_mut().get_or_insert_with(|| super::support::config(&[])).clone())
+        static RUNS: AtomicU64 = AtomicU64::new(0);
+        Self { fixed: Arc::new(fixed), known: Mutex::default(), run: RUNS.fetch_add(1, Ordering::Relaxed) }
     }
 
     /// An isolate to which nothing has happened.
@@ -113,32 +115,53 @@ impl Gateways {
         if let Some(next) = self.known.lock().unwrap().steps.get(&step) {
             return *next;
         }
-        let present = self.replay(&step);
+        let mut isolate = self.isolate(past);
+        let present = self.told(&mut isolate, &step);
         let mut known = self.known.lock().unwrap();
         let next = known.add(present);
         known.steps.insert(step, next);
+        ALIVE.with_borrow_mut(|alive| {
+            alive.push_back(((self.run, next), isolate));
+            if alive.len() > MAX_ALIVE {
+                alive.pop_front();
+            }
+        });
         next
     }
 
-    fn replay(&self, step: &(Past, Input, u32)) -> Present {
-        let (past, input, now_ms) = step;
-        let before = self.present(*past);
-        let mut history = Vec::new();
-        let mut at = before.clone();
+    /// An isolate with that past.
+    fn isolate(&self, past: Past) -> Isolate {
+        let alive = ALIVE.with_borrow_mut(|alive| {
+            let index = alive.iter().rposition(|(whose, _)| *whose == (self.run, past))?;
+            alive.remove(index)
+        });
+        if let Some((_, isolate)) = alive {
+            return isolate;
+        }
+        let mut at = self.present(past);
+        let (seed, mut history) = (at.seed, Vec::new());
         while let Some((earlier, input, now_ms)) = &at.last {
             history.push((input.clone(), *now_ms));
             at = self.present(*earlier);
         }
-        let mut isolate = Isolate::new(&self.fixed, Self::config(), before.seed);
+        let mut isolate = Isolate::new(&self.fixed, CONFIG.with(Rc::clone), seed);
         for (input, now_ms) in history.iter().rev() {
             isolate.tell(input, *now_ms);
         }
+        isolate
+    }
+
+    fn told(&self, isolate: &mut Isolate, step: &(Past, Input, u32)) -> Present {
+        let (past, input, now_ms) = step;
+        let before = self.present(*past);
         let replies = isolate.tell(input, *now_ms);
         let waiting = isolate.waiting();
         let told = if let Input::Outcome(task, _) = input { Some(*task) } else { None };
         let slept_ms = before.waiting.iter().find(|each| Some(each.task) == told).and_then(|each| each.operation.sleep_ms());
         let asleep_again = told.is_some_and(|task| {
-            slept_ms.is_some() && waiting.get(&task).and_then(Operation::sleep_ms) == slept_ms && waiting.len() == before.waiting.len()
+            slept_ms.is_some()
+                && waiting.get(&task).and_then(Operation::sleep_ms) == slept_ms
+                && waiting.len() == before.waiting.len()
         });
         let happened = before.happened + u32::from(!asleep_again);
         let of = |(task, operation): (Task, Operation)| {
@@ -169,5 +192,6 @@ impl Operation {
     }
 }
 
+const MAX_ALIVE: usize = 256;
 /// Sleeps up to this long look again at this isolate's memory.
 pub const SHORT_MS: u32 = 50;

@@ -12,8 +12,8 @@ use std::task::{Context, Poll, Waker};
 use edgegate::config::Config;
 use edgegate::gate::{Gate, Memory, Outcome as Handled};
 use edgegate::ports::{
-    Background, BodyError, Clock, Guard, GuardError, Http, HttpError, HttpRequest, HttpResponse, IncomingRequest, KeySetCache, Kv,
-    KvError, Level, Limiter, Log, Random, RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs,
+    Background, BodyError, Clock, Guard, GuardError, Http, HttpError, HttpRequest, HttpResponse, IncomingRequest, KeySetCache,
+    Kv, KvError, Level, Limiter, Log, Random, RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs,
 };
 
 use super::support::cognito::{Cognito, fake_signature};
@@ -37,8 +37,7 @@ pub enum Operation {
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// `None`: KV did not answer.
-    Read(Option<Vec<Option<Text>>>),
+    Read(Result<Vec<Option<Text>>, Silence>),
     Stored(Result<(), NotStored>),
     Answered(Result<(u16, Text), Silence>),
     Woken,
@@ -47,6 +46,7 @@ pub enum Outcome {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NotStored {
+    Timeout,
     TooManyWrites,
     Unavailable,
 }
@@ -61,7 +61,9 @@ pub enum Silence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ask {
     Page,
-    Refresh { force: bool },
+    Refresh {
+        force: bool,
+    },
     Logout,
     /// The end of another login in this browser.
     Login,
@@ -144,6 +146,7 @@ impl Ports {
     async fn store(&self, operation: Operation) -> Result<(), KvError> {
         match self.wait(operation).await {
             Outcome::Stored(Ok(())) => Ok(()),
+            Outcome::Stored(Err(NotStored::Timeout)) => Err(KvError::Timeout),
             Outcome::Stored(Err(NotStored::TooManyWrites)) => Err(KvError::TooManyWrites),
             Outcome::Stored(Err(NotStored::Unavailable)) => Err(KvError::Unavailable),
             other => panic!("not what KV says: {other:?}"),
@@ -185,8 +188,9 @@ impl Random for Ports {
 impl Kv for Ports {
     async fn read<const N: usize>(&self, keys: [&str; N]) -> Result<[Option<String>; N], KvError> {
         match self.wait(Operation::Read(keys.iter().map(|key| self.text(key)).collect())).await {
-            Outcome::Read(None) => Err(KvError::Unavailable),
-            Outcome::Read(Some(values)) => {
+            Outcome::Read(Err(Silence::Timeout)) => Err(KvError::Timeout),
+            Outcome::Read(Err(Silence::Broken)) => Err(KvError::Unavailable),
+            Outcome::Read(Ok(values)) => {
                 let values: Vec<_> = values.into_iter().map(|value| value.map(|value| self.read_text(value))).collect();
                 Ok(values.try_into().expect("a value for each key"))
             }
@@ -289,9 +293,7 @@ impl IncomingRequest for Request {
     fn header(&self, name: &str) -> Option<String> {
         let navigates = matches!(self.ask, Ask::Page | Ask::Login);
         match name {
-            "cookie" if self.ask == Ask::Login => {
-                Some(format!("{}; {}", self.fixed.session_cookie, self.fixed.login_cookies))
-            }
+            "cookie" if self.ask == Ask::Login => Some(format!("{}; {}", self.fixed.session_cookie, self.fixed.login_cookies)),
             "cookie" => Some(self.fixed.session_cookie.clone()),
             "sec-fetch-mode" if navigates => Some("navigate".to_owned()),
             "sec-fetch-dest" if navigates => Some("document".to_owned()),

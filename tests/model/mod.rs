@@ -17,5 +17,5 @@ mod support;
 
 pub use isolate::Ask;
 pub use state::Property as Promise;
-pub use steps::{Broken, Gateway, Model, Scenario};
+pub use steps::{Broken, Model, Scenario};
 pub use world::Rotation;

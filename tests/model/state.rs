@@ -40,10 +40,18 @@ pub struct Place {
     pub open: Vec<(Task, u8, u32)>,
     /// Who rests between two questions to the guard, and how often its row had changed by then.
     pub resting: Vec<(Task, u8)>,
-    /// The newest refresh tokens that it knows of, with their record's version.
-    pub known: (u64, BTreeSet<Text>),
+    pub known: Known,
     /// Those that Cognito has refused to it.
     pub refused: BTreeSet<Text>,
+}
+
+/// The newest record that a gateway has come to know, if it still remembers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Known {
+    pub version: u64,
+    /// Two may be of one version.
+    pub tokens: BTreeSet<Text>,
+    pub learned_at_ms: u32,
 }
 
 /// What may still happen.
@@ -64,8 +72,17 @@ pub struct Told {
     pub ended_at_ms: Option<u32>,
     /// A crash, a request that was dropped, or an answer of Cognito that was lost: then a new token may be lost with it.
     pub mishap: bool,
-    /// Writes that KV refused or failed, up to two.
+    /// Writes that KV refused, up to two.
     pub failed_writes: u8,
+    /// A write came to KV late, over a newer record.
+    pub overtaken: bool,
+}
+
+impl Told {
+    /// Whether something has happened that may lose a refresh token.
+    pub fn excuses_a_loss(&self) -> bool {
+        self.mishap || self.overtaken || self.failed_writes > 1
+    }
 }
 
 /// What must always hold.
@@ -81,24 +98,23 @@ pub enum Property {
 }
 
 impl Property {
-    pub const ALL: [Self; 7] = [
-        Self::Kept,
-        Self::Replaced,
-        Self::SentToLogin,
-        Self::Served,
-        Self::Lost,
-        Self::StrictlySentToLogin,
-        Self::StrictlyNewer,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Kept, Self::Replaced, Self::SentToLogin, Self::Served, Self::Lost, Self::StrictlySentToLogin, Self::StrictlyNewer];
 
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::Kept => "no record is deleted but by a sign-out or a new sign-in",
-            Self::Replaced => "a record whose refresh token is good is never replaced by one whose token is not",
-            Self::SentToLogin => "nobody is sent to the login before Cognito has refused the newest token that the gateway knew of",
+            Self::Replaced => "nobody sets out to replace a record whose refresh token is good by one whose token is not",
+            Self::SentToLogin => {
+                "nobody is sent to the login before Cognito has refused the newest token that the gateway knew of"
+            }
             Self::Served => "nothing is served for longer than the stated bound after a sign-out",
-            Self::Lost => "a refresh token is lost only by a crash, a lost answer, or a store that twice takes nothing",
-            Self::StrictlySentToLogin => "in strict mode nobody is sent to the login while the newest persisted refresh token is good",
+            Self::Lost => {
+                "a refresh token is lost only by a crash, a lost answer, a write that is overtaken, or a store that twice takes nothing"
+            }
+            Self::StrictlySentToLogin => {
+                "in strict mode nobody is sent to the login while the newest persisted refresh token is good"
+            }
             Self::StrictlyNewer => "in strict mode the guard never gives up a record for an older one",
         }
     }

@@ -14,7 +14,7 @@ use stateright::Property;
 
 use super::gateways::{Gateways, Past, SHORT_MS, Waiting};
 use super::isolate::{Ask, BEGIN_MS, Fixed, Input, NotStored, Operation, Outcome, Reply, Silence, Task, unix_ms};
-use super::state::{Left, Place, Property as Promise, State, Told};
+use super::state::{Known, Left, Place, Property as Promise, State, Told};
 use super::support::cognito::Cognito;
 use super::support::{Browser, START, World, config};
 use super::texts::{Text, Texts};
@@ -108,25 +108,33 @@ pub struct Model {
     record: Text,
     row: Text,
     nonce: String,
+    login_nonce: String,
     facts: Mutex<BTreeMap<Text, Option<Facts>>>,
     reported: [AtomicBool; Promise::ALL.len()],
     /// States in which all is quiet and the session's refresh token is lost.
     pub lost: AtomicUsize,
-    expanded: AtomicUsize,
+    /// States after a write that came to KV late, over a newer record.
+    pub overtaken: AtomicUsize,
 }
 
 impl Model {
     pub fn new(scenario: Scenario) -> Self {
         let world = World::new();
         let signed_in_at = START + scenario.access_left_secs - ACCESS_LIFE_SECS;
-        world.now_ms.set(signed_in_at * 1000);
+        world.time.set_ms(signed_in_at * 1000);
         let browser = Browser::new(&world);
         assert_eq!(browser.sign_in("/app/").status, 303);
-        let (name, cookie) =
-            browser.cookies.borrow().iter().find(|(name, _)| name.contains("session")).map(|(n, v)| (n.clone(), v.clone())).unwrap();
+        let (name, cookie) = browser
+            .cookies
+            .borrow()
+            .iter()
+            .find(|(name, _)| name.contains("session"))
+            .map(|(n, v)| (n.clone(), v.clone()))
+            .unwrap();
         let session = SessionId::parse(&cookie).unwrap();
         let record = world.kv.entries.borrow()[&session.keys().record].0.clone();
-        world.now_ms.set(START * 1000);
+        let nonce = world.cognito.nonce.borrow().clone();
+        world.time.set_ms(START * 1000);
         let login_callback = browser.begin("/app/");
         let login_cookies: Vec<String> = browser
             .cookies
@@ -149,14 +157,15 @@ impl Model {
             keys: [text(&keys.record), text(&keys.ended), text(&keys.user_ended)],
             record: text(&record),
             row: text(&serde_json::to_string(&row).unwrap()),
-            nonce: world.cognito.nonce.borrow().clone(),
+            login_nonce: world.cognito.nonce.borrow().clone(),
+            nonce,
             scenario,
             session,
             gateways: Gateways::new(fixed),
             facts: Mutex::default(),
             reported: Default::default(),
             lost: AtomicUsize::new(0),
-            expanded: AtomicUsize::new(0),
+            overtaken: AtomicUsize::new(0),
         }
     }
 
@@ -179,10 +188,9 @@ impl Model {
             return *known;
         }
         let config: std::rc::Rc<Config> = config(&[]);
-        let facts = Record::open(&self.read(sealed), &config.keys, &self.session).ok().map(|record| Facts {
-            version: record.version,
-            token: self.text(&record.refresh_token.expect("a refresh token")),
-        });
+        let facts = Record::open(&self.read(sealed), &config.keys, &self.session)
+            .ok()
+            .map(|record| Facts { version: record.version, token: self.text(&record.refresh_token.expect("a refresh token")) });
         self.facts.lock().unwrap().insert(sealed, facts);
         facts
     }
@@ -290,7 +298,8 @@ impl Model {
     /// Of equal requests at a gateway the first begins first.
     fn may_begin(&self, state: &State, index: usize) -> bool {
         let open = |index: usize| state.begun & (1 << index) == 0;
-        open(index) && !(0..index).any(|earlier| open(earlier) && self.scenario.requests[earlier] == self.scenario.requests[index])
+        open(index)
+            && !(0..index).any(|earlier| open(earlier) && self.scenario.requests[earlier] == self.scenario.requests[index])
     }
 
     // ---- What comes of it ----
@@ -302,6 +311,7 @@ impl Model {
     /// Something happens to an isolate.
     fn tell(&self, state: &mut State, gateway: Gateway, input: Input) {
         let now_ms = state.now_ms;
+        let earlier = self.gateways.present(state.places[gateway].past);
         let past = self.gateways.step(state.places[gateway].past, input, self.clock(gateway, now_ms));
         let present = self.gateways.present(past);
         let changes = state.row_changes;
@@ -313,20 +323,42 @@ impl Model {
             place.resting.push(before.iter().find(|(known, _)| known == task).copied().unwrap_or((*task, changes)));
         }
         for waiting in &present.waiting {
+            if !earlier.waiting.contains(waiting) {
+                self.sets_out(state, waiting);
+            }
+        }
+        let place = &mut state.places[gateway];
+        for waiting in &present.waiting {
             let sealed = match &waiting.operation {
                 Operation::Write { key, value } if *key == self.keys[RECORD] => Some(*value),
                 Operation::Ask(inquiry) => saved(&self.read(*inquiry)).map(|sealed| self.text(&sealed)),
                 _ => None,
             };
-            sealed.and_then(|sealed| self.facts(sealed)).inspect(|facts| place.learns(*facts));
+            sealed.and_then(|sealed| self.facts(sealed)).inspect(|facts| place.learns(*facts, now_ms));
         }
         for (task, reply) in &present.replies {
             self.replied(state, gateway, *task, *reply);
         }
         self.retire(state, gateway);
-        if self.is_quiet(state) && self.is_lost(state) && !state.told.mishap && state.told.failed_writes < 2 {
+        if self.is_quiet(state) && self.is_lost(state) && !state.told.excuses_a_loss() {
             state.breaks(Promise::Lost);
         }
+    }
+
+    /// A task begins to write over what KV has. What changes there before the write arrives, it cannot know: KV has no
+    /// compare-and-set. Such a write is `overtaken`, and counted.
+    fn sets_out(&self, state: &mut State, waiting: &Waiting) {
+        let Operation::Write { key, value } = &waiting.operation else { return };
+        if self.place(*key) == Some(RECORD) && self.is_worse(state, state.kv[RECORD].newest(), Some(*value)) {
+            state.breaks(Promise::Replaced);
+        }
+    }
+
+    /// Whether a record with a good refresh token would give way to one whose token is not.
+    fn is_worse(&self, state: &State, old: Option<Text>, new: Option<Text>) -> bool {
+        let good =
+            |sealed: Option<Text>| sealed.and_then(|sealed| self.facts(sealed)).map(|facts| self.is_good(state, facts.token));
+        good(old) == Some(true) && good(new) == Some(false)
     }
 
     /// A gateway that has nothing to do and gets no more requests: whatever it remembers, nobody will ever know.
@@ -355,7 +387,10 @@ impl Model {
             }
             Reply::SignedOut if !state.told.ending => {
                 let place = &state.places[gateway];
-                if place.known.1.is_disjoint(&place.refused) {
+                // What it knew for longer than an isolate remembers, it has forgotten.
+                let remembers = state.now_ms < place.known.learned_at_ms + REMEMBERED_MS;
+                let refused = if remembers { !place.known.tokens.is_disjoint(&place.refused) } else { !place.refused.is_empty() };
+                if !refused {
                     state.breaks(Promise::SentToLogin);
                 }
                 if self.scenario.strict && !self.is_lost(state) {
@@ -378,11 +413,13 @@ impl Model {
         };
         let outcome = match &waiting.operation {
             Operation::Read(keys) => Outcome::Read(match happening {
-                Happening::Gives(values) => Some(self.given(state, gateway, keys, values.clone())),
-                _ => None,
+                Happening::Gives(values) => Ok(self.given(state, gateway, keys, values.clone())),
+                _ => Err(silence(KV_TIMEOUT_MS)),
             }),
-            Operation::Write { key, value } => self.stored(state, gateway, *key, Some(*value), happening),
-            Operation::Delete(key) => self.stored(state, gateway, *key, None, happening),
+            Operation::Write { .. } | Operation::Delete(_) => {
+                let silence = silence(KV_TIMEOUT_MS);
+                self.stored(state, gateway, waiting, happening, silence)
+            }
             Operation::Send { url, form } => {
                 let silence = silence(if self.read(*url).ends_with("revoke") { REVOKE_TIMEOUT_MS } else { TOKEN_TIMEOUT_MS });
                 self.sent(state, gateway, (*url, *form), happening, silence)
@@ -404,9 +441,12 @@ impl Model {
 
     /// What KV gives.
     fn given(&self, state: &mut State, gateway: Gateway, keys: &[Text], values: Vec<Option<Text>>) -> Vec<Option<Text>> {
+        let now_ms = state.now_ms;
         if keys.first() == Some(&self.keys[RECORD]) {
-            values[0].and_then(|sealed| self.facts(sealed)).inspect(|facts| state.places[gateway].learns(*facts));
-            if self.is_broken(gateway, Broken::NoSecondRead) && self.gateways.present(state.places[gateway].past).waiting.len() > 0 {
+            values[0].and_then(|sealed| self.facts(sealed)).inspect(|facts| state.places[gateway].learns(*facts, now_ms));
+            if self.is_broken(gateway, Broken::NoSecondRead)
+                && self.gateways.present(state.places[gateway].past).waiting.len() > 0
+            {
                 return vec![Some(self.record), None, None];
             }
         } else if self.is_broken(gateway, Broken::NoLookBack) {
@@ -416,7 +456,12 @@ impl Model {
     }
 
     /// KV takes a write or a delete, or does not.
-    fn stored(&self, state: &mut State, gateway: Gateway, key: Text, value: Option<Text>, happening: &Happening) -> Outcome {
+    fn stored(&self, state: &mut State, gateway: Gateway, waiting: &Waiting, happening: &Happening, silence: Silence) -> Outcome {
+        let (key, value) = match &waiting.operation {
+            Operation::Write { key, value } => (*key, Some(*value)),
+            Operation::Delete(key) => (*key, None),
+            other => panic!("nothing to store: {other:?}"),
+        };
         let lately = self.place(key).is_some_and(|place| state.kv[place].written_lately(state.now_ms));
         if *happening == Happening::Refused {
             if !lately {
@@ -432,21 +477,18 @@ impl Model {
         if !(marks && self.is_broken(gateway, Broken::NoMark)) {
             self.put(state, key, value);
         }
-        Outcome::Stored(if *happening == Happening::Done { Ok(()) } else { Err(NotStored::Unavailable) })
+        let not_heard = if silence == Silence::Timeout { NotStored::Timeout } else { NotStored::Unavailable };
+        Outcome::Stored(if *happening == Happening::Done { Ok(()) } else { Err(not_heard) })
     }
 
     fn put(&self, state: &mut State, key: Text, value: Option<Text>) {
         let Some(place) = self.place(key) else { return };
         let before = state.kv[place].newest();
         if place == RECORD {
-            let token = |sealed: Option<Text>| sealed.and_then(|sealed| self.facts(sealed)).map(|facts| facts.token);
-            match (token(before), token(value)) {
-                (Some(_), None) if !state.told.ending => state.breaks(Promise::Kept),
-                (Some(old), Some(new)) if self.is_good(state, old) && !self.is_good(state, new) => {
-                    state.breaks(Promise::Replaced);
-                }
-                _ => {}
+            if before.is_some() && value.is_none() && !state.told.ending {
+                state.breaks(Promise::Kept);
             }
+            state.told.overtaken |= self.is_worse(state, before, value);
         }
         if before.is_some() || value.is_some() {
             state.kv[place].put(value, state.now_ms);
@@ -478,7 +520,7 @@ impl Model {
                 if *happening == Happening::AnswerLost {
                     state.told.mishap = true;
                 }
-                (200, self.tokens(&url, &form, &token, new, state.now_ms))
+                (200, self.tokens(&url, &self.nonce, new, state.now_ms))
             } else {
                 if *happening == Happening::Done {
                     state.places[gateway].refused.insert(self.text(&token));
@@ -490,7 +532,7 @@ impl Model {
             }
         } else {
             state.tokens.issue(NEW_LOGIN);
-            (200, self.tokens(&url, &form, "", Some(NEW_LOGIN.to_owned()), state.now_ms))
+            (200, self.tokens(&url, &self.login_nonce, Some(NEW_LOGIN.to_owned()), state.now_ms))
         };
         Outcome::Answered(match happening {
             Happening::Done | Happening::Throttled => Ok((answer.0, self.text(&answer.1))),
@@ -498,43 +540,38 @@ impl Model {
         })
     }
 
-    /// The tokens that Cognito answers with.
-    fn tokens(&self, url: &str, form: &str, old: &str, new: Option<String>, now_ms: u32) -> String {
+    /// The tokens that Cognito answers with: what it would answer to a code, but for the refresh token.
+    fn tokens(&self, url: &str, nonce: &str, new: Option<String>, now_ms: u32) -> String {
         let cognito = Cognito::default();
-        old.clone_into(&mut cognito.refresh_token.borrow_mut());
-        self.nonce.clone_into(&mut cognito.nonce.borrow_mut());
-        let request = HttpRequest {
-            url: url.to_owned(),
-            headers: Vec::new(),
-            form: Some(form.to_owned()),
-            timeout_ms: TOKEN_TIMEOUT_MS,
-            max_body_bytes: usize::MAX,
-        };
+        nonce.clone_into(&mut cognito.nonce.borrow_mut());
+        let form = Some("grant_type=authorization_code".to_owned());
+        let request = HttpRequest { url: url.to_owned(), headers: Vec::new(), form, timeout_ms: 0, max_body_bytes: 0 };
         let answer = cognito.answer(&request, unix_ms(now_ms) / 1000).expect("an answer");
         let mut body: Value = serde_json::from_slice(&answer.body).unwrap();
+        let tokens = body.as_object_mut().unwrap();
+        tokens.remove("refresh_token");
         if let Some(new) = new {
-            body["refresh_token"] = json!(new);
+            tokens.insert("refresh_token".to_owned(), json!(new));
         }
         body.to_string()
     }
 
     /// The guard is asked, and answers by the real function.
     fn asked(&self, state: &mut State, gateway: Gateway, inquiry: Text) -> Text {
+        let now_ms = state.now_ms;
         let before = state.row.map(|row| self.row(row));
-        let said = reply(&self.read(inquiry), |_| Ok(before.clone()), unix_ms(state.now_ms) / 1000).expect("an inquiry");
-        if let Some((_, row)) = said.changed {
-            let facts = |row: &Row| Some(self.text(&row.sealed)).filter(|_| !row.sealed.is_empty()).and_then(|text| self.facts(text));
-            if let Some((before, old)) = before.as_ref().and_then(|row| Some((row, facts(row)?))) {
-                match facts(&row) {
-                    Some(new) => {
-                        let worse = self.is_good(state, old.token) && !self.is_good(state, new.token);
-                        if row.generation < before.generation || worse {
-                            state.breaks(Promise::StrictlyNewer);
-                        }
-                    }
-                    None if !state.told.ending => state.breaks(Promise::Kept),
-                    None => {}
-                }
+        // Of another session, which a new sign-in begins, it keeps nothing here: nobody asks for it.
+        let session = self.session.keys();
+        let row = |of: &str| Ok(before.clone().filter(|_| of == session.hash()));
+        let said = reply(&self.read(inquiry), row, unix_ms(state.now_ms) / 1000).expect("an inquiry");
+        if let Some((_, row)) = said.changed.filter(|(of, _)| of == session.hash()) {
+            let before = before.clone().unwrap_or_default();
+            let sealed = |row: &Row| (!row.sealed.is_empty()).then(|| self.text(&row.sealed));
+            if row.ended && !state.told.ending {
+                state.breaks(Promise::Kept);
+            }
+            if !row.ended && (row.generation < before.generation || self.is_worse(state, sealed(&before), sealed(&row))) {
+                state.breaks(Promise::StrictlyNewer);
             }
             state.row = Some(self.text(&serde_json::to_string(&row).unwrap()));
             state.row_changes += 1;
@@ -544,7 +581,7 @@ impl Model {
             if self.is_broken(gateway, Broken::IgnoresTheGuard) {
                 answer = Answer::Yes;
             } else {
-                self.facts(self.text(sealed)).inspect(|facts| state.places[gateway].learns(*facts));
+                self.facts(self.text(sealed)).inspect(|facts| state.places[gateway].learns(*facts, now_ms));
             }
         }
         self.text(&serde_json::to_string(&answer).unwrap())
@@ -553,16 +590,17 @@ impl Model {
 
 impl Place {
     fn new(past: Past, crashes: u8) -> Self {
-        Self { past, crashes, open: Vec::new(), resting: Vec::new(), known: (0, BTreeSet::new()), refused: BTreeSet::new() }
+        Self { past, crashes, open: Vec::new(), resting: Vec::new(), known: Known::default(), refused: BTreeSet::new() }
     }
 
     /// The gateway comes to know a record.
-    fn learns(&mut self, facts: Facts) {
-        if facts.version > self.known.0 {
-            self.known = (facts.version, BTreeSet::new());
+    fn learns(&mut self, facts: Facts, now_ms: u32) {
+        let known = &mut self.known;
+        if facts.version > known.version || now_ms >= known.learned_at_ms + REMEMBERED_MS {
+            *known = Known { version: facts.version, ..Known::default() };
         }
-        if facts.version == self.known.0 {
-            self.known.1.insert(facts.token);
+        if facts.version == known.version && known.tokens.insert(facts.token) {
+            known.learned_at_ms = now_ms;
         }
     }
 }
@@ -599,13 +637,15 @@ impl stateright::Model for Model {
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        self.expanded.fetch_add(1, Ordering::Relaxed);
         if state.broken != 0 {
             return;
         }
         let quiet = self.is_quiet(state);
         if quiet && self.is_lost(state) {
             self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        if state.told.overtaken {
+            self.overtaken.fetch_add(1, Ordering::Relaxed);
         }
         let waits_to_begin = |index: &usize| self.may_begin(state, *index);
         let beginning: Vec<usize> = (0..self.scenario.requests.len()).filter(waits_to_begin).collect();
@@ -704,6 +744,7 @@ const PATIENCE_MS: u32 = 10_000;
 /// Shorter sleeps take no time by the model's clock.
 const LONG_SLEEP_MS: u32 = 1000;
 /// KV's lag, and for how long an isolate remembers a record.
-const BOUND_MS: u32 = super::world::LAG_MS + 30_000;
+const BOUND_MS: u32 = super::world::LAG_MS + REMEMBERED_MS;
+const REMEMBERED_MS: u32 = 30_000;
 /// `GUARD_SECS`.
 const STRICT_BOUND_MS: u32 = 10_000;
