@@ -267,6 +267,13 @@ impl<P: Ports> Gate<P> {
         match found {
             Ok(Some(record)) if record.version > session.record.version => self.overtaken(session, record),
             Ok(Some(_)) => {
+                // A read of another request here may have shown a newer record, and these still the old one.
+                let recalled = self.memory.sessions.borrow().recall(&session.keys.record, self.ports.now());
+                if let Some(Remembered::Record(record)) = recalled
+                    && record.version > session.record.version
+                {
+                    return self.overtaken(session, record);
+                }
                 self.memory.sessions.borrow_mut().refuse(refresh_token, self.ports.now());
                 Asked::Renewal(Renewal::Refused)
             }

@@ -1,0 +1,219 @@
+//! The policy of renewals and sign-outs under a model checker: every order of events within each scenario's bounds. What is
+//! modelled and what comes of it is in docs/reliability-model.md; `cargo test --test model -- --nocapture` prints its figures.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+#[path = "model/mod.rs"]
+mod model;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+
+use model::{Ask, Broken, Model, Promise, Rotation, Scenario};
+use stateright::{Checker, HasDiscoveries, Model as _};
+
+const HERE: usize = 0;
+const THERE: usize = 1;
+const FORCE: Ask = Ask::Refresh { force: true };
+const OFF: Rotation = Rotation::Off;
+const NO_GRACE: Rotation = Rotation::GraceMs(0);
+const GRACE: Rotation = Rotation::GraceMs(10_000);
+const PLAIN: bool = false;
+const STRICT: bool = true;
+
+/// How far a run goes.
+#[derive(Clone, Copy)]
+struct Bounds {
+    faults: u8,
+    crashes: u8,
+    cancels: u8,
+    passes: u8,
+}
+
+const fn bounds(faults: u8, crashes: u8, cancels: u8, passes: u8) -> Bounds {
+    Bounds { faults, crashes, cancels, passes }
+}
+
+/// One scenario in several configurations, each explored within its bounds to the end.
+struct Plan {
+    name: &'static str,
+    requests: &'static [(usize, Ask)],
+    access_left_secs: u64,
+    pass_ms: &'static [u32],
+    runs: Vec<(Rotation, bool, Bounds)>,
+}
+
+impl Plan {
+    /// Explores it; one fault more everywhere if `MODEL_DEEPER` is set. Nothing may be broken.
+    fn holds(&self) {
+        let deeper = u8::from(std::env::var_os("MODEL_DEEPER").is_some());
+        for (rotation, strict, bounds) in &self.runs {
+            let bounds = Bounds { faults: bounds.faults + deeper, ..*bounds };
+            let broken = explore(&self.scenario(*rotation, *strict, bounds), true);
+            assert!(broken.is_empty(), "{}, {rotation:?}, strict: {strict}: {broken:?}", self.name);
+        }
+    }
+
+    fn scenario(&self, rotation: Rotation, strict: bool, bounds: Bounds) -> Scenario {
+        let Self { name, requests, access_left_secs, pass_ms, .. } = *self;
+        let Bounds { faults, crashes, cancels, passes } = bounds;
+        Scenario { name, requests, rotation, strict, access_left_secs, faults, crashes, cancels, passes, pass_ms, broken: None }
+    }
+}
+
+/// Goes through all states, and gives the promises that were broken. Depth first is faster, and shows a longer way there.
+fn explore(scenario: &Scenario, depth_first: bool) -> BTreeSet<&'static str> {
+    if depth_first {
+        finish(scenario, Model::new(scenario.clone()).checker().spawn_dfs())
+    } else {
+        finish(scenario, Model::new(scenario.clone()).checker().spawn_bfs())
+    }
+}
+
+fn finish(scenario: &Scenario, checker: impl Checker<Model>) -> BTreeSet<&'static str> {
+    let begun = std::time::Instant::now();
+    let checker = checker.join();
+    assert!(checker.is_done(), "a run goes to its end");
+    let model = checker.model();
+    let Scenario { name, rotation, strict, faults, crashes, cancels, passes, broken, .. } = scenario;
+    println!(
+        "| {name} | {rotation:?} | {strict} | {faults} {crashes} {cancels} {passes} | {} | {} | {} | {} | {} | {:.1} s | {broken:?}",
+        checker.unique_state_count(),
+        checker.state_count(),
+        checker.max_depth(),
+        model.lost.load(Ordering::Relaxed),
+        model.overtaken.load(Ordering::Relaxed),
+        begun.elapsed().as_secs_f64(),
+    );
+    let discoveries = checker.discoveries();
+    for (promise, path) in &discoveries {
+        println!("Broken: {promise}");
+        for action in path.clone().into_actions() {
+            println!("  {action:?}");
+        }
+    }
+    discoveries.into_keys().collect()
+}
+
+#[test]
+fn two_gateways_renew_the_same_session() {
+    Plan {
+        name: "two renew",
+        requests: &[(HERE, Ask::Page), (THERE, Ask::Page)],
+        access_left_secs: 0,
+        pass_ms: &[2000, 6000, 8000],
+        runs: vec![
+            (OFF, PLAIN, bounds(1, 1, 0, 0)),
+            (NO_GRACE, PLAIN, bounds(1, 1, 0, 1)),
+            (GRACE, PLAIN, bounds(1, 1, 0, 0)),
+            (NO_GRACE, STRICT, bounds(1, 1, 0, 1)),
+            (GRACE, STRICT, bounds(1, 1, 0, 0)),
+        ],
+    }
+    .holds();
+}
+
+#[test]
+fn one_gateway_renews_and_the_other_goes_on_from_there() {
+    Plan {
+        name: "renew, renew again",
+        requests: &[(HERE, Ask::Page), (THERE, Ask::Page), (THERE, FORCE)],
+        access_left_secs: 0,
+        pass_ms: &[2000],
+        runs: vec![(NO_GRACE, PLAIN, bounds(0, 1, 0, 0)), (NO_GRACE, STRICT, bounds(0, 1, 0, 0))],
+    }
+    .holds();
+}
+
+#[test]
+fn a_renewal_meets_a_sign_out_at_the_same_gateway() {
+    Plan {
+        name: "renew, sign out here",
+        requests: &[(HERE, Ask::Page), (HERE, Ask::Logout)],
+        access_left_secs: 0,
+        pass_ms: &[8000],
+        runs: vec![
+            (OFF, PLAIN, bounds(0, 0, 0, 0)),
+            (NO_GRACE, PLAIN, bounds(0, 1, 0, 0)),
+            (OFF, PLAIN, bounds(0, 0, 0, 1)),
+            (NO_GRACE, PLAIN, bounds(1, 0, 0, 0)),
+            (NO_GRACE, STRICT, bounds(0, 1, 0, 0)),
+        ],
+    }
+    .holds();
+}
+
+#[test]
+fn a_renewal_meets_a_sign_out_at_the_other_gateway() {
+    Plan {
+        name: "renew, sign out there",
+        requests: &[(HERE, Ask::Page), (THERE, Ask::Logout)],
+        access_left_secs: 0,
+        pass_ms: &[8000],
+        runs: vec![
+            (OFF, PLAIN, bounds(1, 0, 0, 0)),
+            (NO_GRACE, PLAIN, bounds(1, 1, 0, 0)),
+            (NO_GRACE, STRICT, bounds(1, 1, 0, 0)),
+        ],
+    }
+    .holds();
+}
+
+#[test]
+fn after_a_sign_out_the_other_gateway_serves_what_it_remembers() {
+    Plan {
+        name: "sign out, then pages",
+        requests: &[(HERE, Ask::Logout), (THERE, Ask::Page), (THERE, Ask::Page), (HERE, Ask::Page)],
+        access_left_secs: 3000,
+        pass_ms: &[11_000, 31_000, 59_000],
+        runs: vec![(OFF, PLAIN, bounds(0, 0, 0, 3)), (OFF, STRICT, bounds(0, 0, 0, 3))],
+    }
+    .holds();
+}
+
+#[test]
+fn after_a_sign_out_the_other_gateway_renews() {
+    Plan {
+        name: "sign out, then a renewal",
+        requests: &[(HERE, Ask::Logout), (THERE, Ask::Page), (THERE, Ask::Page)],
+        access_left_secs: 80,
+        pass_ms: &[8000, 31_000, 59_000],
+        runs: vec![
+            (NO_GRACE, PLAIN, bounds(0, 0, 0, 1)),
+            (NO_GRACE, PLAIN, bounds(0, 0, 0, 2)),
+            (NO_GRACE, STRICT, bounds(0, 0, 0, 1)),
+            (NO_GRACE, PLAIN, bounds(0, 0, 0, 3)),
+            (NO_GRACE, STRICT, bounds(0, 0, 0, 3)),
+        ],
+    }
+    .holds();
+}
+
+#[test]
+fn two_requests_share_a_gateway() {
+    Plan {
+        name: "two at one gateway",
+        requests: &[(HERE, Ask::Page), (HERE, FORCE)],
+        access_left_secs: 0,
+        pass_ms: &[2000, 8000, 31_000],
+        runs: vec![
+            (OFF, PLAIN, bounds(0, 0, 1, 1)),
+            (NO_GRACE, PLAIN, bounds(0, 0, 1, 1)),
+            (NO_GRACE, PLAIN, bounds(1, 0, 0, 1)),
+            (NO_GRACE, STRICT, bounds(0, 0, 1, 1)),
+        ],
+    }
+    .holds();
+}
+
+#[test]
+fn a_new_sign_in_meets_a_renewal() {
+    Plan {
+        name: "renew, sign in anew",
+        requests: &[(HERE, Ask::Page), (THERE, Ask::Login)],
+        access_left_secs: 0,
+        pass_ms: &[8000],
+        runs: vec![(NO_GRACE, PLAIN, bounds(1, 1, 0, 0)), (NO_GRACE, STRICT, bounds(1, 0, 0, 0))],
+    }
+    .holds();
+}
