@@ -91,6 +91,7 @@ impl<P: Ports> Gate<P> {
         known: Option<Rc<Record>>,
     ) -> Result<Option<Rc<Record>>, Failure> {
         let generation = known.as_ref().map_or(0, |record| record.version);
+        let asked_at = self.ports.now();
         let heard = match self.inquire(keys, Question::Look { generation }).await {
             // Older than strict mode, or a guard that has lost its memory: it takes over what is known here.
             Ok(Answer::Unknown) => match &known {
@@ -102,7 +103,7 @@ impl<P: Ports> Gate<P> {
                 },
                 None => Ok(None),
             },
-            Ok(Answer::Newer { sealed }) => Ok(self.opened(&sealed, id, keys).map(Rc::new)),
+            Ok(Answer::Newer { sealed }) => self.newer(&sealed, id, keys).map(Some),
             Ok(Answer::Ended) => {
                 self.memory.sessions.borrow_mut().end(&keys.record, self.ports.now());
                 Ok(None)
@@ -114,11 +115,16 @@ impl<P: Ports> Gate<P> {
         let mut sessions = self.memory.sessions.borrow_mut();
         match heard {
             Ok(newest) => {
-                if let Some(record) = &newest {
-                    sessions.remember(&keys.record, record.clone(), now);
+                // For no longer than what was known before: the marks of a sign-out in KV must be looked at as ever.
+                let changed = newest.as_ref().filter(|record| record.version != generation);
+                if let Some(record) = changed
+                    && let Remembered::Ended = sessions.replace(&keys.record, record.clone(), now)
+                {
+                    return Ok(None);
                 }
                 let generation = newest.as_ref().map_or(0, |record| record.version);
-                sessions.confirm(&keys.record, generation, self.config.guard_secs, now);
+                // From when it was asked: the answer may have been long on its way.
+                sessions.confirm(&keys.record, generation, self.config.guard_secs, asked_at);
                 Ok(newest)
             }
             Err(error) => {
@@ -152,10 +158,7 @@ impl<P: Ports> Gate<P> {
             Answer::Yes => Leave::Granted(Some(holder)),
             Answer::Held | Answer::Unknown => Leave::Held,
             Answer::Ended => Leave::Ended,
-            Answer::Newer { sealed } => match self.opened(&sealed, &session.id, &session.keys) {
-                Some(record) => Leave::Newer(Rc::new(record)),
-                None => Leave::Ended,
-            },
+            Answer::Newer { sealed } => Leave::Newer(self.newer(&sealed, &session.id, &session.keys).map_err(unanswered)?),
         })
     }
 
@@ -188,8 +191,10 @@ impl<P: Ports> Gate<P> {
         if !self.ports.is_guarded() {
             return Ok(());
         }
-        self.inquire(keys, Question::End { expires_at }).await.map_err(unanswered)?;
-        Ok(())
+        match self.inquire(keys, Question::End { expires_at }).await.map_err(unanswered)? {
+            Answer::Yes | Answer::Ended => Ok(()),
+            Answer::Held | Answer::Newer { .. } | Answer::Unknown => Err(unanswered(GuardError::Unavailable)),
+        }
     }
 
     /// A record that the guard has never seen.
@@ -200,15 +205,26 @@ impl<P: Ports> Gate<P> {
     async fn keep_in_guard(&self, id: &SessionId, keys: &SessionKeys, record: &Record, from: u64) -> Result<Kept, GuardError> {
         let sealed = record.seal(&self.config.keys, id, &self.ports).ok_or(GuardError::Unavailable)?;
         let question = Question::Save { from, generation: record.version, sealed, expires_at: record.expires_at };
+        let asked_at = self.ports.now();
         Ok(match self.inquire(keys, question).await? {
             Answer::Yes => {
-                let now = self.ports.now();
-                self.memory.sessions.borrow_mut().confirm(&keys.record, record.version, self.config.guard_secs, now);
+                self.memory.sessions.borrow_mut().confirm(&keys.record, record.version, self.config.guard_secs, asked_at);
                 Kept::Saved
             }
-            Answer::Newer { sealed } => self.opened(&sealed, id, keys).map_or(Kept::Ended, |record| Kept::Newer(Rc::new(record))),
-            Answer::Ended | Answer::Held | Answer::Unknown => Kept::Ended,
+            Answer::Newer { sealed } => {
+                let newer = self.newer(&sealed, id, keys)?;
+                // Another request of this isolate may have told the guard of the same record first.
+                if *newer == *record { Kept::Saved } else { Kept::Newer(newer) }
+            }
+            Answer::Ended => Kept::Ended,
+            Answer::Held | Answer::Unknown => return Err(GuardError::Unavailable),
         })
+    }
+
+    /// The guard's record. One that does not open here is no end of the session: another version of the gateway has sealed it, with
+    /// a key or in a format that this one does not have yet.
+    fn newer(&self, sealed: &str, id: &SessionId, keys: &SessionKeys) -> Result<Rc<Record>, GuardError> {
+        self.opened(sealed, id, keys).map(Rc::new).ok_or(GuardError::Unavailable)
     }
 
     /// One question, and once more after a failure that may have been a moment's: each may be repeated.

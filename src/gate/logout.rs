@@ -10,7 +10,6 @@ use crate::session::memory::Remembered;
 use crate::session::record::Record;
 
 use super::answer::LogoutAnswer;
-use super::rounds::forget_rounds;
 use super::sessions::Loaded;
 use super::visit::Visit;
 use super::{Answer, Failure, Gate, GateError};
@@ -25,7 +24,7 @@ impl<P: Ports> Gate<P> {
     pub(super) async fn logout<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
         self.body(visit).await?;
         let style = visit.cookie_style;
-        let clear: Vec<String> = [Some(style.clear(style.session_name())), forget_rounds(visit)].into_iter().flatten().collect();
+        let clear = vec![style.clear(style.session_name())];
         let logout_url = build_logout_url(&self.config.cognito);
         if let Some((keys, id)) = Self::session_id(visit).map(|id| (id.keys(), id))
             && !self.has_ended(&keys, visit.now)
@@ -51,9 +50,9 @@ impl<P: Ports> Gate<P> {
         Ok(answer.with("clear-site-data", CLEAR_SITE_DATA).with_cookies(clear))
     }
 
-    /// Whether this isolate has just ended it: nothing is left to do, and a loop of sign-outs costs nothing.
+    /// Whether this isolate has just ended it, everywhere: nothing is left to do, and a loop of sign-outs costs nothing.
     fn has_ended(&self, keys: &SessionKeys, now: UnixSecs) -> bool {
-        matches!(self.memory.sessions.borrow().recall(&keys.record, now), Some(Remembered::Ended))
+        self.memory.sessions.borrow().is_end_settled(&keys.record, now)
     }
 
     async fn newest_record(&self, id: &SessionId, keys: &SessionKeys) -> Option<Rc<Record>> {
@@ -70,7 +69,7 @@ impl<P: Ports> Gate<P> {
             return newest;
         }
         // What is not heard of is not revoked; the session ends all the same.
-        self.look(id, keys, newest.clone()).await.unwrap_or(newest)
+        self.look(id, keys, newest.clone()).await.ok().flatten().or(newest)
     }
 
     /// Revokes a session's refresh token beside the answer; once more after trouble that may pass, a time-out too, since nobody

@@ -255,12 +255,11 @@ impl<P: Ports> Gate<P> {
     }
 
     /// After `invalid_grant`: another location may have rotated the token. Look again; a newer record wins. Another isolate may
-    /// have spent it just now and be about to save: that is worth a second look, when nothing else opens the session. In
-    /// strict mode nobody else can be about to.
+    /// have spent it just now and be about to save: that is worth a second look, when nothing else opens the session.
     async fn refused(&self, session: &Session, refresh_token: &str) -> Asked {
         let mut found = self.reread(session).await;
         let unchanged = matches!(&found, Ok(Some(record)) if record.version <= session.record.version);
-        if unchanged && !self.ports.is_guarded() && self.ports.now() >= session.record.access_expires_at {
+        if unchanged && self.ports.now() >= session.record.access_expires_at {
             self.ports.sleep(LOOK_AGAIN_MS).await;
             found = self.reread(session).await;
         }

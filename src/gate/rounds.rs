@@ -38,12 +38,6 @@ pub(super) fn count_round<R: IncomingRequest>(visit: &Visit<'_, R>, again: bool)
     style.set(style.rounds_name(), &format!("{count}.{}", visit.now), ROUND_SECS)
 }
 
-/// The `Set-Cookie` line of a sign-out, after which a sign-in is no round.
-pub(super) fn forget_rounds<R: IncomingRequest>(visit: &Visit<'_, R>) -> Option<String> {
-    let (style, name) = (visit.cookie_style, visit.cookie_style.rounds_name());
-    visit.cookies().one(name).map(|_| style.clear(name))
-}
-
 /// `<rounds>.<time of the last>`, while that is not long ago.
 fn read(value: &str, now: UnixSecs) -> Option<u32> {
     let (count, last) = value.split_once('.')?;

@@ -105,9 +105,11 @@ impl<P: Ports> Gate<P> {
     /// newer record is there.
     async fn write_again(&self, session: &Session) {
         match self.load(&session.id, &session.keys).await {
-            Ok(Loaded::Absent(_) | Loaded::Ended) => return,
+            Ok(Loaded::Ended) => return,
+            // In strict mode the guard has told that it lives.
+            Ok(Loaded::Absent(_)) if !self.ports.is_guarded() => return,
             Ok(Loaded::Record(record)) if record.version > session.record.version => return,
-            Ok(Loaded::Record(_)) | Err(_) => {}
+            Ok(Loaded::Record(_) | Loaded::Absent(_)) | Err(_) => {}
         }
         self.ports.sleep(WRITE_AGAIN_MS).await;
         if self.is_outdated(session) {

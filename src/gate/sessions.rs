@@ -104,7 +104,11 @@ impl<P: Ports> Gate<P> {
                 // KV may lag behind a login: the guard knows. It is not asked about an id that somebody made up.
                 Loaded::Absent(user_ended) if id.is_from(&self.config.keys) => {
                     let record = self.confirmed(id, keys, None).await?;
-                    return Ok(record.filter(|record| !marked(record, user_ended.as_deref())));
+                    if record.as_ref().is_some_and(|record| marked(record, user_ended.as_deref())) {
+                        self.memory.sessions.borrow_mut().end(&keys.record, self.ports.now());
+                        return Ok(None);
+                    }
+                    return Ok(record);
                 }
                 Loaded::Absent(_) | Loaded::Ended => return Ok(None),
             },
@@ -156,7 +160,9 @@ impl<P: Ports> Gate<P> {
             self.ports.line(Level::Warn, "ended_session_not_deleted", &[("session", keys.log_name())]);
         }
         marked?;
-        told
+        told?;
+        self.memory.sessions.borrow_mut().settle_end(&keys.record, self.ports.now());
+        Ok(())
     }
 
     /// Whether a mark ends this session although its record is there.

@@ -67,7 +67,6 @@ impl DurableObject for SessionGuard {
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let inquiry = request.text().await?;
-        self.sql.exec(CREATE, None)?;
         let Some(reply) = reply(&inquiry, |session| self.row(session), now()) else {
             return Response::error("the inquiry or its row cannot be read", 500);
         };
@@ -97,6 +96,10 @@ impl SessionGuard {
     }
 
     fn row(&self, session: &str) -> Result<Option<Row>, RowError> {
+        // Nothing is made for a question: a guard that keeps nothing leaves nothing behind.
+        if self.first(TABLE, Vec::new()).map_err(|_| RowError)?.is_none() {
+            return Ok(None);
+        }
         match self.first("SELECT row FROM sessions WHERE session = ?", vec![session.into()]) {
             Ok(None) => Ok(None),
             Ok(Some(SqlStorageValue::String(text))) => serde_json::from_str(&text).map(Some).map_err(|_| RowError),
@@ -105,6 +108,7 @@ impl SessionGuard {
     }
 
     fn keep(&self, session: &str, row: &Row) -> worker::Result<()> {
+        self.sql.exec(CREATE, None)?;
         let values = vec![session.into(), integer(row.expires_at)?, serde_json::to_string(row)?.into()];
         self.sql.exec("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?)", values)?;
         Ok(())
@@ -133,5 +137,6 @@ fn milliseconds(at: UnixSecs) -> f64 {
     at.saturating_mul(1000) as f64
 }
 
+const TABLE: &str = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'sessions'";
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS sessions \
      (session TEXT PRIMARY KEY, expires_at INTEGER NOT NULL, row TEXT NOT NULL) WITHOUT ROWID";

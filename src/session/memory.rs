@@ -18,6 +18,8 @@ pub struct SessionMemory<E> {
     records: Bounded<String, Rc<Record>>,
     /// Apart from the records, so that a flood of the ones never pushes out the others.
     ended: Bounded<String, ()>,
+    /// Those of them whose end was written down.
+    settled: Bounded<String, ()>,
     leases: Bounded<String, ()>,
     failures: Bounded<String, E>,
     /// How refreshes failed lately, for longer than nobody tries again.
@@ -44,6 +46,7 @@ impl<E> Default for SessionMemory<E> {
         Self {
             records: Bounded::default(),
             ended: Bounded::default(),
+            settled: Bounded::default(),
             leases: Bounded::default(),
             failures: Bounded::default(),
             trouble: Bounded::default(),
@@ -99,6 +102,17 @@ impl<E: Clone> SessionMemory<E> {
     pub fn end(&mut self, key: &str, now: UnixSecs) {
         self.forget(key);
         self.ended.put(key.to_owned(), (), now.saturating_add(ENDED_SECS), now);
+    }
+
+    /// Remembers that the session's end was written down where all locations see it.
+    pub fn settle_end(&mut self, key: &str, now: UnixSecs) {
+        self.settled.put(key.to_owned(), (), now.saturating_add(ENDED_SECS), now);
+    }
+
+    /// Whether nothing is left to do about the session's end.
+    #[must_use]
+    pub fn is_end_settled(&self, key: &str, now: UnixSecs) -> bool {
+        self.settled.live(key, now).is_some()
     }
 
     /// Remembers that the guard knows no newer generation of the session than this one, for `for_secs`.

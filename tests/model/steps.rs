@@ -346,10 +346,14 @@ impl Model {
     }
 
     /// A task begins to write over what KV has. What changes there before the write arrives, it cannot know: KV has no
-    /// compare-and-set. Such a write is `overtaken`, and counted.
+    /// compare-and-set. Such a write is `overtaken`, and counted. In strict mode the guard has the newest record, and KV's
+    /// decides nothing.
     fn sets_out(&self, state: &mut State, waiting: &Waiting) {
         let Operation::Write { key, value } = &waiting.operation else { return };
-        if self.place(*key) == Some(RECORD) && self.is_worse(state, state.kv[RECORD].newest(), Some(*value)) {
+        if !self.scenario.strict
+            && self.place(*key) == Some(RECORD)
+            && self.is_worse(state, state.kv[RECORD].newest(), Some(*value))
+        {
             state.breaks(Promise::Replaced);
         }
     }

@@ -37,7 +37,7 @@ describe('/auth/logout', () => {
     assert.deepEqual(await response.json(), { success: true, logoutUrl: LOGOUT_URL });
     assert.equal(response.headers.get('clear-site-data'), '"cache"', 'gated pages that the browser keeps are for nobody who comes next');
     const cleared = { value: '', attributes: ['HttpOnly', 'Max-Age=0', 'Path=/', 'SameSite=Lax'] };
-    assert.deepEqual([...setCookies(response)], [['session', cleared], ['sign-ins', cleared]]);
+    assert.deepEqual([...setCookies(response)], [['session', cleared]]);
 
     await assertErrorJson(await stolen.script('/user-info'), 401, 'session_expired');
     assert.equal((await stolen.navigate('/app/')).status, 302);

@@ -190,6 +190,15 @@ fn a_failure_is_trouble_for_a_minute() {
 }
 
 #[test]
+fn an_end_is_settled_once_it_was_written_down() {
+    let mut memory = Memory::default();
+    memory.end("a", 1000);
+    assert!(!memory.is_end_settled("a", 1000));
+    memory.settle_end("a", 1000);
+    assert!(memory.is_end_settled("a", 1299) && !memory.is_end_settled("a", 1300) && !memory.is_end_settled("b", 1000));
+}
+
+#[test]
 fn the_guards_word_holds_for_its_time_and_for_that_generation() {
     let mut memory = Memory::default();
     memory.confirm("a", 2, 10, 1000);
