@@ -104,11 +104,6 @@ impl Gateways {
         self.known.lock().unwrap().presents[past as usize].clone()
     }
 
-    /// How many steps of isolates there are.
-    pub fn steps(&self) -> usize {
-        self.known.lock().unwrap().steps.len()
-    }
-
     /// The next step.
     pub fn step(&self, past: Past, input: Input, now_ms: u32) -> Past {
         let step = (past, input, now_ms);

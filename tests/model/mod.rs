@@ -12,7 +12,6 @@ mod texts;
 mod world;
 
 #[path = "../support/mod.rs"]
-#[allow(unused_imports, reason = "a part is enough")]
 mod support;
 
 pub use isolate::Ask;

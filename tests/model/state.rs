@@ -104,7 +104,9 @@ impl Property {
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::Kept => "no record is deleted but by a sign-out or a new sign-in",
-            Self::Replaced => "nobody sets out to replace a record whose refresh token is good by one whose token is not",
+            Self::Replaced => {
+                "no gateway replaces a record whose refresh token is good by one whose token is not and which it knows to be older"
+            }
             Self::SentToLogin => {
                 "nobody is sent to the login before Cognito has refused the newest token that the gateway knew of"
             }

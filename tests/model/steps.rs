@@ -37,9 +37,9 @@ pub struct Scenario {
     pub crashes: u8,
     /// Requests whose client goes.
     pub cancels: u8,
-    /// How often time passes, and by how much.
+    /// How often time passes at most, and by what: the choices for each time, the last for all others.
     pub passes: u8,
-    pub pass_ms: &'static [u32],
+    pub pass_ms: &'static [&'static [u32]],
     /// The first gateway's policy, spoilt at its ports.
     pub broken: Option<Broken>,
 }
@@ -61,6 +61,8 @@ pub enum Broken {
     NeverForgets,
     /// The guard's "there is a newer one" is taken for a yes.
     IgnoresTheGuard,
+    /// The guard takes whatever the gateway saves.
+    TalksTheGuardIntoAnything,
 }
 
 /// One thing that happens.
@@ -167,11 +169,6 @@ impl Model {
             lost: AtomicUsize::new(0),
             overtaken: AtomicUsize::new(0),
         }
-    }
-
-    /// How many steps of isolates the run came upon.
-    pub fn isolate_steps(&self) -> usize {
-        self.gateways.steps()
     }
 
     fn text(&self, text: &str) -> Text {
@@ -324,7 +321,7 @@ impl Model {
         }
         for waiting in &present.waiting {
             if !earlier.waiting.contains(waiting) {
-                self.sets_out(state, waiting);
+                self.sets_out(state, gateway, waiting);
             }
         }
         let place = &mut state.places[gateway];
@@ -345,15 +342,14 @@ impl Model {
         }
     }
 
-    /// A task begins to write over what KV has. What changes there before the write arrives, it cannot know: KV has no
-    /// compare-and-set. Such a write is `overtaken`, and counted. In strict mode the guard has the newest record, and KV's
-    /// decides nothing.
-    fn sets_out(&self, state: &mut State, waiting: &Waiting) {
+    /// A task begins to write over what KV has. What its gateway cannot know is no fault of the policy: KV shows it late, and
+    /// has no compare-and-set. A write that does harm so is `overtaken`, and counted.
+    fn sets_out(&self, state: &mut State, gateway: Gateway, waiting: &Waiting) {
         let Operation::Write { key, value } = &waiting.operation else { return };
-        if !self.scenario.strict
-            && self.place(*key) == Some(RECORD)
-            && self.is_worse(state, state.kv[RECORD].newest(), Some(*value))
-        {
+        let known = &state.places[gateway].known;
+        let knows_better = known.holds(state.now_ms) && self.facts(*value).is_some_and(|facts| facts.version < known.version);
+        let worse = self.is_worse(state, state.kv[RECORD].newest(), Some(*value));
+        if self.place(*key) == Some(RECORD) && worse && knows_better {
             state.breaks(Promise::Replaced);
         }
     }
@@ -392,8 +388,11 @@ impl Model {
             Reply::SignedOut if !state.told.ending => {
                 let place = &state.places[gateway];
                 // What it knew for longer than an isolate remembers, it has forgotten.
-                let remembers = state.now_ms < place.known.learned_at_ms + REMEMBERED_MS;
-                let refused = if remembers { !place.known.tokens.is_disjoint(&place.refused) } else { !place.refused.is_empty() };
+                let refused = if place.known.holds(state.now_ms) {
+                    !place.known.tokens.is_disjoint(&place.refused)
+                } else {
+                    !place.refused.is_empty()
+                };
                 if !refused {
                     state.breaks(Promise::SentToLogin);
                 }
@@ -449,7 +448,7 @@ impl Model {
         if keys.first() == Some(&self.keys[RECORD]) {
             values[0].and_then(|sealed| self.facts(sealed)).inspect(|facts| state.places[gateway].learns(*facts, now_ms));
             if self.is_broken(gateway, Broken::NoSecondRead)
-                && self.gateways.present(state.places[gateway].past).waiting.len() > 0
+                && !self.gateways.present(state.places[gateway].past).waiting.is_empty()
             {
                 return vec![Some(self.record), None, None];
             }
@@ -567,7 +566,12 @@ impl Model {
         // Of another session, which a new sign-in begins, it keeps nothing here: nobody asks for it.
         let session = self.session.keys();
         let row = |of: &str| Ok(before.clone().filter(|_| of == session.hash()));
-        let said = reply(&self.read(inquiry), row, unix_ms(state.now_ms) / 1000).expect("an inquiry");
+        let mut said = reply(&self.read(inquiry), row, unix_ms(state.now_ms) / 1000).expect("an inquiry");
+        if let (true, Some(sealed)) = (self.is_broken(gateway, Broken::TalksTheGuardIntoAnything), saved(&self.read(inquiry))) {
+            let generation = self.facts(self.text(&sealed)).expect("a record").version;
+            said.changed = Some((session.hash().to_owned(), Row { generation, sealed, ..Row::default() }));
+            said.text = serde_json::to_string(&Answer::Yes).unwrap();
+        }
         if let Some((_, row)) = said.changed.filter(|(of, _)| of == session.hash()) {
             let before = before.clone().unwrap_or_default();
             let sealed = |row: &Row| (!row.sealed.is_empty()).then(|| self.text(&row.sealed));
@@ -592,6 +596,13 @@ impl Model {
     }
 }
 
+impl Known {
+    /// Whether the isolate still remembers it.
+    fn holds(&self, now_ms: u32) -> bool {
+        now_ms < self.learned_at_ms + REMEMBERED_MS
+    }
+}
+
 impl Place {
     fn new(past: Past, crashes: u8) -> Self {
         Self { past, crashes, open: Vec::new(), resting: Vec::new(), known: Known::default(), refused: BTreeSet::new() }
@@ -600,7 +611,7 @@ impl Place {
     /// The gateway comes to know a record.
     fn learns(&mut self, facts: Facts, now_ms: u32) {
         let known = &mut self.known;
-        if facts.version > known.version || now_ms >= known.learned_at_ms + REMEMBERED_MS {
+        if facts.version > known.version || !known.holds(now_ms) {
             *known = Known { version: facts.version, ..Known::default() };
         }
         if facts.version == known.version && known.tokens.insert(facts.token) {
@@ -667,7 +678,8 @@ impl stateright::Model for Model {
             }
         }
         if state.left.passes > 0 && !(quiet && beginning.is_empty()) {
-            let passing = self.scenario.pass_ms.iter().filter(|ms| self.may_pass(state, **ms));
+            let turn = usize::from(self.scenario.passes - state.left.passes).min(self.scenario.pass_ms.len() - 1);
+            let passing = self.scenario.pass_ms[turn].iter().filter(|ms| self.may_pass(state, **ms));
             actions.extend(passing.map(|ms| Action::TimePasses(*ms)));
         }
         actions.extend(beginning.into_iter().map(|index| Action::Begin(u8::try_from(index).unwrap())));
