@@ -1,5 +1,5 @@
 //! The policy of renewals and sign-outs under a model checker: every order of events within each scenario's bounds. What is
-//! modelled and what comes of it is in docs/reliability-model.md; `cargo test --test model -- --nocapture` prints its figures.
+//! modelled and what comes of it is in docs/reliability.md; `cargo test --test model -- --nocapture` prints its figures.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 #![allow(clippy::needless_pass_by_value, clippy::unused_self, reason = "scenarios are small and read better so")]

@@ -1,5 +1,5 @@
 //! The gateway's policy of renewals and sign-outs under a model checker: the real gate at two gateways, in a world that does
-//! everything it may. See docs/reliability-model.md.
+//! everything it may. See docs/reliability.md.
 
 #![allow(unreachable_pub, reason = "a module of a test crate")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
