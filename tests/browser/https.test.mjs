@@ -19,7 +19,7 @@ scenario('over https the deep link, the API and signing out work', async ({ visi
   await page.click('#sign-out');
   await visitor.untilAt('/');
   await shows(page, '#session-state', 'You are signed out.');
-  assert.deepEqual([...(await visitor.cookies()).keys()], []);
+  assert.deepEqual([...(await visitor.cookies()).keys()], ['__Host-sign-ins'], 'for a minute, and no session');
   assert.equal((await product.requests('/logout')).length, 1);
   await visitor.open(DEEP_LINK);
   await visitor.untilAtCognito();
@@ -34,7 +34,7 @@ scenario('over https the cookies have the names and attributes of production', a
   await visitor.signIn(ALICE);
   await visitor.untilAt(DEEP_LINK);
   const afterwards = [...(await visitor.cookies()).values()];
-  assert.deepEqual(afterwards.map(({ name }) => name), ['__Host-session']);
+  assert.deepEqual(afterwards.map(({ name }) => name).sort(), ['__Host-session', '__Host-sign-ins']);
 
   for (const { name, secure, httpOnly, sameSite, path, domain } of [...during, ...afterwards]) {
     const attributes = { secure, httpOnly, sameSite, path, domain };

@@ -79,7 +79,7 @@ scenario('signing out ends the session here and at Cognito, and the deep link as
   await visitor.untilAt('/');
   await shows(page, '#session-state', 'You are signed out.');
 
-  assert.deepEqual([...(await visitor.cookies()).keys()], []);
+  assert.deepEqual([...(await visitor.cookies()).keys()], ['sign-ins'], 'for a minute, and no session');
   const [logout] = await product.requests('/logout');
   assert.equal(logout.query.logout_uri, `${product.gateway}/`);
   assert.equal((await product.requests('/oauth2/revoke')).length, 1);
