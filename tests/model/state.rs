@@ -51,7 +51,7 @@ pub struct Known {
     pub version: u64,
     /// Two may be of one version.
     pub tokens: BTreeSet<Text>,
-    pub learned_at_ms: u32,
+    pub until_ms: u32,
 }
 
 /// What may still happen.

@@ -28,6 +28,8 @@ pub type Gateway = usize;
 pub struct Scenario {
     pub name: &'static str,
     pub requests: &'static [(Gateway, Ask)],
+    /// A gateway gets its next request only after it has answered the last.
+    pub in_turn: bool,
     pub rotation: Rotation,
     pub strict: bool,
     /// How long the access token still lives when the run begins; 0: it has run out.
@@ -61,7 +63,7 @@ pub enum Broken {
     NeverForgets,
     /// The guard's "there is a newer one" is taken for a yes.
     IgnoresTheGuard,
-    /// The guard takes whatever the gateway saves.
+    /// The guard says yes to whatever the gateway asks.
     TalksTheGuardIntoAnything,
 }
 
@@ -200,14 +202,15 @@ impl Model {
         serde_json::from_str(&self.read(row)).unwrap()
     }
 
-    /// The newest refresh token that is kept for the session.
-    fn persisted(&self, state: &State) -> Option<Facts> {
-        let sealed = if self.scenario.strict {
-            state.row.map(|row| self.row(row).sealed).filter(|sealed| !sealed.is_empty()).map(|sealed| self.text(&sealed))
-        } else {
-            state.kv[RECORD].newest()
-        };
-        sealed.and_then(|sealed| self.facts(sealed))
+    /// Whether the newest record that KV itself has is of use.
+    fn kv_is_good(&self, state: &State) -> bool {
+        state.kv[RECORD].newest().and_then(|sealed| self.facts(sealed)).is_some_and(|facts| self.is_good(state, facts.token))
+    }
+
+    /// The same of the guard's.
+    fn guard_is_good(&self, state: &State) -> bool {
+        let sealed = state.row.map(|row| self.text(&self.row(row).sealed));
+        sealed.and_then(|sealed| self.facts(sealed)).is_some_and(|facts| self.is_good(state, facts.token))
     }
 
     /// Nobody has anything to do.
@@ -215,8 +218,9 @@ impl Model {
         state.places.iter().all(|place| self.gateways.present(place.past).is_idle())
     }
 
+    /// Nobody has signed out, and no refresh token that is kept is of use. What only KV has, a gateway tells the guard.
     fn is_lost(&self, state: &State) -> bool {
-        !state.told.ending && !self.persisted(state).is_some_and(|facts| self.is_good(state, facts.token))
+        !state.told.ending && !self.kv_is_good(state) && !self.guard_is_good(state)
     }
 
     fn is_broken(&self, gateway: Gateway, broken: Broken) -> bool {
@@ -284,7 +288,7 @@ impl Model {
                     Operation::Send { url, .. } if self.read(*url).ends_with("revoke") => REVOKE_TIMEOUT_MS,
                     Operation::Send { .. } => TOKEN_TIMEOUT_MS,
                     Operation::Ask(_) => GUARD_TIMEOUT_MS,
-                    Operation::Sleep { ms } if *ms < LONG_SLEEP_MS => PATIENCE_MS,
+                    Operation::Sleep { ms } if *ms <= SHORT_MS || *ms == GUARD_POLL_MS => PATIENCE_MS,
                     Operation::Sleep { ms } => *ms,
                 };
                 state.now_ms + ms <= waiting.since_ms + limit_ms
@@ -294,9 +298,10 @@ impl Model {
 
     /// Of equal requests at a gateway the first begins first.
     fn may_begin(&self, state: &State, index: usize) -> bool {
+        let Scenario { requests, in_turn, .. } = self.scenario;
         let open = |index: usize| state.begun & (1 << index) == 0;
-        open(index)
-            && !(0..index).any(|earlier| open(earlier) && self.scenario.requests[earlier] == self.scenario.requests[index])
+        let busy = in_turn && !state.places[requests[index].0].open.is_empty();
+        open(index) && !busy && !(0..index).any(|earlier| open(earlier) && requests[earlier] == requests[index])
     }
 
     // ---- What comes of it ----
@@ -331,7 +336,7 @@ impl Model {
                 Operation::Ask(inquiry) => saved(&self.read(*inquiry)).map(|sealed| self.text(&sealed)),
                 _ => None,
             };
-            sealed.and_then(|sealed| self.facts(sealed)).inspect(|facts| place.learns(*facts, now_ms));
+            sealed.and_then(|sealed| self.facts(sealed)).inspect(|facts| place.learns(*facts, now_ms, now_ms + UNSURE_MS));
         }
         for (task, reply) in &present.replies {
             self.replied(state, gateway, *task, *reply);
@@ -396,7 +401,7 @@ impl Model {
                 if !refused {
                     state.breaks(Promise::SentToLogin);
                 }
-                if self.scenario.strict && !self.is_lost(state) {
+                if self.guard_is_good(state) {
                     state.breaks(Promise::StrictlySentToLogin);
                 }
             }
@@ -416,7 +421,7 @@ impl Model {
         };
         let outcome = match &waiting.operation {
             Operation::Read(keys) => Outcome::Read(match happening {
-                Happening::Gives(values) => Ok(self.given(state, gateway, keys, values.clone())),
+                Happening::Gives(values) => Ok(self.given(state, gateway, (keys, waiting.since_ms), values.clone())),
                 _ => Err(silence(KV_TIMEOUT_MS)),
             }),
             Operation::Write { .. } | Operation::Delete(_) => {
@@ -442,18 +447,29 @@ impl Model {
         self.tell(state, gateway, Input::Outcome(task, outcome));
     }
 
-    /// What KV gives.
-    fn given(&self, state: &mut State, gateway: Gateway, keys: &[Text], values: Vec<Option<Text>>) -> Vec<Option<Text>> {
-        let now_ms = state.now_ms;
+    /// What KV gives: a record with its marks, or the marks alone, after which an isolate is sure of what it has saved.
+    fn given(
+        &self,
+        state: &mut State,
+        gateway: Gateway,
+        (keys, since_ms): (&[Text], u32),
+        values: Vec<Option<Text>>,
+    ) -> Vec<Option<Text>> {
+        // By its time before the first try, which may have failed.
+        let (now_ms, until_ms) = (state.now_ms, since_ms + REMEMBERED_MS - KV_TIMEOUT_MS);
+        let place = &mut state.places[gateway];
         if keys.first() == Some(&self.keys[RECORD]) {
-            values[0].and_then(|sealed| self.facts(sealed)).inspect(|facts| state.places[gateway].learns(*facts, now_ms));
-            if self.is_broken(gateway, Broken::NoSecondRead)
-                && !self.gateways.present(state.places[gateway].past).waiting.is_empty()
-            {
+            values[0].and_then(|sealed| self.facts(sealed)).inspect(|facts| place.learns(*facts, now_ms, until_ms));
+            if self.is_broken(gateway, Broken::NoSecondRead) {
                 return vec![Some(self.record), None, None];
             }
-        } else if self.is_broken(gateway, Broken::NoLookBack) {
-            return vec![None; values.len()];
+        } else {
+            if place.known.holds(now_ms) {
+                place.known.until_ms = place.known.until_ms.max(until_ms);
+            }
+            if self.is_broken(gateway, Broken::NoLookBack) {
+                return vec![None; values.len()];
+            }
         }
         values
     }
@@ -519,11 +535,11 @@ impl Model {
             }
             (200, String::new())
         } else if let Some(token) = field("refresh_token") {
-            if let Some(new) = state.tokens.refresh(&token, self.scenario.rotation, state.now_ms) {
+            if let Ok(new) = state.tokens.refresh(&token, self.scenario.rotation, state.now_ms) {
                 if *happening == Happening::AnswerLost {
                     state.told.mishap = true;
                 }
-                (200, self.tokens(&url, &self.nonce, new, state.now_ms))
+                (200, Self::tokens(&url, &self.nonce, new, state.now_ms))
             } else {
                 if *happening == Happening::Done {
                     state.places[gateway].refused.insert(self.text(&token));
@@ -535,7 +551,7 @@ impl Model {
             }
         } else {
             state.tokens.issue(NEW_LOGIN);
-            (200, self.tokens(&url, &self.login_nonce, Some(NEW_LOGIN.to_owned()), state.now_ms))
+            (200, Self::tokens(&url, &self.login_nonce, Some(NEW_LOGIN.to_owned()), state.now_ms))
         };
         Outcome::Answered(match happening {
             Happening::Done | Happening::Throttled => Ok((answer.0, self.text(&answer.1))),
@@ -544,7 +560,7 @@ impl Model {
     }
 
     /// The tokens that Cognito answers with: what it would answer to a code, but for the refresh token.
-    fn tokens(&self, url: &str, nonce: &str, new: Option<String>, now_ms: u32) -> String {
+    fn tokens(url: &str, nonce: &str, new: Option<String>, now_ms: u32) -> String {
         let cognito = Cognito::default();
         nonce.clone_into(&mut cognito.nonce.borrow_mut());
         let form = Some("grant_type=authorization_code".to_owned());
@@ -567,10 +583,12 @@ impl Model {
         let session = self.session.keys();
         let row = |of: &str| Ok(before.clone().filter(|_| of == session.hash()));
         let mut said = reply(&self.read(inquiry), row, unix_ms(state.now_ms) / 1000).expect("an inquiry");
-        if let (true, Some(sealed)) = (self.is_broken(gateway, Broken::TalksTheGuardIntoAnything), saved(&self.read(inquiry))) {
-            let generation = self.facts(self.text(&sealed)).expect("a record").version;
-            said.changed = Some((session.hash().to_owned(), Row { generation, sealed, ..Row::default() }));
-            said.text = serde_json::to_string(&Answer::Yes).unwrap();
+        if self.is_broken(gateway, Broken::TalksTheGuardIntoAnything) && !matches!(said.text.as_str(), YES) {
+            let taken = saved(&self.read(inquiry)).map(|sealed| {
+                let generation = self.facts(self.text(&sealed)).expect("a record").version;
+                (session.hash().to_owned(), Row { generation, sealed, ..Row::default() })
+            });
+            (said.text, said.changed) = (YES.to_owned(), taken);
         }
         if let Some((_, row)) = said.changed.filter(|(of, _)| of == session.hash()) {
             let before = before.clone().unwrap_or_default();
@@ -589,7 +607,8 @@ impl Model {
             if self.is_broken(gateway, Broken::IgnoresTheGuard) {
                 answer = Answer::Yes;
             } else {
-                self.facts(self.text(sealed)).inspect(|facts| state.places[gateway].learns(*facts, now_ms));
+                self.facts(self.text(sealed))
+                    .inspect(|facts| state.places[gateway].learns(*facts, now_ms, now_ms + REMEMBERED_MS));
             }
         }
         self.text(&serde_json::to_string(&answer).unwrap())
@@ -599,7 +618,7 @@ impl Model {
 impl Known {
     /// Whether the isolate still remembers it.
     fn holds(&self, now_ms: u32) -> bool {
-        now_ms < self.learned_at_ms + REMEMBERED_MS
+        now_ms < self.until_ms
     }
 }
 
@@ -608,14 +627,15 @@ impl Place {
         Self { past, crashes, open: Vec::new(), resting: Vec::new(), known: Known::default(), refused: BTreeSet::new() }
     }
 
-    /// The gateway comes to know a record.
-    fn learns(&mut self, facts: Facts, now_ms: u32) {
+    /// The gateway comes to know a record, and remembers it at least until then.
+    fn learns(&mut self, facts: Facts, now_ms: u32, until_ms: u32) {
         let known = &mut self.known;
         if facts.version > known.version || !known.holds(now_ms) {
-            *known = Known { version: facts.version, ..Known::default() };
+            *known = Known { version: facts.version, tokens: BTreeSet::new(), until_ms: known.until_ms };
         }
-        if facts.version == known.version && known.tokens.insert(facts.token) {
-            known.learned_at_ms = now_ms;
+        if facts.version == known.version {
+            known.tokens.insert(facts.token);
+            known.until_ms = known.until_ms.max(until_ms);
         }
     }
 }
@@ -746,6 +766,8 @@ const RECORD: usize = 0;
 const ENDED: usize = 1;
 /// As the fake Cognito names the first token that it issues.
 const FIRST_TOKEN: &str = "refresh-1";
+/// What the guard says to a question that it agrees to.
+const YES: &str = r#"{"answer":"yes"}"#;
 const NEW_LOGIN: &str = "login";
 const ACCESS_LIFE_SECS: u64 = 3600;
 /// `platform::kv`, `oidc::token_request` and `platform::guard` bound their operations so.
@@ -755,12 +777,14 @@ const REVOKE_TIMEOUT_MS: u32 = 5000;
 const GUARD_TIMEOUT_MS: u32 = 4000;
 /// Between two questions to the guard, `gate::renewal`.
 const GUARD_POLL_MS: u32 = 250;
-/// `session::policy`: nobody polls for longer.
+/// `session::policy`: nobody polls for longer. A poll may be late by as much, so that time can pass.
 const PATIENCE_MS: u32 = 10_000;
 /// Shorter sleeps take no time by the model's clock.
 const LONG_SLEEP_MS: u32 = 1000;
 /// KV's lag, and for how long an isolate remembers a record.
 const BOUND_MS: u32 = super::world::LAG_MS + REMEMBERED_MS;
 const REMEMBERED_MS: u32 = 30_000;
+/// `session::policy::LEASE_SECS`: how long an isolate remembers what it saves before it has looked at the marks again.
+const UNSURE_MS: u32 = 8000;
 /// `GUARD_SECS`.
 const STRICT_BOUND_MS: u32 = 10_000;

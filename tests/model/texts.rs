@@ -16,21 +16,27 @@ impl fmt::Debug for Text {
 
 /// All texts of a run, in the order in which they came up.
 #[derive(Default)]
-pub struct Texts(Mutex<(HashMap<Arc<str>, Text>, Vec<Arc<str>>)>);
+pub struct Texts(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    numbers: HashMap<Arc<str>, Text>,
+    texts: Vec<Arc<str>>,
+}
 
 impl Texts {
     pub fn of(&self, text: &str) -> Text {
-        let mut inner = self.0.lock().unwrap();
-        if let Some(known) = inner.0.get(text) {
-            return *known;
+        let mut known = self.0.lock().unwrap();
+        if let Some(number) = known.numbers.get(text) {
+            return *number;
         }
-        let (shared, number) = (Arc::<str>::from(text), Text(u32::try_from(inner.1.len()).unwrap()));
-        inner.0.insert(shared.clone(), number);
-        inner.1.push(shared);
+        let (shared, number) = (Arc::<str>::from(text), Text(u32::try_from(known.texts.len()).unwrap()));
+        known.numbers.insert(shared.clone(), number);
+        known.texts.push(shared);
         number
     }
 
     pub fn read(&self, text: Text) -> Arc<str> {
-        self.0.lock().unwrap().1[text.0 as usize].clone()
+        self.0.lock().unwrap().texts[text.0 as usize].clone()
     }
 }

@@ -69,6 +69,9 @@ pub struct Token {
     children: u8,
 }
 
+/// Cognito refuses the token.
+pub struct InvalidGrant;
+
 /// Cognito's refresh tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tokens(BTreeMap<Arc<str>, Token>);
@@ -87,20 +90,20 @@ impl Tokens {
         !token.revoked && !spent
     }
 
-    /// A refresh: `None` is a refusal, otherwise the new refresh token, if there is one.
-    pub fn refresh(&mut self, name: &str, rotation: Rotation, now_ms: u32) -> Option<Option<String>> {
+    /// A refresh: the new refresh token, if there is one.
+    pub fn refresh(&mut self, name: &str, rotation: Rotation, now_ms: u32) -> Result<Option<String>, InvalidGrant> {
         if !self.is_good(name, rotation, now_ms) {
-            return None;
+            return Err(InvalidGrant);
         }
         if rotation == Rotation::Off {
-            return Some(None);
+            return Ok(None);
         }
-        let token = self.0.get_mut(name)?;
+        let token = self.0.get_mut(name).ok_or(InvalidGrant)?;
         token.used_at_ms.get_or_insert(now_ms);
         token.children += 1;
         let child = format!("{name}.{}", token.children);
         self.issue(&child);
-        Some(Some(child))
+        Ok(Some(child))
     }
 
     /// The token is dead, and so is what came of it.
