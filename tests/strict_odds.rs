@@ -73,6 +73,22 @@ fn a_session_that_a_users_mark_ended_is_refused_the_second_time_as_well() {
     assert_eq!(there.get("/user-info").status, 401, "the second request, in the same isolate");
 }
 
+/// A mark in KV is looked at within thirty seconds, also where the guard has handed out a newer record in between.
+#[test]
+fn a_record_from_the_guard_is_not_remembered_for_longer_than_what_it_replaces() {
+    let world = World::guarded();
+    let here = signed_in(&world);
+    let there = here.elsewhere(&world.location());
+    world.pass(3600 - 20);
+    assert_eq!(there.get("/user-info").status, 200, "read there, 20 s before its token ends");
+    assert_eq!(here.post("/auth/refresh", r#"{"force":true}"#).status, 200);
+    mark_user(&here);
+    world.pass(5);
+    assert_eq!(there.post("/auth/refresh", r#"{"force":true}"#).status, 200, "the guard has a newer one");
+    world.pass(26);
+    assert_eq!(there.get("/user-info").code(), "session_expired", "31 s after KV was read");
+}
+
 #[test]
 fn a_session_that_was_refused_gets_no_grace_of_the_outage_before() {
     for world in [World::new(), World::guarded()] {

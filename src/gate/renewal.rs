@@ -190,10 +190,11 @@ impl<P: Ports> Gate<P> {
         }
     }
 
-    /// Somebody else has renewed the session.
+    /// Somebody else has renewed the session. Their record may have come without a look at the marks of a sign-out, so it is not
+    /// remembered for longer than the one before.
     fn overtaken(&self, session: &Session, record: Rc<Record>) -> Asked {
         let now = self.ports.now();
-        let remembered = self.memory.sessions.borrow_mut().remember(&session.keys.record, record, now);
+        let remembered = self.memory.sessions.borrow_mut().replace(&session.keys.record, record, now);
         let Remembered::Record(record) = remembered else { return Asked::Renewal(Renewal::Ended) };
         let lives = now < record.access_expires_at;
         let newer = Session { record, ..session.clone() };

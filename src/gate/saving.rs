@@ -33,7 +33,8 @@ impl<P: Ports> Gate<P> {
         let kept = self.keep(&saved, session.record.version).await;
         match &kept {
             Ok(Kept::Newer(record)) => {
-                self.memory.sessions.borrow_mut().remember(&saved.keys.record, record.clone(), self.ports.now());
+                // As in `overtaken`: the marks were not looked at.
+                self.memory.sessions.borrow_mut().replace(&saved.keys.record, record.clone(), self.ports.now());
                 return Renewal::Renewed(Session { record: record.clone(), ..saved });
             }
             Ok(Kept::Ended) => return self.undo(saved).await,

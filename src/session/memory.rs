@@ -74,9 +74,9 @@ impl<E: Clone> SessionMemory<E> {
         self.keep(key, record, now.saturating_add(RECORD_SECS), now)
     }
 
-    /// The same for a record that is about to be saved, but for no longer than what was known before, or than those need it who
-    /// wait for it: the marks of a logout have not been looked at again. Once they have, it is remembered. What trouble there
-    /// was is over.
+    /// The same for a record that is about to be saved, or that somebody else has saved, but for no longer than what was known
+    /// before, or than those need it who wait for it: the marks of a logout have not been looked at again. Once they have, it
+    /// is remembered. What trouble there was is over.
     pub fn replace(&mut self, key: &str, record: Rc<Record>, now: UnixSecs) -> Remembered {
         self.trouble.entries.remove(key);
         let known_until = self.records.live_until(key, now).map_or(now, |(_, until)| *until);

@@ -73,8 +73,8 @@ const MAX_MARGIN_SECS: u64 = 300;
 pub const LEASE_SECS: u64 = crate::oidc::token_request::TOKEN_TIMEOUT_MS as u64 / 1000 + 2;
 /// How long a request waits for another one's refresh: somewhat longer than a lease whose holder has died.
 pub const PATIENCE_SECS: u64 = LEASE_SECS + 2;
-/// How long one request may ask the guard while the others wait for what it hears: twice the guard's time-out and the wait
-/// between.
+/// How long one request may ask the guard while the others wait for what it hears: two questions that are answered at the last
+/// moment. A look that must introduce a record as well may take longer; then the next one asks too, which does no harm.
 pub const LOOK_SECS: u64 = 8;
 /// After a passing failure a session is not tried again for so long; no page waits for a time-out that was just seen.
 pub const RETRY_SECS: u64 = 10;
