@@ -4,14 +4,17 @@
 
 mod support;
 
+use std::rc::Rc;
+
 use futures_executor::block_on;
+use support::browser::Reply;
 use support::cognito::Rotation;
 use support::{Browser, Steps, Trouble, World, config};
 
 const KEY_1: &str = "v1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const KEY_2: &str = "v2:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
 
-fn signed_in(world: &std::rc::Rc<World>) -> Browser {
+fn signed_in(world: &Rc<World>) -> Browser {
     let browser = Browser::new(world);
     assert_eq!(browser.sign_in("/app/").status, 303);
     browser
@@ -127,23 +130,32 @@ fn a_renewal_that_another_request_told_the_guard_of_first_is_in_kv_as_well() {
     assert!(world.cognito.is_good(&stored.refresh_token.unwrap(), world.now()), "KV has version {}", stored.version);
 }
 
-#[test]
-fn a_refresh_that_takes_longer_than_the_guards_lease_sends_nobody_to_the_login() {
+/// A browser before two locations in strict mode, its access token run out, rotation without grace.
+fn at_two_locations_without_grace() -> (Rc<World>, Browser, Browser) {
     let world = World::guarded();
     world.cognito.rotation.set(Rotation::Grace(0));
     let here = signed_in(&world);
     let there = here.elsewhere(&world.location());
     world.pass(3601);
-    let mut refresh = Steps::of(here.post_async("/auth/refresh", ""));
-    while world.cognito.token_requests() < 2 {
+    (world, here, there)
+}
+
+/// A refresh, up to the moment when Cognito has had so many token requests and has not been heard yet.
+fn refresh_until_asked(browser: &Browser, requests: usize) -> Steps<'_, Reply> {
+    let mut refresh = Steps::of(browser.post_async("/auth/refresh", ""));
+    while browser.world.cognito.token_requests() < requests {
         assert!(refresh.step().is_none());
     }
+    refresh
+}
+
+#[test]
+fn a_refresh_that_takes_longer_than_the_guards_lease_sends_nobody_to_the_login() {
+    let (world, here, there) = at_two_locations_without_grace();
+    let mut refresh = refresh_until_asked(&here, 2);
     // Cognito answered after 5 s, its key set took 4 s.
     world.pass(9);
-    let mut other = Steps::of(there.post_async("/auth/refresh", ""));
-    while world.cognito.token_requests() < 3 {
-        assert!(other.step().is_none());
-    }
+    let mut other = refresh_until_asked(&there, 3);
     let refreshed = refresh.finish();
     assert_eq!(refreshed.status, 200);
     let reply = other.finish();
@@ -152,20 +164,10 @@ fn a_refresh_that_takes_longer_than_the_guards_lease_sends_nobody_to_the_login()
 
 #[test]
 fn the_same_where_the_leader_saves_a_moment_after_the_refusal() {
-    let world = World::guarded();
-    world.cognito.rotation.set(Rotation::Grace(0));
-    let here = signed_in(&world);
-    let there = here.elsewhere(&world.location());
-    world.pass(3601);
-    let mut refresh = Steps::of(here.post_async("/auth/refresh", ""));
-    while world.cognito.token_requests() < 2 {
-        assert!(refresh.step().is_none());
-    }
+    let (world, here, there) = at_two_locations_without_grace();
+    let mut refresh = refresh_until_asked(&here, 2);
     world.pass(9);
-    let mut other = Steps::of(there.post_async("/auth/refresh", ""));
-    while world.cognito.token_requests() < 3 {
-        assert!(other.step().is_none());
-    }
+    let mut other = refresh_until_asked(&there, 3);
     // It has been refused, has read KV again, and the guard has told it that its generation is the newest.
     let looks = || world.guard.as_ref().unwrap().asked.borrow().iter().filter(|asked| asked.contains("look")).count();
     let before = looks();

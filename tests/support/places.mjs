@@ -46,6 +46,15 @@ export class Places {
     return [this.here, this.there];
   }
 
+  /** A browser that has just signed in here, and the same one there, where its session has been read. */
+  async signedInAtBoth() {
+    const browser = await this.here.signedIn();
+    const other = at(this.there, browser);
+    const { status } = await other.script('/user-info');
+    if (status !== 200) throw new Error(`the other location answered ${status}`);
+    return [browser, other];
+  }
+
   /** The same world for both. */
   async setWorld(changes) {
     for (const place of this.both) await place.setWorld(changes);

@@ -6,7 +6,7 @@ import { after, beforeEach, describe, test } from 'node:test';
 
 import { assertErrorJson, assertTokenJson } from '../support/answers.mjs';
 import { eventually } from '../support/eventually.mjs';
-import { at, startPlaces } from '../support/places.mjs';
+import { startPlaces } from '../support/places.mjs';
 
 const HOUR = 3600;
 /** KV's lag as it is stated, and how long an isolate remembers what it read. */
@@ -32,13 +32,7 @@ beforeEach(async () => {
   await here.emptyKv();
 });
 
-/** A browser that has just signed in here, and the same one there, where its session has been read. */
-async function signedInAtBoth() {
-  const browser = await here.signedIn();
-  const other = at(there, browser);
-  assert.equal((await other.script('/user-info')).status, 200);
-  return [browser, other];
-}
+const signedInAtBoth = () => places.signedInAtBoth();
 
 /** Requests of every kind that a page and its scripts make, all at once. */
 function ask(browser, count) {

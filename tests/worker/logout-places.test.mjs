@@ -21,13 +21,7 @@ beforeEach(async () => {
   await here.emptyKv();
 });
 
-/** A browser that has just signed in here, and the same one there, where its session has been read. */
-async function signedInAtBoth() {
-  const browser = await here.signedIn();
-  const other = at(there, browser);
-  assert.equal((await other.script('/user-info')).status, 200);
-  return [browser, other];
-}
+const signedInAtBoth = () => places.signedInAtBoth();
 
 /** A browser's cookies as a thief has them: a sign-out does not clear his. */
 const kept = (browser) => browser.copy();

@@ -31,9 +31,7 @@ beforeEach(async () => {
 
 /** A browser that has just signed in here, and the same one there, where KV stands still once its session has been read. */
 async function signedInAtBoth(where = places) {
-  const browser = await where.here.signedIn();
-  const other = at(where.there, browser);
-  assert.equal((await other.script('/user-info')).status, 200);
+  const [browser, other] = await where.signedInAtBoth();
   await where.there.setWorld(STANDS_STILL);
   for (const place of where.both) await place.kvSteps();
   return [browser, other];
