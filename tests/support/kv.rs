@@ -30,7 +30,10 @@ pub enum Fault {
 pub struct FakeKv {
     pub entries: RefCell<BTreeMap<String, Entry>>,
     pub reads: Cell<u32>,
+    /// Keys named in them: one operation may read several.
+    pub keys_read: Cell<u32>,
     pub writes: Cell<u32>,
+    pub deletes: Cell<u32>,
     pub fail_reads: Cell<bool>,
     /// The next writes fail so.
     pub fail_writes: RefCell<Vec<KvError>>,
@@ -100,6 +103,7 @@ impl FakeKv {
     ) -> Result<[Option<String>; N], KvError> {
         time.note_work();
         self.reads.set(self.reads.get() + 1);
+        self.keys_read.set(self.keys_read.get() + u32::try_from(N).expect("few keys"));
         if self.fail_reads.get() {
             return Err(KvError::Unavailable);
         }
@@ -136,6 +140,7 @@ impl FakeKv {
 
     pub(super) async fn delete(&self, key: &str, view: &View, time: &Time) -> Result<(), KvError> {
         time.note_work();
+        self.deletes.set(self.deletes.get() + 1);
         let (done, told) = self.outcome("delete", key, time).await;
         if done {
             self.change(key, None, view, time.now_ms());
