@@ -37,6 +37,8 @@ pub struct FakeKv {
     pub fail_reads: Cell<bool>,
     /// The next writes fail so.
     pub fail_writes: RefCell<Vec<KvError>>,
+    /// All of them fail from now on.
+    writes_are_spent: Cell<bool>,
     /// Faults for operations whose name and key begin so (`write ended/`), each used once, in order.
     faults: RefCell<Vec<(String, Fault)>>,
     history: RefCell<BTreeMap<String, Changes>>,
@@ -85,6 +87,11 @@ impl FakeKv {
         self.faults.borrow_mut().extend(std::iter::repeat_n((operation.to_owned(), fault), times));
     }
 
+    /// As on the free plan when the day's writes are spent: each fails until midnight.
+    pub fn take_no_more_writes(&self) {
+        self.writes_are_spent.set(true);
+    }
+
     /// Faults that nobody has met: a test that expected them would prove nothing.
     pub fn unused_faults(&self) -> usize {
         self.faults.borrow().len()
@@ -123,6 +130,9 @@ impl FakeKv {
         assert!(expires_at >= time.now_ms() / 1000 + 60, "KV refuses expirations nearer than 60 s");
         assert!(key.len() <= 512, "KV refuses longer keys");
         self.writes.set(self.writes.get() + 1);
+        if self.writes_are_spent.get() {
+            return Err(KvError::Unavailable);
+        }
         if let Some(error) = self.fail_writes.borrow_mut().pop() {
             return Err(error);
         }
