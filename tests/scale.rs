@@ -9,6 +9,7 @@ mod support;
 
 use scale::day::{DAY, Day, Pages, Spent};
 use scale::{formulas, herd, plans, tables};
+use support::{Browser, Rotation, START, World};
 
 /// Long enough for averages to show; a session lives for 120 h.
 const LONG: Day = Day { active_secs: 100 * 3600, pages: Pages::PerMinute(1.0), ..DAY };
@@ -161,6 +162,22 @@ fn when_kv_takes_no_more_writes_every_cold_read_within_the_margin_leads_to_one_r
         let counts = day.live().counts;
         let at_most = u32::try_from(isolates).unwrap() * u32::try_from((day.active_secs - 3300) / 30 + 1).unwrap();
         assert!(counts.token_requests - 1 <= at_most, "{counts:?}");
+    }
+}
+
+#[test]
+fn with_rotation_a_renewal_that_kv_never_takes_ends_the_session_with_its_token() {
+    for rotation in [Rotation::Grace(0), Rotation::Grace(60)] {
+        let world = World::new();
+        world.cognito.rotation.set(rotation);
+        let browser = Browser::new(&world);
+        assert_eq!(browser.sign_in("/app/").status, 303);
+        world.kv.take_no_more_writes();
+        for (secs, served) in [(3400, true), (3500, true), (3601, false)] {
+            world.pass(START + secs - world.now());
+            assert_eq!(browser.open("/app/").site, served, "{rotation:?} after {secs} s");
+            world.finish_background();
+        }
     }
 }
 
