@@ -220,6 +220,8 @@ fn a_renewal_costs_one_token_request_one_write_and_one_read() {
             let cold = Counts { kv_reads: 2, keys_read: 5, ..RENEWAL_AND_KEYS };
             assert_eq!(cost(&browser, ask), (200, cold), "{name} {when}, cold");
             assert_eq!(cost(&browser, ask), (200, NOTHING), "{name} {when}, then");
+            browser.world.pass(FORGET_SECS - 1);
+            assert_eq!(cost(&browser, ask), (200, NOTHING), "{name} {when}, for half a minute");
         }
         let world = World::new();
         world.cognito.access_life_secs.set(40);
