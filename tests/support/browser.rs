@@ -139,7 +139,17 @@ impl Browser {
 
     /// A script's GET.
     pub fn get(&self, path: &str) -> Reply {
-        futures_executor::block_on(self.send("GET", path, Vec::new(), Vec::new()))
+        futures_executor::block_on(self.fetch_async(path))
+    }
+
+    pub async fn fetch_async(&self, path: &str) -> Reply {
+        self.send("GET", path, Vec::new(), Vec::new()).await
+    }
+
+    /// An API client's GET.
+    pub fn bearer(&self, path: &str, token: &str) -> Reply {
+        let headers = vec![("authorization", format!("Bearer {token}"))];
+        futures_executor::block_on(self.send("GET", path, headers, Vec::new()))
     }
 
     /// A script's POST from our own page.

@@ -30,10 +30,15 @@ pub enum Fault {
 pub struct FakeKv {
     pub entries: RefCell<BTreeMap<String, Entry>>,
     pub reads: Cell<u32>,
+    /// Keys named in them: one operation may read several.
+    pub keys_read: Cell<u32>,
     pub writes: Cell<u32>,
+    pub deletes: Cell<u32>,
     pub fail_reads: Cell<bool>,
     /// The next writes fail so.
     pub fail_writes: RefCell<Vec<KvError>>,
+    /// All of them fail from now on.
+    writes_are_spent: Cell<bool>,
     /// Faults for operations whose name and key begin so (`write ended/`), each used once, in order.
     faults: RefCell<Vec<(String, Fault)>>,
     history: RefCell<BTreeMap<String, Changes>>,
@@ -82,6 +87,11 @@ impl FakeKv {
         self.faults.borrow_mut().extend(std::iter::repeat_n((operation.to_owned(), fault), times));
     }
 
+    /// As on the free plan when the day's writes are spent: each fails until midnight.
+    pub fn take_no_more_writes(&self) {
+        self.writes_are_spent.set(true);
+    }
+
     /// Faults that nobody has met: a test that expected them would prove nothing.
     pub fn unused_faults(&self) -> usize {
         self.faults.borrow().len()
@@ -100,6 +110,7 @@ impl FakeKv {
     ) -> Result<[Option<String>; N], KvError> {
         time.note_work();
         self.reads.set(self.reads.get() + 1);
+        self.keys_read.set(self.keys_read.get() + u32::try_from(N).expect("few keys"));
         if self.fail_reads.get() {
             return Err(KvError::Unavailable);
         }
@@ -119,6 +130,9 @@ impl FakeKv {
         assert!(expires_at >= time.now_ms() / 1000 + 60, "KV refuses expirations nearer than 60 s");
         assert!(key.len() <= 512, "KV refuses longer keys");
         self.writes.set(self.writes.get() + 1);
+        if self.writes_are_spent.get() {
+            return Err(KvError::Unavailable);
+        }
         if let Some(error) = self.fail_writes.borrow_mut().pop() {
             return Err(error);
         }
@@ -136,6 +150,7 @@ impl FakeKv {
 
     pub(super) async fn delete(&self, key: &str, view: &View, time: &Time) -> Result<(), KvError> {
         time.note_work();
+        self.deletes.set(self.deletes.get() + 1);
         let (done, told) = self.outcome("delete", key, time).await;
         if done {
             self.change(key, None, view, time.now_ms());

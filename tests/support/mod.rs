@@ -9,6 +9,7 @@
 
 pub mod browser;
 pub mod cognito;
+pub mod counts;
 pub mod golden;
 pub mod guard;
 pub mod kv;
@@ -17,6 +18,7 @@ pub mod world;
 
 pub use browser::Browser;
 pub use cognito::{Rotation, Trouble};
+pub use counts::Counts;
 pub use kv::Fault;
 pub use world::{Steps, World};
 
