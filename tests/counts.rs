@@ -22,11 +22,12 @@ const NOTHING: Counts = Counts {
     key_fetches: 0,
     revocations: 0,
     questions: 0,
+    signature_checks: 0,
 };
 /// The record and both marks of a sign-out in one operation.
 const COLD: Counts = Counts { kv_reads: 1, keys_read: 3, ..NOTHING };
-/// A renewal: the tokens, the record, and a look back at the marks.
-const RENEWAL: Counts = Counts { token_requests: 1, kv_writes: 1, kv_reads: 1, keys_read: 2, ..NOTHING };
+/// A renewal: the tokens and their two signatures, the record, and a look back at the marks.
+const RENEWAL: Counts = Counts { token_requests: 1, signature_checks: 2, kv_writes: 1, kv_reads: 1, keys_read: 2, ..NOTHING };
 /// The same a while after the key set was fetched.
 const RENEWAL_AND_KEYS: Counts = Counts { key_fetches: 1, ..RENEWAL };
 /// An end: the record's refresh token is read, the mark written, the record deleted, the token revoked.
@@ -164,7 +165,7 @@ fn requests_that_come_to_a_cold_isolate_at_once_read_once_each() {
 fn a_sign_in_costs_one_token_request_and_one_write() {
     let world = World::new();
     let sign_in = |browser: &Browser| browser.sign_in("/app/");
-    let first = Counts { token_requests: 1, kv_writes: 1, key_fetches: 1, ..NOTHING };
+    let first = Counts { token_requests: 1, signature_checks: 2, kv_writes: 1, key_fetches: 1, ..NOTHING };
     assert_eq!(cost(&Browser::new(&world), sign_in), (303, first));
     let at_once = Counts { key_fetches: 0, ..first };
     assert_eq!(cost(&Browser::new(&world), sign_in), (303, at_once), "another isolate: the location has the keys");
@@ -185,7 +186,7 @@ fn a_page_that_is_the_redirect_uri_costs_the_same() {
     let state = callback.split("state=").nth(1).expect("a state").to_owned();
     assert_eq!(cost(&browser, open("/signed-in.html?code=c-1&state=x")), (200, NOTHING), "the page itself");
     let body = format!(r#"{{"code":"c-1","state":"{state}"}}"#);
-    let expected = Counts { token_requests: 1, kv_writes: 1, key_fetches: 1, ..NOTHING };
+    let expected = Counts { token_requests: 1, signature_checks: 2, kv_writes: 1, key_fetches: 1, ..NOTHING };
     assert_eq!(cost(&browser, post("/auth/token", &body)), (200, expected));
 }
 
@@ -193,7 +194,7 @@ fn a_page_that_is_the_redirect_uri_costs_the_same() {
 fn a_sign_in_over_an_older_session_ends_that_too() {
     let browser = signed_in(&World::new());
     let end = Counts { kv_writes: 1, kv_deletes: 1, ..NOTHING };
-    let expected = Counts { token_requests: 1, kv_writes: 1 + end.kv_writes, ..end };
+    let expected = Counts { token_requests: 1, signature_checks: 2, kv_writes: 1 + end.kv_writes, ..end };
     assert_eq!(cost(&browser, |browser| browser.sign_in("/app/")), (303, expected));
 }
 
@@ -258,16 +259,78 @@ fn a_sign_out_costs_one_write_one_delete_and_one_read() {
     }
 }
 
-#[test]
-fn a_bearer_token_costs_no_store() {
-    let browser = signed_in(&World::new());
+/// An API client with the tokens of somebody who has signed in, in another isolate.
+fn api_client(world: &Rc<World>) -> (Browser, String) {
+    let browser = signed_in(world);
     let token = browser.stored().expect("a session").access_token;
-    let bearer = |browser: &Browser| browser.bearer("/user-info", &token);
     browser.cookies.borrow_mut().clear();
-    assert_eq!(cost(&browser, bearer), (200, NOTHING), "the keys are at hand");
-    browser.world.pass(KEYS_SECS);
-    assert_eq!(cost(&browser, bearer), (200, Counts { key_fetches: 1, ..NOTHING }));
-    assert_eq!(cost(&browser, bearer), (200, NOTHING));
+    (browser.restarted(), token)
+}
+
+const CHECK: Counts = Counts { signature_checks: 1, ..NOTHING };
+
+#[test]
+fn a_bearer_token_costs_one_signature_check_in_its_life() {
+    let (client, token) = api_client(&World::new());
+    let bearer = |client: &Browser| client.bearer("/user-info", &token);
+    assert_eq!(cost(&client, bearer), (200, CHECK), "the location has the keys");
+    for _ in 0..3 {
+        assert_eq!(cost(&client, bearer), (200, NOTHING));
+    }
+    client.world.pass(KEYS_SECS);
+    assert_eq!(cost(&client, bearer), (200, Counts { key_fetches: 1, ..NOTHING }), "the key must be in the current set");
+    assert_eq!(cost(&client, bearer), (200, NOTHING));
+    assert_eq!(cost(&client.restarted(), bearer), (200, CHECK), "another isolate");
+}
+
+#[test]
+fn a_bearer_token_that_was_seen_is_refused_at_its_end() {
+    let (client, token) = api_client(&World::new());
+    let bearer = |client: &Browser| client.bearer("/user-info", &token);
+    client.world.pass(3599);
+    assert_eq!(cost(&client, bearer).0, 200, "in its last second");
+    client.world.pass(1);
+    assert_eq!(cost(&client, bearer), (401, CHECK));
+    assert!(client.world.logged("token_expired"));
+}
+
+#[test]
+fn a_bearer_token_that_was_seen_is_refused_when_its_key_is_gone_or_another() {
+    for (how, replaced) in [("gone", false), ("another under the same id", true)] {
+        let (client, token) = api_client(&World::new());
+        let bearer = |client: &Browser| client.bearer("/user-info", &token);
+        assert_eq!(cost(&client, bearer).0, 200, "{how}");
+        if replaced {
+            client.world.cognito.keys_replaced.set(true);
+        } else {
+            *client.world.cognito.published_keys.borrow_mut() = vec!["key-2="];
+        }
+        client.world.pass(KEYS_SECS);
+        assert_eq!(client.bearer("/user-info", &token).status, 401, "{how}");
+        assert!(client.world.logged(if replaced { "token_signature" } else { "token_key_unknown" }), "{how}");
+    }
+}
+
+#[test]
+fn a_bearer_token_is_remembered_by_all_its_characters() {
+    let (client, token) = api_client(&World::new());
+    assert_eq!(cost(&client, |client| client.bearer("/user-info", &token)), (200, CHECK));
+    let (signed, signature) = token.rsplit_once('.').expect("three parts");
+    let other = if signature.starts_with('A') { "B" } else { "A" };
+    let forged = format!("{signed}.{other}{}", &signature[1..]);
+    assert_eq!(cost(&client, |client| client.bearer("/user-info", &forged)), (401, CHECK), "another signature");
+    assert_eq!(cost(&client, |client| client.bearer("/user-info", &forged)), (401, CHECK), "what was refused is not remembered");
+    assert_eq!(cost(&client, |client| client.bearer("/user-info", &token)), (200, NOTHING));
+}
+
+#[test]
+fn a_bearer_token_that_was_seen_holds_through_an_outage_of_the_keys_as_a_new_one_does() {
+    let (client, token) = api_client(&World::new());
+    let bearer = |client: &Browser| client.bearer("/user-info", &token).status;
+    assert_eq!(bearer(&client), 200);
+    client.world.cognito.keys_down.set(true);
+    client.world.pass(KEYS_SECS);
+    assert_eq!((bearer(&client), bearer(&client.restarted())), (200, 200));
 }
 
 #[test]
@@ -285,7 +348,7 @@ fn readiness_costs_one_read_in_ten_seconds() {
 fn strict_mode_asks_the_guard_as_well() {
     let sign_in = |browser: &Browser| browser.sign_in("/app/");
     let asked = |questions: u32, counts: Counts| Counts { questions, ..counts };
-    let first = Counts { token_requests: 1, kv_writes: 1, key_fetches: 1, ..NOTHING };
+    let first = Counts { token_requests: 1, signature_checks: 2, kv_writes: 1, key_fetches: 1, ..NOTHING };
     let browser = Browser::new(&World::guarded());
     assert_eq!(cost(&browser, sign_in), (303, asked(1, first)), "saved");
     assert_eq!(cost(&browser, get("/user-info")), (200, NOTHING), "its own word counts for a while");

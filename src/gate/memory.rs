@@ -7,12 +7,14 @@ use crate::ports::UnixSecs;
 use crate::session::memory::SessionMemory;
 
 use super::Failure;
+use super::bearer::SeenTokens;
 
-/// Sessions, keys and the last readiness check.
+/// Sessions, keys, tokens of API clients and the last readiness check.
 #[derive(Default)]
 pub struct Memory {
     pub(super) sessions: RefCell<SessionMemory<Failure>>,
     pub(super) keys: RefCell<KeyCache>,
+    pub(super) seen_tokens: RefCell<SeenTokens>,
     pub(super) checking_until: Cell<UnixSecs>,
     pub(super) readiness: Cell<Option<(Option<super::GateError>, UnixSecs)>>,
 }

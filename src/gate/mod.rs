@@ -4,6 +4,7 @@
 //! they implement; what they decide with is in `oidc`, `jose`, `session` and `web`.
 
 mod answer;
+mod bearer;
 mod config_route;
 mod cors;
 mod error;

@@ -4,7 +4,7 @@ use crate::jose::compact::UnverifiedToken;
 use crate::jose::verify::{SignedClaims, VerifyError, verify};
 use crate::oidc::claims::{AccessToken, ClaimError, IdToken, Nonce, check_access_token, check_id_token};
 use crate::oidc::token_response::TokenSet;
-use crate::ports::Ports;
+use crate::ports::{Ports, RsaPublicKey};
 
 use super::keys::NoKey;
 use super::{Failure, Gate, GateError};
@@ -37,16 +37,26 @@ pub(super) struct VerifiedTokens {
     pub set: TokenSet,
 }
 
+/// A token whose signature and times hold, and the key that says so.
+pub(super) struct Signed {
+    /// What it says.
+    pub claims: SignedClaims,
+    /// The key's id.
+    pub key_id: String,
+    /// The key.
+    pub key: RsaPublicKey,
+}
+
 impl<P: Ports> Gate<P> {
     /// Verifies the tokens of one answer (OIDC Core §3.1.3.7). Both must be of one subject.
     pub(super) async fn verify_tokens(&self, set: TokenSet, nonce: Nonce<'_>) -> Result<VerifiedTokens, TokenFailure> {
         let cognito = &self.config.cognito;
         let access = self.verify_signed(&set.access_token).await?;
-        let access = check_access_token(&access, cognito).map_err(refused)?;
+        let access = check_access_token(&access.claims, cognito).map_err(refused)?;
         let id = match &set.id_token {
             Some(text) => {
-                let claims = self.verify_signed(text).await?;
-                Some(check_id_token(&claims, cognito, nonce, Some(&set.access_token)).map_err(refused)?)
+                let signed = self.verify_signed(text).await?;
+                Some(check_id_token(&signed.claims, cognito, nonce, Some(&set.access_token)).map_err(refused)?)
             }
             None => None,
         };
@@ -57,7 +67,7 @@ impl<P: Ports> Gate<P> {
     }
 
     /// Signature and times of any token of the user pool.
-    pub(super) async fn verify_signed(&self, text: &str) -> Result<SignedClaims, TokenFailure> {
+    pub(super) async fn verify_signed(&self, text: &str) -> Result<Signed, TokenFailure> {
         let token = UnverifiedToken::parse(text).map_err(|error| {
             use crate::jose::compact::StructureError as E;
             TokenFailure::Refused(match error {
@@ -74,7 +84,7 @@ impl<P: Ports> Gate<P> {
             NoKey::Unknown => TokenFailure::Refused("token_key_unknown"),
             NoKey::Unavailable(failure) => TokenFailure::Unknown(failure),
         })?;
-        verify(&token, &key, &self.ports, self.ports.now()).await.map_err(|error| {
+        let verified = verify(&token, &key, &self.ports, self.ports.now()).await.map_err(|error| {
             use crate::jose::times::TimeError;
             TokenFailure::Refused(match error {
                 VerifyError::BadSignature => "token_signature",
@@ -86,7 +96,8 @@ impl<P: Ports> Gate<P> {
                     return TokenFailure::Unknown(Failure::new(GateError::Internal, "signature_check_failed"));
                 }
             })
-        })
+        });
+        Ok(Signed { claims: verified?, key_id: token.key_id().to_owned(), key })
     }
 }
 

@@ -1,8 +1,6 @@
 //! What this isolate remembers of sessions: read records, leases, recent failures, refused tokens. Values only, with
 //! deadlines; never a pending future, which the runtime would cancel with the request that made it.
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
@@ -10,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::oidc::flow::FLOW_LIFE_SECS;
 use crate::ports::UnixSecs;
 
+use super::bounded::Bounded;
 use super::policy::{FORCE_INTERVAL_SECS, LEASE_SECS, LOOK_SECS, REFUSED_SECS};
 use super::record::Record;
 
@@ -212,63 +211,12 @@ impl<E: Clone> SessionMemory<E> {
     }
 }
 
-/// A map whose entries die at their time and whose size is bounded.
-struct Bounded<K, V> {
-    entries: HashMap<K, (V, UnixSecs)>,
-}
-
-impl<K, V> Default for Bounded<K, V> {
-    fn default() -> Self {
-        Self { entries: HashMap::new() }
-    }
-}
-
-impl<K: Eq + Hash, V> Bounded<K, V> {
-    fn live<Q: Eq + Hash + ?Sized>(&self, key: &Q, now: UnixSecs) -> Option<&V>
-    where
-        K: std::borrow::Borrow<Q>,
-    {
-        self.live_until(key, now).map(|(value, _)| value)
-    }
-
-    fn live_until<Q: Eq + Hash + ?Sized>(&self, key: &Q, now: UnixSecs) -> Option<&(V, UnixSecs)>
-    where
-        K: std::borrow::Borrow<Q>,
-    {
-        self.entries.get(key).filter(|(_, until)| now < *until)
-    }
-
-    fn put(&mut self, key: K, value: V, until: UnixSecs, now: UnixSecs) {
-        if self.entries.len() >= MAX_ENTRIES {
-            self.entries.retain(|_, (_, until)| now < *until);
-        }
-        // All alive: forgetting costs KV reads, never correctness beyond what another isolate would do.
-        if self.entries.len() >= MAX_ENTRIES {
-            self.entries.clear();
-        }
-        self.entries.insert(key, (value, until));
-    }
-}
-
-impl Bounded<String, ()> {
-    /// Takes `key` until then; false while somebody has it.
-    fn claim(&mut self, key: &str, until: UnixSecs, now: UnixSecs) -> bool {
-        let free = self.live(key, now).is_none();
-        if free {
-            self.put(key.to_owned(), (), until, now);
-        }
-        free
-    }
-}
-
 /// How long a read record serves without another look at KV; with KV's own lag it bounds how late a logout is seen.
 pub const RECORD_SECS: u64 = 30;
 /// Longer than the pauses between two attempts, a time-out included; after it, a page waits for an attempt once more.
 const TROUBLE_SECS: u64 = 60;
 /// Longer than KV's reads lag behind (60 s, not guaranteed, plus the cache of a read).
 const ENDED_SECS: u64 = 300;
-/// Some 5 kB each in the largest map: within an isolate's 128 MB.
-const MAX_ENTRIES: usize = 4096;
 
 #[cfg(test)]
 mod tests;

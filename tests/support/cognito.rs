@@ -74,6 +74,8 @@ pub struct Cognito {
     /// The ids of the keys that are published, and of the one that signs.
     pub published_keys: RefCell<Vec<&'static str>>,
     pub signing_key: Cell<&'static str>,
+    /// The published keys have the same ids, but other moduli.
+    pub keys_replaced: Cell<bool>,
     other_issuers: RefCell<Vec<String>>,
     refresh_tokens: RefCell<BTreeMap<String, RefreshToken>>,
     issued: Cell<u32>,
@@ -95,6 +97,7 @@ impl Default for Cognito {
             key_fetches: Cell::new(0),
             published_keys: RefCell::new(vec!["key-1="]),
             signing_key: Cell::new("key-1="),
+            keys_replaced: Cell::new(false),
             other_issuers: RefCell::default(),
             refresh_tokens: RefCell::default(),
             issued: Cell::new(0),
@@ -135,7 +138,11 @@ impl Cognito {
         match request.url.as_str() {
             url if url.strip_suffix("/.well-known/jwks.json").is_some_and(|issuer| self.is_issuer(issuer)) => {
                 self.key_fetches.set(self.key_fetches.get() + 1);
-                if self.keys_down.get() { Err(HttpError::Unreachable) } else { ok(&key_set(&self.published_keys.borrow())) }
+                if self.keys_down.get() {
+                    Err(HttpError::Unreachable)
+                } else {
+                    ok(&key_set(&self.published_keys.borrow(), self.keys_replaced.get()))
+                }
             }
             "https://auth.example.com/oauth2/token" => self.token(form.expect("a form"), now),
             "https://auth.example.com/oauth2/revoke" => {
@@ -264,7 +271,8 @@ fn modulus(key_id: &str) -> Vec<u8> {
     modulus
 }
 
-fn key_set(key_ids: &[&str]) -> Value {
+fn key_set(key_ids: &[&str], replaced: bool) -> Value {
+    let modulus = |id: &str| if replaced { modulus(&format!("{id}-replaced")) } else { modulus(id) };
     let key = |id: &&str| json!({"kty": "RSA", "kid": id, "use": "sig", "alg": "RS256", "e": "AQAB", "n": URL_SAFE_NO_PAD.encode(modulus(id))});
     json!({"keys": key_ids.iter().map(key).collect::<Vec<_>>()})
 }

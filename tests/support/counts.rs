@@ -15,6 +15,8 @@ pub struct Counts {
     pub revocations: u32,
     /// Questions to the guard (strict mode).
     pub questions: u32,
+    /// Signatures of tokens that were checked, at this location alone.
+    pub signature_checks: u32,
 }
 
 impl Counts {
@@ -30,6 +32,7 @@ impl Counts {
             key_fetches: world.cognito.key_fetches.get(),
             revocations: world.cognito.revocations.get(),
             questions: world.guard.as_ref().map_or(0, |guard| length(guard.asked.borrow().len())),
+            signature_checks: world.signature_checks.get(),
         }
     }
 
@@ -44,6 +47,7 @@ impl Counts {
             key_fetches: self.key_fetches - before.key_fetches,
             revocations: self.revocations - before.revocations,
             questions: self.questions - before.questions,
+            signature_checks: self.signature_checks - before.signature_checks,
         }
     }
 }

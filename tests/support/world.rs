@@ -33,6 +33,8 @@ pub struct World {
     pub logs: RefCell<Vec<String>>,
     background: RefCell<Vec<Work>>,
     key_set: RefCell<Option<String>>,
+    /// How many signatures were checked at this location.
+    pub signature_checks: Cell<u32>,
     random: Cell<u64>,
 }
 
@@ -68,6 +70,7 @@ impl World {
             logs: RefCell::default(),
             background: RefCell::default(),
             key_set: RefCell::default(),
+            signature_checks: Cell::new(0),
             random,
         })
     }
@@ -246,6 +249,7 @@ impl Http for Ports {
 
 impl Signatures for Ports {
     async fn verify_rs256(&self, key: &RsaPublicKey, message: &[u8], signature: &[u8]) -> Result<bool, SignatureCheckFailed> {
+        self.0.signature_checks.set(self.0.signature_checks.get() + 1);
         Ok(fake_signature(&key.n, message) == signature)
     }
 }
