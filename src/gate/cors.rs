@@ -10,7 +10,7 @@ use super::visit::Visit;
 
 /// Adds CORS headers for scripts of allowed origins, and none for others.
 pub(super) fn readable<R: IncomingRequest>(answer: Answer, route: Route, visit: &Visit<'_, R>, config: &Config) -> Answer {
-    let script = route.is_json() || route == Route::Site && !visit.navigation;
+    let script = route.is_json() || route == Route::Site && !visit.is_navigation();
     if !script {
         return answer;
     }

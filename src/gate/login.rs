@@ -22,7 +22,7 @@ impl<P: Ports> Gate<P> {
             return Ok(Answer::empty(204));
         }
         let asked_by_browser = visit.request.header("sec-fetch-mode").is_some();
-        if asked_by_browser && !visit.navigation {
+        if asked_by_browser && !visit.is_navigation() {
             return Err(Failure::new(GateError::InvalidRequest, "login_not_a_navigation"));
         }
         if is_script_loop(visit) {

@@ -39,7 +39,8 @@ pub(super) fn failure_answer<R: IncomingRequest>(
     failure: &Failure,
 ) -> Answer {
     let description = failure.error.describe();
-    let people = visit.navigation && !route.is_json() && !route.is_monitoring() || route == Route::Logout && visit.is_form_post();
+    let people =
+        visit.is_navigation() && !route.is_json() && !route.is_monitoring() || route == Route::Logout && visit.is_form_post();
     let mut answer = if people {
         error_page(config, visit, failure)
     } else {

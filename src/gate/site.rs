@@ -50,7 +50,7 @@ impl<P: Ports> Gate<P> {
     fn unauthenticated<R: IncomingRequest>(&self, visit: &Visit<'_, R>, failure: Failure) -> Result<Outcome, Failure> {
         let signed_out = failure.error.is_signed_out();
         let readable = matches!(visit.method.as_str(), "GET" | "HEAD");
-        if !signed_out || !visit.navigation || !readable {
+        if !signed_out || !visit.is_navigation() || !readable {
             return Err(failure);
         }
         let public_url = &self.config.public_url;

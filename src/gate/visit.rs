@@ -31,8 +31,6 @@ pub(super) struct Visit<'r, R> {
     pub started_ms: u64,
     /// Names the request in answer and log.
     pub request_id: String,
-    /// Whether a page is being loaded into the browser's window.
-    pub navigation: bool,
     /// A few characters that name the session in the log; empty until one is found.
     pub session_log_name: RefCell<String>,
     /// How the cookies are named here.
@@ -65,7 +63,6 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
         };
         Self {
             method: request.method(),
-            navigation: fetch_metadata::is_navigation(request),
             now: started_ms / 1000,
             started_ms,
             request_id: random_name(ports),
@@ -124,6 +121,11 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
     /// The language of our pages.
     pub(super) fn language(&self) -> Language {
         Language::negotiate(self.request.header("accept-language").as_deref())
+    }
+
+    /// Whether a page is being loaded into the browser's window.
+    pub(super) fn is_navigation(&self) -> bool {
+        fetch_metadata::is_navigation(self.request)
     }
 
     /// Whether the browser asks ahead of the user.

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use worker::{Cache, Context, Date, Delay, Env, Headers, Response};
+use worker::{Cache, Context, Delay, Env, Headers, Response};
 
 use crate::config::Config;
 use crate::ports::{
@@ -39,8 +39,9 @@ impl WorkerPorts {
 }
 
 impl Clock for WorkerPorts {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole milliseconds, far below 2^53")]
     fn now_ms(&self) -> u64 {
-        Date::now().as_millis()
+        js_sys::Date::now() as u64
     }
 
     async fn sleep(&self, duration_ms: u32) {
