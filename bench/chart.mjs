@@ -11,6 +11,7 @@ const GROUP_GAP = 10;
 const TOP = 64;
 const BOTTOM = 40;
 
+const GROUND = '#fdfdfc';
 const INK = '#1f2933';
 const FAINT = '#5b6875';
 const COLOURS = { bare: '#9aa5b1', jose: '#9aa5b1', edgegate: '#0b7285', hono: '#d9730d', 'aws-jwt-verify': '#7048b6' };
@@ -33,8 +34,8 @@ ${text(x, TOP - 14, `${tick}×`, { anchor: 'middle', size: 11, fill: FAINT })}`;
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="system-ui, -apple-system, 'Segoe UI', sans-serif" role="img">
 <title>CPU of workerd per request, as a ratio</title>
-<rect width="${WIDTH}" height="${height}" rx="8" fill="#fdfdfc"/>
-${text(20, 28, 'CPU of workerd per request, against the limit in the same round', { size: 16, weight: 600 })}
+<rect width="${WIDTH}" height="${height}" rx="8" fill="${GROUND}"/>
+${text(20, 28, 'CPU of workerd per request, as a ratio to the grey bar of the same round', { size: 16, weight: 600 })}
 ${grid.join('\n')}
 ${groups.join('\n')}
 ${text(20, height - 16, `Median of ${rounds} rounds; the thin line is the smallest and largest. Shorter is better. workerd ${workerd}.`, { size: 11, fill: FAINT })}
@@ -72,5 +73,5 @@ function round(value) {
 
 function text(x, y, words, { anchor = 'start', size = 12, weight = 400, fill = INK } = {}) {
   const safe = words.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
-  return `<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}" font-size="${size}" font-weight="${weight}" fill="${fill}">${safe}</text>`;
+  return `<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}" font-size="${size}" font-weight="${weight}" fill="${fill}" stroke="${GROUND}" stroke-width="4" stroke-linejoin="round" paint-order="stroke">${safe}</text>`;
 }

@@ -5,7 +5,7 @@ import { Stop } from '../dev/plain.mjs';
 import { folderOf } from './fleet.mjs';
 import { ask, requestBytes } from './load.mjs';
 import { HOST, pageLoad } from './requests.mjs';
-import { spread } from './statistics.mjs';
+import { ratioSpread, spread } from './statistics.mjs';
 import { cpuBetween, cpuOf, startWorkerd } from './workerd.mjs';
 
 /** Edgegate's first answer with status 200 to a stranger is `/healthz`, which needs the whole configuration parsed. */
@@ -26,7 +26,7 @@ export async function measureColdStart(folder, count) {
     }
   }
   const of = (name, key) => times[name].map((time) => time[key]);
-  const ratio = (key) => spread(of('edgegate', key).map((value, index) => value / of('bare', key)[index]));
+  const ratio = (key) => ratioSpread(of('edgegate', key), of('bare', key));
   const summary = (name) => ({
     totalMs: spread(of(name, 'totalMs')), listeningMs: spread(of(name, 'listeningMs')),
     answerMs: spread(of(name, 'answerMs')), cpuMs: spread(of(name, 'cpuMs')),

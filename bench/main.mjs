@@ -1,5 +1,5 @@
 // `npm run bench`: Edgegate beside a bare pass-through and what else does its work, in turns, on this machine.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
@@ -83,6 +83,16 @@ function list() {
   return all.map(([name, title]) => `${name.padEnd(24)} ${title}`).join('\n');
 }
 
+/** So that nobody finds out at the end. */
+function checkFiles({ json, svg }, names) {
+  for (const file of [json, svg].filter((each) => each !== undefined)) {
+    if (!existsSync(path.dirname(path.resolve(file)))) throw new Stop(`There is no folder for ${file}: make it first.`);
+  }
+  if (svg !== undefined && !CASES.some(({ name }) => names.has(name))) {
+    throw new Stop('--svg draws requests, and none of the chosen benchmarks has any.');
+  }
+}
+
 /** Runs everything that was chosen and returns the results, telling them as they come. */
 async function bench({ length, names }) {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'edgegate-bench-'));
@@ -121,6 +131,7 @@ async function bench({ length, names }) {
 }
 
 async function measureCases(cases, fleet, pool, { rounds, counts, warmUp: warm }) {
+  if (cases.length === 0) return [];
   const prepared = [];
   for (const each of cases) {
     const ready = await prepare(each, fleet, pool);
@@ -136,7 +147,7 @@ async function measureCases(cases, fleet, pool, { rounds, counts, warmUp: warm }
         for (const [key, value] of Object.entries(figures)) results[index].contestants[one.contestant][key].push(value);
       }
     }
-    process.stdout.write(`${round === 0 ? '\n' : ''}Round ${round + 1} of ${rounds} is done.\n`);
+    console.log(`${round === 0 ? '\n' : ''}Round ${round + 1} of ${rounds} is done.`);
   }
   return results.map(withSummaries);
 }
@@ -145,18 +156,19 @@ function emptyFigures({ contestants: names }) {
   return Object.fromEntries(names.map((name) => [name, { cpuUs: [], rps: [], lostThreads: [] }]));
 }
 
-/** With the spread of each figure, and of its ratios to the base's within the same round. */
+/** With the spread of each figure, of its ratios to the base's within the same round, and of Edgegate's to each other one's. */
 function withSummaries(each) {
+  const { edgegate, ...others } = each.contestants;
   const base = each.contestants[each.base];
   for (const figures of Object.values(each.contestants)) {
-    figures.summary = {
-      cpuUs: spread(figures.cpuUs),
-      cpuRatio: ratioSpread(figures.cpuUs, base.cpuUs),
-      rps: spread(figures.rps),
-      rpsRatio: ratioSpread(figures.rps, base.rps),
-    };
+    figures.summary = { cpuUs: spread(figures.cpuUs), rps: spread(figures.rps), ...ratios(figures, base) };
   }
-  return each;
+  const against = Object.entries(others).map(([name, figures]) => [name, ratios(edgegate, figures)]);
+  return { ...each, edgegateAgainst: Object.fromEntries(against) };
+}
+
+function ratios(figures, base) {
+  return { cpuRatio: ratioSpread(figures.cpuUs, base.cpuUs), rpsRatio: ratioSpread(figures.rps, base.rps) };
 }
 
 function machine() {
@@ -170,6 +182,7 @@ async function run(args) {
   if (options.list) return console.log(list());
   const names = chosen(options.only);
   checkMachine();
+  checkFiles(options, names);
   const kind = options.tiny ? 'tiny' : options.quick ? 'quick' : 'full';
   const length = { ...LENGTHS[kind], ...(options.rounds && { rounds: Number(options.rounds) }) };
   await build();

@@ -5,11 +5,13 @@ import { TITLES } from './fleet.mjs';
 const NAME_WIDTH = 18;
 
 /** The title of a case and its table: CPU and requests a second of each contestant, and their ratios to the base's. */
-export function caseTable({ title, base, contestants }) {
+export function caseTable({ title, base, contestants, edgegateAgainst }) {
   const head = row('', 'CPU/request', `of ${base}`, 'min..max', 'requests/s', `of ${base}`, 'min..max');
   const rows = Object.entries(contestants).map(([name, { summary: { cpuUs, cpuRatio, rps, rpsRatio } }]) =>
     row(TITLES[name], `${cpuUs.median.toFixed(1)} µs`, times(cpuRatio.median), range(cpuRatio), rps.median.toFixed(0), times(rpsRatio.median), range(rpsRatio)));
-  return [title, head, ...rows].join('\n');
+  const others = Object.entries(edgegateAgainst).filter(([name]) => name !== base);
+  const also = others.map(([name, { cpuRatio }]) => `  Edgegate's CPU is ${times(cpuRatio.median)} (${range(cpuRatio)}) of ${TITLES[name]}'s.`);
+  return [title, head, ...rows, ...also].join('\n');
 }
 
 function row(name, ...cells) {

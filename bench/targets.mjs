@@ -1,6 +1,5 @@
 // What Edgegate promises, held against what was measured. A target that is missed is said so.
 import { FLAT } from './memory.mjs';
-import { spread } from './statistics.mjs';
 
 const KILOBYTE = 1000;
 
@@ -35,9 +34,5 @@ function one(title, atMost, of, value) {
 function cpuValues({ answer, tokens, against }, cases) {
   return cases
     .filter((each) => each.answer === answer && each.tokens === tokens)
-    .map((each) => ({ of: each.name, value: spread(ratios(each, against)).median }));
-}
-
-function ratios({ contestants }, against) {
-  return contestants.edgegate.cpuUs.map((value, round) => value / contestants[against].cpuUs[round]);
+    .map(({ name, edgegateAgainst }) => ({ of: name, value: edgegateAgainst[against].cpuRatio.median }));
 }
