@@ -6,6 +6,9 @@ import { Stop } from '../dev/plain.mjs';
 /** More than enough to keep one workerd busy. */
 export const CONNECTIONS = 16;
 
+/** What takes longer will not come. */
+const ANSWER_LIMIT_MS = 30_000;
+
 /** The bytes of a GET. */
 export function requestBytes(path, headers) {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
@@ -17,17 +20,20 @@ export class Connection {
   #socket;
   #pending;
   #reader;
+  #broken;
 
   constructor(port) {
     this.#socket = connect({ host: '127.0.0.1', port, noDelay: true });
     this.#socket.on('data', (chunk) => this.#read(chunk));
     this.#socket.on('error', (error) => this.#fail(error));
     this.#socket.on('close', () => this.#fail(new Error('the connection was closed')));
+    this.#socket.setTimeout(ANSWER_LIMIT_MS, () => this.#socket.destroy(new Error('no answer came in time')));
   }
 
   /** Sends the bytes of a request; `{ status, length, head, body }`, the last only with `keep`. */
   send(bytes, keep = false) {
     return new Promise((resolve, reject) => {
+      if (this.#broken) return reject(this.#broken);
       this.#pending = { resolve, reject };
       this.#reader = new AnswerReader(keep);
       this.#socket.write(bytes);
@@ -52,6 +58,7 @@ export class Connection {
   }
 
   #fail(error) {
+    this.#broken ??= error;
     const pending = this.#pending;
     this.#pending = undefined;
     pending?.reject(error);

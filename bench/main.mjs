@@ -96,6 +96,7 @@ function checkFiles({ json, svg }, names) {
 /** Runs everything that was chosen and returns the results, telling them as they come. */
 async function bench({ length, names }) {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'edgegate-bench-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true })); // also after a Ctrl-C
   const pool = newPool();
   const world = await startWorld(pool);
   const cases = CASES.filter(({ name }) => names.has(name));
@@ -126,7 +127,6 @@ async function bench({ length, names }) {
   } finally {
     await Promise.all(Object.values(fleet).map((one) => one.stop()));
     world.stop();
-    rmSync(folder, { recursive: true, force: true });
   }
 }
 

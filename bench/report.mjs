@@ -11,7 +11,9 @@ export function caseTable({ title, base, contestants, edgegateAgainst }) {
     row(TITLES[name], `${cpuUs.median.toFixed(1)} µs`, times(cpuRatio.median), range(cpuRatio), rps.median.toFixed(0), times(rpsRatio.median), range(rpsRatio)));
   const others = Object.entries(edgegateAgainst).filter(([name]) => name !== base);
   const also = others.map(([name, { cpuRatio }]) => `  Edgegate's CPU is ${times(cpuRatio.median)} (${range(cpuRatio)}) of ${TITLES[name]}'s.`);
-  return [title, head, ...rows, ...also].join('\n');
+  const lost = Object.values(contestants).some(({ lostThreads }) => lostThreads.some((count) => count > 0));
+  const note = lost ? ['  A thread of workerd ended while it was measured: its last CPU time is missing.'] : [];
+  return [title, head, ...rows, ...also, ...note].join('\n');
 }
 
 function row(name, ...cells) {

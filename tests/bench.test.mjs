@@ -95,6 +95,16 @@ describe('what does not hold is said', () => {
   }
 });
 
+test('a connection that the server has closed says so instead of waiting', async () => {
+  const server = createTcpServer((socket) => socket.end()).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const [connection] = openConnections(server.address().port, 1);
+  await new Promise((resolve) => server.once('connection', (socket) => socket.once('close', resolve)));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  await assert.rejects(connection.send(requestBytes('/', { host: 'example.com' })), /the connection was closed/);
+  server.close();
+});
+
 test('chunks are counted wherever the network cuts them', async () => {
   const text = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n3\r\n wo\r\n0\r\n\r\n';
   const server = createTcpServer((socket) => {
