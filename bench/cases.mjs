@@ -45,7 +45,7 @@ function bearer(tokens) {
 /** The length of a run: rounds, requests of a case and round, and what warms up. */
 export const LENGTHS = {
   full: { rounds: 7, counts: FULL_COUNTS, warmUp: 4000, coldStarts: 20, sessions: 10_000, memoryRequests: 100_000 },
-  quick: { rounds: 2, counts: QUICK_COUNTS, warmUp: 800, coldStarts: 6, sessions: 1000, memoryRequests: 12_000 },
+  quick: { rounds: 2, counts: QUICK_COUNTS, warmUp: 800, coldStarts: 6, sessions: 2000, memoryRequests: 30_000 },
   tiny: { rounds: 2, counts: TINY_COUNTS, warmUp: 50, coldStarts: 2, sessions: 40, memoryRequests: 800 },
 };
 
