@@ -25,8 +25,11 @@ pub(super) async fn forward(plan: &ForwardPlan, request: &NativeRequest, env: &E
         Upstream::Origin(origin) => ask_origin(plan, origin, request).await?,
     };
     let headers = response.headers();
-    let set_cookies = set_cookie_lines(&headers);
-    let edits = plan.edit_answer(|name| headers.get(name).ok().flatten(), &set_cookies);
+    let names = names(&headers);
+    let is_there = |name: &str| names.split('\n').any(|each| each == name);
+    let set_cookies = if is_there("set-cookie") { set_cookie_lines(&headers) } else { Vec::new() };
+    let header = |name: &str| if is_there(name) { headers.get(name).ok().flatten() } else { None };
+    let edits = plan.edit_answer(header, &set_cookies);
     if edits.is_empty() {
         return Ok(response);
     }
@@ -88,6 +91,12 @@ fn origin_headers(plan: &ForwardPlan, request: &NativeRequest) -> Result<Headers
         headers.set(name, &value)?;
     }
     Ok(headers)
+}
+
+/// The names of all headers, in lower case and a line each: one look in place of one for each name that matters, most of which
+/// are not there.
+fn names(headers: &Headers) -> String {
+    Array::from(&headers.keys()).join("\n").into()
 }
 
 /// The `Set-Cookie` lines one by one; `get` would join them.
