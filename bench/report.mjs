@@ -60,8 +60,8 @@ export function targetsTable(targets) {
     const worst = values.reduce((a, b) => (b.value > a.value ? b : a));
     const missed = values.filter(({ value }) => value > atMost);
     return [
-      `  ${met ? 'met    ' : 'NOT MET'}  ${title}: at most ${atMost}, ${values.length > 1 ? 'worst ' : ''}${worst.value.toFixed(2)} (${worst.of})`,
-      ...(values.length > 1 ? missed.map(({ of, value }) => `             ${value.toFixed(2)}  ${of}`) : []),
+      `  ${met ? 'met    ' : 'NOT MET'}  ${title}: at most ${atMost}, ${values.length > 1 ? 'worst ' : ''}${worst.value.toFixed(3)} (${worst.of})`,
+      ...(values.length > 1 ? missed.map(({ of, value }) => `             ${value.toFixed(3)}  ${of}`) : []),
     ];
   });
   return ['Targets', ...lines].join('\n');
