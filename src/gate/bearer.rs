@@ -31,37 +31,38 @@ pub(super) type SeenTokens = Bounded<[u8; 32], Rc<Seen>>;
 pub(super) struct Seen {
     key_id: String,
     key: RsaPublicKey,
-    person: Rc<Person>,
+    /// Whom it names.
+    pub person: Person,
 }
 
 impl<P: Ports> Gate<P> {
     /// Whom the `Authorization` header names.
-    pub(super) async fn bearer(&self, authorization: &str) -> Result<Rc<Person>, Failure> {
+    pub(super) async fn bearer(&self, authorization: &str) -> Result<Rc<Seen>, Failure> {
         let (scheme, token) = authorization.split_once(' ').unwrap_or((authorization, ""));
         if !scheme.eq_ignore_ascii_case("Bearer") {
             return Err(Failure::new(GateError::TokenInvalid, "authorization_scheme"));
         }
         let token = token.trim();
         let hash: [u8; 32] = Sha256::digest(token).into();
-        if let Some(person) = self.seen(&hash).await {
-            return Ok(person);
+        if let Some(seen) = self.seen(&hash).await {
+            return Ok(seen);
         }
         let refused_as = GateError::TokenInvalid;
         let signed = self.verify_signed(token).await.map_err(|failure| failure.into_failure(refused_as))?;
-        let person = Rc::new(self.person(&signed.claims).map_err(|error| refused(error).into_failure(refused_as))?);
-        let seen = Seen { key_id: signed.key_id, key: signed.key, person: person.clone() };
+        let person = self.person(&signed.claims).map_err(|error| refused(error).into_failure(refused_as))?;
+        let seen = Rc::new(Seen { key_id: signed.key_id, key: signed.key, person });
         let until = signed.claims.times.expires_at;
-        self.memory.seen_tokens.borrow_mut().put(hash, Rc::new(seen), until, self.ports.now());
-        Ok(person)
+        self.memory.seen_tokens.borrow_mut().put(hash, seen.clone(), until, self.ports.now());
+        Ok(seen)
     }
 
-    /// Whom a token names that has verified before, if it still would. For anything else it is verified anew, which then says
+    /// What a token says that has verified before, if it still would. For anything else it is verified anew, which then says
     /// why not.
-    async fn seen(&self, hash: &[u8; 32]) -> Option<Rc<Person>> {
+    async fn seen(&self, hash: &[u8; 32]) -> Option<Rc<Seen>> {
         let recall = || self.memory.seen_tokens.borrow().live(hash, self.ports.now()).cloned();
         let key = self.signing_key(&recall()?.key_id).await.ok()?;
         // Looked up again: a fetch of the key set takes time, and time may have ended the token.
-        recall().filter(|seen| seen.key == key).map(|seen| seen.person.clone())
+        recall().filter(|seen| seen.key == key)
     }
 
     /// `token_use` tells which kind it is, after the signature.

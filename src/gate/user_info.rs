@@ -27,7 +27,7 @@ impl<P: Ports> Gate<P> {
     /// Without, the session's cookie does.
     pub(super) async fn user_info<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
         if let Some(authorization) = visit.request.header("authorization") {
-            let person = self.bearer(&authorization).await?;
+            let person = &self.bearer(&authorization).await?.person;
             return Ok(user_info_answer(&person.subject, &person.profile));
         }
         let session = self.find_session(visit).await?.required()?;
