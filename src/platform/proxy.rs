@@ -1,131 +1,105 @@
-//! Fetching the site: assets or origin. Bodies stream through; an answer that needs no change is the origin's own object.
+//! Asking the site: what `entry.js` sends and what it changes in the answer. Bodies stream through there, unseen; an answer that needs
+//! no change is the origin's own object.
 
-use std::time::Duration;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::Response;
 
-use futures_util::future::{Either, select};
-use js_sys::{Array, Function, Promise, Reflect};
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{
-    AbortController, Headers, Request, RequestCache, RequestInit, RequestRedirect, Response, ResponseInit, WorkerGlobalScope,
-};
-use worker::{Delay, Env};
-
-use crate::config::Origin;
-use crate::gate::{ForwardPlan, GateError, HeaderEdits, Upstream};
+use crate::gate::{ForwardPlan, Gate, GateError, HeaderEdits, Upstream};
 use crate::ports::IncomingRequest;
 
-use super::env::ASSETS;
+use super::answer;
+use super::ports::WorkerPorts;
 use super::request::NativeRequest;
 
-/// Asks the site and adapts its answer.
-pub(super) async fn forward(plan: &ForwardPlan, request: &NativeRequest, env: &Env) -> Result<Response, GateError> {
-    let response = match &plan.upstream {
-        Upstream::Assets => ask_assets(plan, request, env).await.map_err(|_| GateError::OriginUnavailable)?,
-        Upstream::Origin(origin) => ask_origin(plan, origin, request).await?,
-    };
-    let headers = response.headers();
-    let names = names(&headers);
-    let is_there = |name: &str| names.split('\n').any(|each| each == name);
-    let set_cookies = if is_there("set-cookie") { set_cookie_lines(&headers) } else { Vec::new() };
-    let header = |name: &str| if is_there(name) { headers.get(name).ok().flatten() } else { None };
-    let edits = plan.edit_answer(header, &set_cookies);
-    if edits.is_empty() {
-        return Ok(response);
-    }
-    edited(&response, &edits).map_err(|_| GateError::OriginUnavailable)
+/// A request that the gate lets through to the site.
+#[wasm_bindgen]
+pub struct Forward {
+    plan: Box<ForwardPlan>,
+    gate: Gate<WorkerPorts>,
+    request: NativeRequest,
 }
 
-async fn ask_assets(plan: &ForwardPlan, request: &NativeRequest, env: &Env) -> Result<Response, JsValue> {
-    let native = request.native();
-    let wanted = plan.public_address();
-    let asked = if wanted == request.url() {
-        Clone::clone(native)
-    } else {
-        Request::new_with_str_and_init(&wanted, native.unchecked_ref::<RequestInit>())?
-    };
-    let assets = Reflect::get(env, &ASSETS.into())?;
-    let fetch: Function = Reflect::get(&assets, &"fetch".into())?.dyn_into()?;
-    let promise: Promise = fetch.call1(&assets, &asked)?.dyn_into()?;
-    JsFuture::from(promise).await?.dyn_into()
+impl Forward {
+    pub(super) fn new(plan: Box<ForwardPlan>, gate: Gate<WorkerPorts>, request: NativeRequest) -> Self {
+        Self { plan, gate, request }
+    }
 }
 
-async fn ask_origin(plan: &ForwardPlan, origin: &Origin, request: &NativeRequest) -> Result<Response, GateError> {
-    let unreachable = |_| GateError::OriginUnavailable;
-    let controller = AbortController::new().map_err(unreachable)?;
-    let init = RequestInit::new();
-    init.set_method(&request.method());
-    let headers = origin_headers(plan, request).map_err(unreachable)?;
-    init.set_headers(&headers);
-    init.set_redirect(RequestRedirect::Manual);
-    init.set_signal(Some(&controller.signal()));
-    if !plan.may_be_cached() {
-        init.set_cache(RequestCache::NoStore);
-    }
-    let url = format!("{origin}{}", plan.path_and_query);
-    let global: WorkerGlobalScope = js_sys::global().unchecked_into();
-    let answer = JsFuture::from(global.fetch_with_str_and_init(&url, &init));
-    // The limit is for the answer to begin; a long download may take its time.
-    let timer = Delay::from(Duration::from_millis(ORIGIN_TIMEOUT_MS));
-    match select(answer, std::pin::pin!(timer)).await {
-        Either::Left((answer, _)) => answer.and_then(JsCast::dyn_into).map_err(unreachable),
-        Either::Right(_) => {
-            controller.abort();
-            Err(GateError::OriginTimeout)
+#[wasm_bindgen]
+impl Forward {
+    /// Under which URL the assets have it: empty for the request's own. `None`: the site has an origin.
+    #[must_use]
+    pub fn asset_url(&self) -> Option<String> {
+        if self.plan.upstream != Upstream::Assets {
+            return None;
         }
+        let wanted = self.plan.public_address();
+        Some(if wanted == self.request.url() { String::new() } else { wanted })
     }
-}
 
-fn origin_headers(plan: &ForwardPlan, request: &NativeRequest) -> Result<Headers, JsValue> {
-    let headers = Headers::new()?;
-    let connection = request.header("connection");
-    for entry in js_sys::try_iter(&request.native().headers())?.into_iter().flatten() {
-        let entry: Array = entry?.unchecked_into();
-        if let (Some(name), Some(value)) = (entry.get(0).as_string(), entry.get(1).as_string())
-            && plan.passes(&name, connection.as_deref())
-        {
-            headers.append(&name, &value)?;
+    /// What to send to the origin, a line each: the URL, the cache mode or nothing, and the edits that make the client's headers ours.
+    /// `names` are the names of those, a line each.
+    #[must_use]
+    pub fn origin_request(&self, names: &str) -> String {
+        let Upstream::Origin(origin) = &self.plan.upstream else { return String::new() };
+        let cache = if self.plan.may_be_cached() { "" } else { "no-store" };
+        let mut lines = format!("{origin}{}\n{cache}", self.plan.path_and_query);
+        let connection = self.request.header("connection");
+        for name in names.split('\n').filter(|name| !self.plan.passes(name, connection.as_deref())) {
+            push_line(&mut lines, &["-", name]);
         }
+        for (name, value) in self.plan.own_request_headers(self.request.header("cookie").as_deref()) {
+            push_line(&mut lines, &["=", name, ":", &value]);
+        }
+        lines
     }
-    for (name, value) in plan.own_request_headers(request.header("cookie").as_deref()) {
-        headers.set(name, &value)?;
+
+    /// The site has answered with this status and these headers, a line each (`name:value`). The edits that make the answer ours,
+    /// empty when it passes untouched.
+    #[must_use]
+    pub fn answered(self, status: u16, lines: &str) -> String {
+        let headers: Vec<(&str, &str)> = lines.split('\n').filter_map(|line| line.split_once(':')).collect();
+        let header = |name: &str| headers.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned());
+        let is_cookie = |(name, value): &(&str, &str)| (*name == "set-cookie").then(|| (*value).to_owned());
+        let set_cookies: Vec<String> = headers.iter().filter_map(is_cookie).collect();
+        let edits = self.plan.edit_answer(header, &set_cookies);
+        self.gate.forwarded(&self.plan, status);
+        as_lines(&edits)
     }
-    Ok(headers)
+
+    /// The answer when the site gave none.
+    ///
+    /// # Errors
+    /// The runtime could not make the answer.
+    pub fn failed(self, timed_out: bool) -> Result<Response, JsValue> {
+        let error = if timed_out { GateError::OriginTimeout } else { GateError::OriginUnavailable };
+        let answer = self.gate.origin_failed(&self.request, &self.plan, error);
+        answer::respond(&answer, self.request.method() == "HEAD")
+    }
 }
 
-/// The names of all headers, in lower case and a line each: one look in place of one for each name that matters, most of which
-/// are not there.
-fn names(headers: &Headers) -> String {
-    Array::from(&headers.keys()).join("\n").into()
-}
-
-/// The `Set-Cookie` lines one by one; `get` would join them.
-fn set_cookie_lines(headers: &Headers) -> Vec<String> {
-    let lines = Reflect::get(headers, &"getSetCookie".into())
-        .and_then(JsCast::dyn_into::<Function>)
-        .and_then(|get_set_cookie| get_set_cookie.call0(headers));
-    lines.map(|lines| Array::from(&lines).iter().filter_map(|line| line.as_string()).collect()).unwrap_or_default()
-}
-
-/// A copy with other headers around the same, unread body.
-fn edited(response: &Response, edits: &HeaderEdits) -> Result<Response, JsValue> {
-    let copy =
-        Response::new_with_opt_readable_stream_and_init(response.body().as_ref(), response.unchecked_ref::<ResponseInit>())?;
-    let headers = copy.headers();
+fn as_lines(edits: &HeaderEdits) -> String {
+    let mut lines = String::new();
     for name in &edits.remove {
-        headers.delete(name)?;
+        push_line(&mut lines, &["-", name]);
     }
     for (name, value) in &edits.set {
-        headers.set(name, value)?;
+        push_line(&mut lines, &["=", name, ":", value]);
     }
-    if let Some(lines) = &edits.set_cookies {
-        headers.delete("set-cookie")?;
-        for line in lines {
-            headers.append("set-cookie", line)?;
+    if let Some(kept) = &edits.set_cookies {
+        push_line(&mut lines, &["-set-cookie"]);
+        for line in kept {
+            push_line(&mut lines, &["+set-cookie:", line]);
         }
     }
-    Ok(copy)
+    lines
 }
 
-/// A static site answers at once; what takes longer than this will not come.
-const ORIGIN_TIMEOUT_MS: u64 = 10_000;
+/// An edit as `entry.js` reads it; no name and no value can hold a line break.
+fn push_line(lines: &mut String, parts: &[&str]) {
+    if !lines.is_empty() {
+        lines.push('\n');
+    }
+    lines.extend(parts.iter().copied());
+}
