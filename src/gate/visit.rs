@@ -42,7 +42,7 @@ pub(super) struct Visit<'r, R> {
 
 /// What the log says of a request.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Trace {
+pub struct Trace {
     /// Names it in answer and log.
     pub request_id: String,
     /// When it began.

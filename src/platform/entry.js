@@ -6,17 +6,22 @@ import * as gate from './index.js';
 /** The headers that nearly every request is judged by; the gate asks for others one by one. */
 const READ_AT_ONCE = gate.headers_read_at_once().split('\n');
 
+/** The headers that the site's answer is judged by, beside `Set-Cookie`. */
+const ANSWER_HEADERS = gate.answer_headers().split('\n');
+
 /** What the `worker` crate knows of the wasm instance. */
 const instance = gate.__worker_init_state();
 
 export default {
   fetch(request, env, context) {
     restartAfterPanic();
-    const outcome = gate.handle(head(request), request, env, context);
-    if (!(outcome instanceof Promise)) return carryOut(outcome, request, env);
+    const text = head(request);
+    const carryOut = (outcome) => (typeof outcome === 'string' ? forward(outcome, text, request, env, context) : outcome);
+    const outcome = gate.handle(text, request, env, context);
+    if (!(outcome instanceof Promise)) return carryOut(outcome);
     // It goes on when the client has gone: a renewal must store the token that it has been given.
     context.waitUntil(outcome);
-    return outcome.then((it) => carryOut(it, request, env));
+    return outcome.then(carryOut);
   },
 };
 
@@ -40,40 +45,42 @@ function restartAfterPanic() {
   gate.__wbg_reset_state();
 }
 
-/** Method, URL, and of each header a line: nothing for an absent one, else a colon and the value. */
+/** Method, URL, and of each header a line. */
 function head({ method, url, headers }) {
-  let text = `${method}\n${url}`;
-  for (const name of READ_AT_ONCE) {
+  return `${method}\n${url}${values(headers, READ_AT_ONCE)}`;
+}
+
+/** Of each header a line: nothing for an absent one, else a colon and the value. */
+function values(headers, names) {
+  let text = '';
+  for (const name of names) {
     const value = headers.get(name);
     text += value === null ? '\n' : `\n:${value}`;
   }
   return text;
 }
 
-/** An outcome is an answer, or how to ask the site for one. */
-function carryOut(outcome, request, env) {
-  return outcome instanceof gate.Forward ? forward(outcome, request, env) : outcome;
-}
-
-async function forward(plan, request, env) {
+/** Asks the site by a plan of the gate (src/platform/proxy.rs), and makes its answer ours. */
+async function forward(plan, text, request, env, context) {
+  const [keeping, startedMs, , , logLine, url, cache, ...edits] = plan.split('\n');
   let response;
   try {
-    const asset = plan.asset_url();
-    response = asset === undefined ? await askOrigin(plan, request) : await askAssets(asset, request, env);
+    response = cache === undefined ? await askAssets(url, request, env) : await askOrigin(url, cache, edits, request);
   } catch (error) {
-    return plan.failed(error === TIMED_OUT);
+    return gate.site_failed(text, request, env, context, plan, error === TIMED_OUT);
   }
-  const edits = plan.answered(response.status, lines(response.headers));
-  return edits === '' ? response : edited(response, edits);
+  const changes = answerEdits(keeping, response.headers, env);
+  console.log(`${logLine},"status":"${response.status}","duration_ms":"${Date.now() - startedMs}"}`);
+  return changes === '' ? response : edited(response, changes);
 }
 
 function askAssets(url, request, { ASSETS }) {
   return ASSETS.fetch(url === '' ? request : new Request(url, request));
 }
 
-function askOrigin(plan, request) {
-  const [url, cache, ...edits] = plan.origin_request(Array.from(request.headers.keys()).join('\n')).split('\n');
+function askOrigin(url, cache, edits, request) {
   const headers = new Headers(request.headers);
+  edit(headers, requestEdits(headers));
   edit(headers, edits);
   const init = { method: request.method, headers, redirect: 'manual' };
   if (cache !== '') init.cache = cache;
@@ -92,17 +99,35 @@ function inTime(answer) {
   });
 }
 
-/** Each header a line; `Set-Cookie` lines come one by one. */
-function lines(headers) {
-  let text = '';
-  for (const [name, value] of headers) text += `${name}:${value}\n`;
-  return text;
+function requestEdits(headers) {
+  const names = Array.from(headers.keys()).join('\n');
+  const connection = headers.get('connection') ?? '';
+  return remember(`${names}\n\n${connection}`, () => gate.request_edits(names, connection).split('\n'));
+}
+
+function answerEdits(keeping, headers, env) {
+  const seen = values(headers, ANSWER_HEADERS).slice(1);
+  if (!headers.has('set-cookie')) return remember(`${keeping}\n${seen}`, () => gate.answer_edits(env, keeping, seen));
+  return gate.answer_edits(env, keeping, [seen, ...headers.getSetCookie()].join('\n'));
+}
+
+/** What the gate said when it was asked the same: the edits of headers depend on nothing but what they are asked with. */
+const said = new Map();
+
+function remember(key, ask) {
+  let answer = said.get(key);
+  if (answer === undefined) {
+    answer = ask();
+    if (said.size >= MAX_REMEMBERED) said.clear();
+    if (key.length <= MAX_KEY_CHARS) said.set(key, answer);
+  }
+  return answer;
 }
 
 /** A copy with other headers around the same, unread body. */
-function edited(response, edits) {
+function edited(response, changes) {
   const copy = new Response(response.body, response);
-  edit(copy.headers, edits.split('\n'));
+  edit(copy.headers, changes.split('\n'));
   return copy;
 }
 
@@ -119,3 +144,6 @@ function edit(headers, edits) {
 /** A static site answers at once; what takes longer than this will not come. */
 const ORIGIN_TIMEOUT_MS = 10_000;
 const TIMED_OUT = new Error('the origin did not answer in time');
+/** Browsers send a few sets of headers, and a site answers with a few. */
+const MAX_REMEMBERED = 200;
+const MAX_KEY_CHARS = 1000;

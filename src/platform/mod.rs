@@ -34,7 +34,6 @@ use crate::ports::IncomingRequest;
 
 use self::log::Runtime;
 use self::ports::WorkerPorts;
-use self::proxy::Forward;
 use self::request::{NativeRequest, READ_AT_ONCE};
 
 /// What outlives a request: the configuration, parsed once, and the gate's memory.
@@ -66,8 +65,8 @@ pub fn headers_read_at_once() -> String {
     READ_AT_ONCE.join("\n")
 }
 
-/// Every request; `head` is what [`NativeRequest`] says. Gives a `Response`, a [`Forward`], or a promise of one of them where something
-/// had to be waited for. An error that reaches the runtime becomes a plain 500 there, never a page of the site.
+/// Every request; `head` is what [`NativeRequest`] says. Gives a `Response`, or as text how to ask the site ([`proxy`]), or a promise of one
+/// of them where something had to be waited for. An error that reaches the runtime becomes a plain 500 there, never a page of the site.
 ///
 /// # Errors
 /// The runtime could not make the answer.
@@ -85,13 +84,16 @@ async fn outcome(head: String, request: web_sys::Request, env: Env, context: JsC
     let request = NativeRequest::new(head, request);
     let is_head = request.method() == "HEAD";
     let config = match &isolate.config {
-        Ok(config) => config.clone(),
+        Ok(config) => config,
         Err(problems) => return answer::respond(&config_invalid(&Runtime, &request, problems), is_head).map(JsValue::from),
     };
-    let ports = WorkerPorts::new(env, Context::new(context), &config, isolate.guarded);
-    let gate = Gate::new(config, ports, isolate.memory.clone());
-    match gate.handle(&request).await {
+    match gate_for(&isolate, config, env, context).handle(&request).await {
         Outcome::Respond(answer) => answer::respond(&answer, is_head).map(JsValue::from),
-        Outcome::Forward(plan) => Ok(Forward::new(plan, gate, request).into()),
+        Outcome::Forward(plan) => Ok(proxy::plan_text(&plan, config, &request).into()),
     }
+}
+
+fn gate_for(isolate: &Isolate, config: &Rc<Config>, env: Env, context: JsContext) -> Gate<WorkerPorts> {
+    let ports = WorkerPorts::new(env, Context::new(context), config, isolate.guarded);
+    Gate::new(config.clone(), ports, isolate.memory.clone())
 }

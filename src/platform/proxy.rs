@@ -1,82 +1,103 @@
-//! Asking the site: what `entry.js` sends and what it changes in the answer. Bodies stream through there, unseen; an answer that needs
-//! no change is the origin's own object.
+//! Asking the site: in what words `entry.js` is told what to send and what to change in the answer. Bodies stream through there, unseen;
+//! an answer that needs no change is the origin's own object.
+//!
+//! Edits of headers are lines: `-name` removes, `=name:value` sets, `+name:value` adds. No name and no value can hold a line break.
 
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::Response;
+use worker::Env;
+use worker::worker_sys::Context as JsContext;
 
-use crate::gate::{ForwardPlan, Gate, GateError, HeaderEdits, Upstream};
+use crate::config::{Config, Site};
+use crate::gate::{ANSWER_HEADERS, ForwardPlan, GateError, HeaderEdits, Keeping, Trace, own_request_headers};
 use crate::ports::IncomingRequest;
+use crate::web::headers::passes_to_origin;
 
-use super::answer;
-use super::ports::WorkerPorts;
 use super::request::NativeRequest;
+use super::{answer, gate_for, isolate};
 
-/// A request that the gate lets through to the site.
-#[wasm_bindgen]
-pub struct Forward {
-    plan: Box<ForwardPlan>,
-    gate: Gate<WorkerPorts>,
-    request: NativeRequest,
+/// The plan, a line each: keeping, start in milliseconds, request id, session, the begun line of the log, and the URL to ask for: of
+/// the assets, empty for the request's own; of an origin, followed by the cache mode or nothing, and the edits that we make to the
+/// client's headers.
+pub(super) fn plan_text(plan: &ForwardPlan, config: &Config, request: &NativeRequest) -> String {
+    let Trace { request_id, started_ms, session } = &plan.trace;
+    let mut lines = [plan.keeping.name(), &started_ms.to_string(), request_id, session, &plan.begun_log_line()].join("\n");
+    match &config.site {
+        Site::Assets => {
+            let wanted = [config.public_url.as_str(), &plan.path_and_query].concat();
+            push_line(&mut lines, &[if wanted == request.url() { "" } else { &wanted }]);
+        }
+        Site::Origin(origin) => {
+            push_line(&mut lines, &[origin.as_str(), &plan.path_and_query]);
+            push_line(&mut lines, &[if plan.keeping == Keeping::Public { "" } else { "no-store" }]);
+            let (cookie, client) = (request.header("cookie"), request.header("cf-connecting-ip"));
+            for (name, value) in own_request_headers(config, cookie.as_deref(), client.as_deref()) {
+                push_line(&mut lines, &["=", name, ":", &value]);
+            }
+        }
+    }
+    lines
 }
 
-impl Forward {
-    pub(super) fn new(plan: Box<ForwardPlan>, gate: Gate<WorkerPorts>, request: NativeRequest) -> Self {
-        Self { plan, gate, request }
-    }
+/// Which headers of an answer `entry.js` hands over, a line each.
+#[wasm_bindgen]
+#[must_use]
+pub fn answer_headers() -> String {
+    ANSWER_HEADERS.join("\n")
 }
 
+/// The edits that keep from the origin what it must not see. `names` are the names of the client's headers, a line each;
+/// `connection` is its `Connection` header, empty without one.
 #[wasm_bindgen]
-impl Forward {
-    /// Under which URL the assets have it: empty for the request's own. `None`: the site has an origin.
-    #[must_use]
-    pub fn asset_url(&self) -> Option<String> {
-        if self.plan.upstream != Upstream::Assets {
-            return None;
-        }
-        let wanted = self.plan.public_address();
-        Some(if wanted == self.request.url() { String::new() } else { wanted })
+#[must_use]
+pub fn request_edits(names: &str, connection: &str) -> String {
+    let mut lines = String::new();
+    for name in names.split('\n').filter(|name| !passes_to_origin(name, Some(connection))) {
+        push_line(&mut lines, &["-", name]);
     }
+    lines
+}
 
-    /// What to send to the origin, a line each: the URL, the cache mode or nothing, and the edits that make the client's headers ours.
-    /// `names` are the names of those, a line each.
-    #[must_use]
-    pub fn origin_request(&self, names: &str) -> String {
-        let Upstream::Origin(origin) = &self.plan.upstream else { return String::new() };
-        let cache = if self.plan.may_be_cached() { "" } else { "no-store" };
-        let mut lines = format!("{origin}{}\n{cache}", self.plan.path_and_query);
-        let connection = self.request.header("connection");
-        for name in names.split('\n').filter(|name| !self.plan.passes(name, connection.as_deref())) {
-            push_line(&mut lines, &["-", name]);
-        }
-        for (name, value) in self.plan.own_request_headers(self.request.header("cookie").as_deref()) {
-            push_line(&mut lines, &["=", name, ":", &value]);
-        }
-        lines
-    }
+/// The edits that make the site's answer ours, empty when it passes untouched. `values` are those of [`answer_headers`], a line each as
+/// in [`NativeRequest`], and then the `Set-Cookie` lines.
+#[wasm_bindgen]
+#[must_use]
+pub fn answer_edits(env: &Env, keeping: &str, values: &str) -> String {
+    let (isolate, keeping) = (isolate(env), Keeping::named(keeping).unwrap_or(Keeping::RedirectPage));
+    // Without a configuration nothing is asked of the site.
+    let Ok(config) = &isolate.config else { return String::new() };
+    let header = |name: &str| {
+        let index = ANSWER_HEADERS.iter().position(|it| *it == name)?;
+        values.split('\n').nth(index)?.strip_prefix(':').map(str::to_owned)
+    };
+    let set_cookies: Vec<String> = values.split('\n').skip(ANSWER_HEADERS.len()).map(str::to_owned).collect();
+    as_lines(&keeping.edit_answer(config, header, &set_cookies))
+}
 
-    /// The site has answered with this status and these headers, a line each (`name:value`). The edits that make the answer ours,
-    /// empty when it passes untouched.
-    #[must_use]
-    pub fn answered(self, status: u16, lines: &str) -> String {
-        let headers: Vec<(&str, &str)> = lines.split('\n').filter_map(|line| line.split_once(':')).collect();
-        let header = |name: &str| headers.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned());
-        let is_cookie = |(name, value): &(&str, &str)| (*name == "set-cookie").then(|| (*value).to_owned());
-        let set_cookies: Vec<String> = headers.iter().filter_map(is_cookie).collect();
-        let edits = self.plan.edit_answer(header, &set_cookies);
-        self.gate.forwarded(&self.plan, status);
-        as_lines(&edits)
-    }
-
-    /// The answer when the site gave none.
-    ///
-    /// # Errors
-    /// The runtime could not make the answer.
-    pub fn failed(self, timed_out: bool) -> Result<Response, JsValue> {
-        let error = if timed_out { GateError::OriginTimeout } else { GateError::OriginUnavailable };
-        let answer = self.gate.origin_failed(&self.request, &self.plan, error);
-        answer::respond(&answer, self.request.method() == "HEAD")
-    }
+/// The answer when the site gave none.
+///
+/// # Errors
+/// The runtime could not make the answer.
+#[wasm_bindgen]
+pub fn site_failed(
+    head: String,
+    request: web_sys::Request,
+    env: Env,
+    context: JsContext,
+    plan: &str,
+    timed_out: bool,
+) -> Result<Response, JsValue> {
+    let isolate = isolate(&env);
+    let Ok(config) = &isolate.config else { return Ok(Response::error()) };
+    let request = NativeRequest::new(head, request);
+    let mut lines = plan.split('\n').skip(1);
+    let mut line = || lines.next().unwrap_or_default();
+    let trace =
+        Trace { started_ms: line().parse().unwrap_or_default(), request_id: line().to_owned(), session: line().to_owned() };
+    let error = if timed_out { GateError::OriginTimeout } else { GateError::OriginUnavailable };
+    let answer = gate_for(&isolate, config, env, context).origin_failed(&request, &trace, error);
+    answer::respond(&answer, request.method() == "HEAD")
 }
 
 fn as_lines(edits: &HeaderEdits) -> String {
@@ -96,7 +117,6 @@ fn as_lines(edits: &HeaderEdits) -> String {
     lines
 }
 
-/// An edit as `entry.js` reads it; no name and no value can hold a line break.
 fn push_line(lines: &mut String, parts: &[&str]) {
     if !lines.is_empty() {
         lines.push('\n');

@@ -7,6 +7,14 @@ use super::hex::push_hex;
 /// One line.
 #[must_use]
 pub fn log_line(level: Level, message: &str, fields: &[(&str, &str)]) -> String {
+    let mut line = begin_line(level, message, fields);
+    line.push('}');
+    line
+}
+
+/// One line but for its closing brace: more members may follow.
+#[must_use]
+pub fn begin_line(level: Level, message: &str, fields: &[(&str, &str)]) -> String {
     let level = match level {
         Level::Info => "info",
         Level::Warn => "warn",
@@ -20,7 +28,6 @@ pub fn log_line(level: Level, message: &str, fields: &[(&str, &str)]) -> String 
         line.push(':');
         push_string(&mut line, value);
     }
-    line.push('}');
     line
 }
 
