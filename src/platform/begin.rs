@@ -9,26 +9,23 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::future_to_promise;
 
 /// What `future` comes to, if that is known at once, else a promise of it.
-///
-/// # Errors
-/// The future's own, at once.
-pub(super) fn begin(future: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Result<JsValue, JsValue> {
+pub(super) fn begin(future: impl Future<Output = String> + 'static) -> JsValue {
     let mut begun = Begun { future: Box::pin(future), relay: Arc::default() };
     match Pin::new(&mut begun).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(outcome) => outcome,
-        Poll::Pending => Ok(future_to_promise(begun).into()),
+        Poll::Ready(text) => text.into(),
+        Poll::Pending => future_to_promise(async move { Ok(begun.await.into()) }).into(),
     }
 }
 
 /// A future that is polled by two tasks, one after the other. It sees the same waker both times, since some futures (the runtime's timers)
 /// keep the one of their first poll.
 struct Begun {
-    future: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>,
+    future: Pin<Box<dyn Future<Output = String>>>,
     relay: Arc<Relay>,
 }
 
 impl Future for Begun {
-    type Output = Result<JsValue, JsValue>;
+    type Output = String;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         self.relay.lead_to(context.waker());

@@ -16,7 +16,7 @@ export default {
   fetch(request, env, context) {
     restartAfterPanic();
     const text = head(request);
-    const carryOut = (outcome) => (typeof outcome === 'string' ? forward(outcome, text, request, env, context) : outcome);
+    const carryOut = (it) => (it.startsWith('site\n') ? forward(it, text, request, env, context) : respond(it));
     const outcome = gate.handle(text, request, env, context);
     if (!(outcome instanceof Promise)) return carryOut(outcome);
     // It goes on when the client has gone: a renewal must store the token that it has been given.
@@ -60,14 +60,27 @@ function values(headers, names) {
   return text;
 }
 
+/** Makes an answer of the gate (src/platform/answer.rs). */
+function respond(text) {
+  const end = text.indexOf('\n\n');
+  const [, status, ...lines] = text.slice(0, end).split('\n');
+  const headers = new Headers();
+  for (const line of lines) {
+    const colon = line.indexOf(':');
+    headers.append(line.slice(0, colon), line.slice(colon + 1));
+  }
+  const body = text.slice(end + 2);
+  return new Response(body === '' ? null : body, { status, headers });
+}
+
 /** Asks the site by a plan of the gate (src/platform/proxy.rs), and makes its answer ours. */
 async function forward(plan, text, request, env, context) {
-  const [keeping, startedMs, , , logLine, url, cache, ...edits] = plan.split('\n');
+  const [, keeping, startedMs, , , logLine, url, cache, ...edits] = plan.split('\n');
   let response;
   try {
     response = cache === undefined ? await askAssets(url, request, env) : await askOrigin(url, cache, edits, request);
   } catch (error) {
-    return gate.site_failed(text, request, env, context, plan, error === TIMED_OUT);
+    return respond(gate.site_failed(text, request, env, context, plan, error === TIMED_OUT));
   }
   const changes = answerEdits(keeping, response.headers, env);
   console.log(`${logLine},"status":"${response.status}","duration_ms":"${Date.now() - startedMs}"}`);

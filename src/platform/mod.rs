@@ -29,9 +29,12 @@ use worker::worker_sys::Context as JsContext;
 use worker::{Context, Env};
 
 use crate::config::{Config, ConfigProblem};
+#[cfg(feature = "self-test")]
+use crate::gate::Answer;
 use crate::gate::{Gate, Memory, Outcome, config_invalid};
 use crate::ports::IncomingRequest;
 
+use self::answer::answer_text;
 use self::log::Runtime;
 use self::ports::WorkerPorts;
 use self::request::{NativeRequest, READ_AT_ONCE};
@@ -65,31 +68,28 @@ pub fn headers_read_at_once() -> String {
     READ_AT_ONCE.join("\n")
 }
 
-/// Every request; `head` is what [`NativeRequest`] says. Gives a `Response`, or as text how to ask the site ([`proxy`]), or a promise of one
-/// of them where something had to be waited for. An error that reaches the runtime becomes a plain 500 there, never a page of the site.
-///
-/// # Errors
-/// The runtime could not make the answer.
+/// Every request; `head` is what [`NativeRequest`] says. Gives as text what to answer ([`answer_text`]) or how to ask the site
+/// ([`proxy::plan_text`]), or a promise of it where something had to be waited for.
 #[wasm_bindgen]
-pub fn handle(head: String, request: web_sys::Request, env: Env, context: JsContext) -> Result<JsValue, JsValue> {
+#[must_use]
+pub fn handle(head: String, request: web_sys::Request, env: Env, context: JsContext) -> JsValue {
     begin::begin(outcome(head, request, env, context))
 }
 
-async fn outcome(head: String, request: web_sys::Request, env: Env, context: JsContext) -> Result<JsValue, JsValue> {
+async fn outcome(head: String, request: web_sys::Request, env: Env, context: JsContext) -> String {
     #[cfg(feature = "self-test")]
     if let Some(answered) = self_test::answer(&request).await {
-        return answered.map(JsValue::from);
+        return answer_text(&Answer { body: answered, ..Answer::empty(200) }, false);
     }
     let isolate = isolate(&env);
     let request = NativeRequest::new(head, request);
     let is_head = request.method() == "HEAD";
-    let config = match &isolate.config {
-        Ok(config) => config,
-        Err(problems) => return answer::respond(&config_invalid(&Runtime, &request, problems), is_head).map(JsValue::from),
-    };
-    match gate_for(&isolate, config, env, context).handle(&request).await {
-        Outcome::Respond(answer) => answer::respond(&answer, is_head).map(JsValue::from),
-        Outcome::Forward(plan) => Ok(proxy::plan_text(&plan, config, &request).into()),
+    match &isolate.config {
+        Err(problems) => answer_text(&config_invalid(&Runtime, &request, problems), is_head),
+        Ok(config) => match gate_for(&isolate, config, env, context).handle(&request).await {
+            Outcome::Respond(answer) => answer_text(&answer, is_head),
+            Outcome::Forward(plan) => proxy::plan_text(&plan, config, &request),
+        },
     }
 }
 

@@ -3,9 +3,7 @@
 //!
 //! Edits of headers are lines: `-name` removes, `=name:value` sets, `+name:value` adds. No name and no value can hold a line break.
 
-use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use web_sys::Response;
 use worker::Env;
 use worker::worker_sys::Context as JsContext;
 
@@ -14,15 +12,17 @@ use crate::gate::{ANSWER_HEADERS, ForwardPlan, GateError, HeaderEdits, Keeping, 
 use crate::ports::IncomingRequest;
 use crate::web::headers::passes_to_origin;
 
+use super::answer::answer_text;
 use super::request::NativeRequest;
-use super::{answer, gate_for, isolate};
+use super::{gate_for, isolate};
 
-/// The plan, a line each: keeping, start in milliseconds, request id, session, the begun line of the log, and the URL to ask for: of
+/// The plan, a line each: `site`, keeping, start in milliseconds, request id, session, the begun line of the log, and the URL to ask for: of
 /// the assets, empty for the request's own; of an origin, followed by the cache mode or nothing, and the edits that we make to the
 /// client's headers.
 pub(super) fn plan_text(plan: &ForwardPlan, config: &Config, request: &NativeRequest) -> String {
     let Trace { request_id, started_ms, session } = &plan.trace;
-    let mut lines = [plan.keeping.name(), &started_ms.to_string(), request_id, session, &plan.begun_log_line()].join("\n");
+    let mut lines =
+        ["site", plan.keeping.name(), &started_ms.to_string(), request_id, session, &plan.begun_log_line()].join("\n");
     match &config.site {
         Site::Assets => {
             let wanted = [config.public_url.as_str(), &plan.path_and_query].concat();
@@ -75,29 +75,21 @@ pub fn answer_edits(env: &Env, keeping: &str, values: &str) -> String {
     as_lines(&keeping.edit_answer(config, header, &set_cookies))
 }
 
-/// The answer when the site gave none.
-///
-/// # Errors
-/// The runtime could not make the answer.
+/// The answer when the site gave none, as [`answer_text`] has it.
 #[wasm_bindgen]
-pub fn site_failed(
-    head: String,
-    request: web_sys::Request,
-    env: Env,
-    context: JsContext,
-    plan: &str,
-    timed_out: bool,
-) -> Result<Response, JsValue> {
+#[must_use]
+pub fn site_failed(head: String, request: web_sys::Request, env: Env, context: JsContext, plan: &str, timed_out: bool) -> String {
     let isolate = isolate(&env);
-    let Ok(config) = &isolate.config else { return Ok(Response::error()) };
+    // Without a configuration nothing is asked of the site.
+    let Ok(config) = &isolate.config else { return String::new() };
     let request = NativeRequest::new(head, request);
-    let mut lines = plan.split('\n').skip(1);
+    let mut lines = plan.split('\n').skip(2);
     let mut line = || lines.next().unwrap_or_default();
     let trace =
         Trace { started_ms: line().parse().unwrap_or_default(), request_id: line().to_owned(), session: line().to_owned() };
     let error = if timed_out { GateError::OriginTimeout } else { GateError::OriginUnavailable };
     let answer = gate_for(&isolate, config, env, context).origin_failed(&request, &trace, error);
-    answer::respond(&answer, request.method() == "HEAD")
+    answer_text(&answer, request.method() == "HEAD")
 }
 
 fn as_lines(edits: &HeaderEdits) -> String {
