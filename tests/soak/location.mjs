@@ -109,7 +109,7 @@ async function control(request, env, context) {
   }
   if (order === 'die') {
     dying = true;
-    await new Gate(context, env).fetch(new Request(`${env.PUBLIC_URL}/healthz`));
+    await Gate.fetch(new Request(`${env.PUBLIC_URL}/healthz`), env, context);
   }
   if (order === 'forget keys') await caches.default.delete(given.url);
   notes.splice(0, given.heard ?? 0);
@@ -126,6 +126,6 @@ export default {
     if (new URL(request.url).pathname === '/__soak') return control(request, env, context);
     if (isOpen(request)) return fetch(new URL(new URL(request.url).pathname, env.ORIGIN_URL), { headers: request.headers });
     const SESSIONS = laggingKv(env.SESSIONS, request.headers.get('x-soak-request'));
-    return new Gate(context, { ...env, SESSIONS }).fetch(request);
+    return Gate.fetch(request, { ...env, SESSIONS }, context);
   },
 };
