@@ -8,6 +8,7 @@ use serde_json::Value;
 use wasm_bindgen::JsValue;
 use web_sys::{Request, Response};
 
+use crate::address::Address;
 use crate::jose::compact::UnverifiedToken;
 use crate::jose::jwk::rs256_key;
 
@@ -24,7 +25,7 @@ struct Case {
 
 /// Answers the tests' own requests; `None` for every other one.
 pub(super) async fn answer(request: &Request) -> Option<Result<Response, JsValue>> {
-    let url = url::Url::parse(&request.url()).ok()?;
+    let url = Address::parse(&request.url())?;
     match url.path() {
         "/self-test/jws" => Some(judge(request).await),
         "/self-test/panic" => deliberate_panic(),
