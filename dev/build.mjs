@@ -1,6 +1,6 @@
 // Builds the Worker: `npm run build`, and the [build] command of wrangler.toml. Does nothing when nothing has changed.
 // Options: --force builds in any case; --self-test makes the tests' own build, which is never deployed, beside it.
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import { OUTPUTS, inputHash, isUpToDate, writeStamp } from './build-stamp.mjs';
@@ -21,6 +21,8 @@ const WASM_FEATURES = [
   'reference-types',
   'sign-ext',
 ];
+
+const TARGET = 'wasm32-unknown-unknown';
 
 /** What is deployed. */
 const DEPLOYED = { folder: path.join(ROOT, 'build'), cargoOptions: [] };
@@ -45,29 +47,51 @@ export async function build({ force = false, selfTest = false } = {}) {
 }
 
 async function buildNow({ folder, cargoOptions }) {
-  const { workerBuild, wasmBindgen } = await ensureTools();
+  const { wasmBindgen } = await ensureTools();
   const inputs = inputHash();
   const since = Date.now();
-  const isFirst = !existsSync(path.join(ROOT, 'target', 'wasm32-unknown-unknown', 'release'));
+  const isFirst = !existsSync(path.join(ROOT, 'target', TARGET, 'release'));
   console.log(`Building the Worker${isFirst ? ' (the first time takes a minute or two)' : ''} …`);
-  const program = (name) => path.join(ROOT, 'node_modules', '.bin', name);
-  const env = toolEnv({
-    CARGO_TERM_COLOR: process.stdout.isTTY ? 'always' : 'auto',
-    RUST_BACKTRACE: '0', // worker-build's, on a compile error
-    // worker-build downloads each of these unless it is told where it is.
-    ESBUILD_BIN: program('esbuild'),
-    WASM_BINDGEN_BIN: wasmBindgen.program,
-    WASM_OPT_BIN: program('wasm-opt'),
-    // A request's work goes on when its client has gone: a refresh must store the token it has been given.
-    RUN_TO_COMPLETION: '1',
-  });
-  const staging = path.relative(ROOT, STAGING);
-  const args = ['--release', '--no-opt', '--out-dir', staging, '--locked', ...cargoOptions];
-  const built = await run(workerBuild.program, args, { env, onLine: newsFilter((line) => console.log(line)) });
-  if (!built.ok) throw new Stop('The Worker could not be built: the lines above say why.');
+  rmSync(STAGING, { recursive: true, force: true });
+  await compile(cargoOptions);
+  await bind(wasmBindgen.program);
+  await bundle();
   await optimise();
   publish(inputs, folder);
   console.log(`Built in ${elapsed(since)}.`);
+}
+
+/** The crate as wasm. */
+async function compile(cargoOptions) {
+  const env = toolEnv({ CARGO_TERM_COLOR: process.stdout.isTTY ? 'always' : 'auto' });
+  const args = ['build', '--release', '--lib', '--target', TARGET, '--target-dir', path.join(ROOT, 'target'), '--locked', ...cargoOptions];
+  const built = await run('cargo', args, { env, onLine: newsFilter((line) => console.log(line)) });
+  if (!built.ok) throw new Stop('The Worker could not be built: the lines above say why.');
+}
+
+/** Its imports and exports as a JavaScript module that makes the instance, and makes a new one after a panic. */
+async function bind(program) {
+  const wasm = path.join(ROOT, 'target', TARGET, 'release', 'edgegate.wasm');
+  const recovery = ['--experimental-reset-state-function', '--force-enable-abort-handler'];
+  const args = ['--target', 'module', '--no-typescript', '--out-dir', STAGING, '--out-name', 'index', ...recovery, wasm];
+  const bound = await run(program, args, { quiet: true });
+  if (!bound.ok) {
+    console.error(bound.output);
+    throw new Stop('wasm-bindgen failed: the lines above say why.');
+  }
+}
+
+/** That module and the Worker's entry in one file. */
+async function bundle() {
+  const module = path.join(STAGING, 'index.js');
+  // Wrangler and workerd give the compiled module to a plain import.
+  writeFileSync(module, readFileSync(module, 'utf8').replace('import source wasmModule from', 'import wasmModule from'));
+  copyFileSync(path.join(ROOT, 'src', 'platform', 'entry.js'), path.join(STAGING, 'entry.js'));
+  const { build: esbuild } = await import('esbuild');
+  await esbuild({
+    entryPoints: [path.join(STAGING, 'entry.js')], outfile: module, allowOverwrite: true,
+    bundle: true, format: 'esm', target: 'es2024', minify: true, external: ['./index_bg.wasm', 'cloudflare:*'], logLevel: 'warning',
+  });
 }
 
 /** The tools, installed if they are missing: wrangler may have been started by hand in a fresh clone. */
@@ -82,13 +106,11 @@ async function ensureTools() {
   return cargoTools();
 }
 
-/** Lets cargo's warnings and errors through; the chatter of cargo, esbuild and worker-build says nothing about the project. */
+/** Lets cargo's warnings and errors through; its chatter says nothing about the project. */
 function newsFilter(show) {
-  const chatter = /^\s*(\[INFO\]|Compiling |Finished |Download(ed|ing) |Blocking |Locking |Updating |⚡|index\.js\s|$)/;
-  let over = false;
+  const chatter = /^\s*(Compiling |Finished |Download(ed|ing) |Blocking |Locking |Updating |$)/;
   return (line) => {
-    over ||= line.startsWith('Error: Compiling your crate'); // cargo has said it all; a long account of worker-build follows
-    if (!over && !chatter.test(withoutColour(line))) show(line);
+    if (!chatter.test(withoutColour(line))) show(line);
   };
 }
 
@@ -112,7 +134,7 @@ function publish(inputs, folder) {
     if (!existsSync(path.join(STAGING, name))) throw new Stop(`The build gave no ${name}: run \`npm run build -- --force\`.`);
   }
   mkdirSync(folder, { recursive: true });
-  for (const name of ['package.json', 'index_bg.wasm', 'index.js']) {
+  for (const name of ['index_bg.wasm', 'index.js']) {
     renameSync(path.join(STAGING, name), path.join(folder, name));
   }
   rmSync(STAGING, { recursive: true, force: true });

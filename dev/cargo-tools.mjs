@@ -1,10 +1,9 @@
-// The tools that are built from crates.io once per machine and kept in the user's cache folder, one folder per version: the two
-// that turn the Rust crate into a Worker, worker-build and wasm-bindgen, and for the tests cargo-deny.
+// The tools that are built from crates.io once per machine and kept in the user's cache folder, one folder per version: wasm-bindgen,
+// which binds the wasm to JavaScript, and for the tests cargo-deny.
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
-import { aptInstall } from './debian.mjs';
 import { ROOT, Stop, elapsed } from './plain.mjs';
 import { withLock } from './lock.mjs';
 import { run, toolEnv } from './processes.mjs';
@@ -27,11 +26,9 @@ export function lockedVersion(crate, lockText = readFileSync(path.join(ROOT, 'Ca
 /** A newer one may need a newer Rust. */
 const CARGO_DENY_VERSION = '0.20.2';
 
-/** The tools; those of the build in exactly the versions that fit the crates of Cargo.lock. */
+/** The tools; that of the build in exactly the version that fits the crate of Cargo.lock. */
 export function cargoTools({ forTests = false } = {}) {
   return {
-    // Released together with the worker crate, under the same number.
-    workerBuild: tool('worker-build', 'worker-build', lockedVersion('worker'), '4 minutes'),
     // Its default features are for another program of that crate, which fetches browser drivers.
     wasmBindgen: tool('wasm-bindgen-cli', 'wasm-bindgen', lockedVersion('wasm-bindgen'), '2 minutes', ['--no-default-features']),
     ...(forTests && { cargoDeny: tool('cargo-deny', 'cargo-deny', CARGO_DENY_VERSION, '4 minutes', ['--no-default-features']) }),
@@ -61,7 +58,6 @@ export async function ensureCargoTools(options) {
 
 /** Builds aside and moves the whole in place at the end; what an interrupted build did is there for the next. */
 async function install({ crate, binary, version, folder, duration, flags }) {
-  if (crate === 'worker-build') await ensureOpenSsl();
   const root = path.join(BUILDING, 'root');
   mkdirSync(BUILDING, { recursive: true });
   rmSync(root, { recursive: true, force: true });
@@ -90,21 +86,6 @@ async function install({ crate, binary, version, folder, duration, flags }) {
   }
   rmSync(folder, { recursive: true, force: true });
   renameSync(root, folder);
-}
-
-/** worker-build links to the system's OpenSSL on Linux. */
-async function ensureOpenSsl() {
-  const found = async () =>
-    process.platform !== 'linux' ||
-    process.env.OPENSSL_DIR ||
-    (await run('pkg-config', ['--exists', 'openssl'], { quiet: true })).ok;
-  if (await found()) return;
-  await aptInstall(['pkg-config', 'libssl-dev']);
-  if (await found()) return;
-  throw new Stop(
-    "worker-build needs pkg-config and OpenSSL's headers: install them (Debian, Ubuntu: `apt-get install pkg-config " +
-      'libssl-dev`; Fedora: `dnf install pkgconf openssl-devel`) and run this again.',
-  );
 }
 
 function isProgress(line) {

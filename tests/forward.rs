@@ -4,9 +4,10 @@
 
 mod support;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
-use edgegate::gate::{ForwardPlan, Gate, Memory, Outcome, Upstream};
+use edgegate::gate::{ANSWER_HEADERS, Gate, Keeping, Memory, Outcome, own_request_headers};
 use edgegate::ports::{BodyError, IncomingRequest};
 use futures_executor::block_on;
 use support::world::Ports;
@@ -35,36 +36,54 @@ impl IncomingRequest for Request {
     }
 }
 
-fn plan(changes: &[(&str, &str)]) -> ForwardPlan {
-    let gate = Gate::new(config(changes), Ports(World::new()), Rc::new(Memory::default()));
+#[test]
+fn the_origin_alone_is_told_its_secret_and_a_plan_does_not_print_it() {
+    let shown = |changes: &[(&str, &str)]| {
+        let headers = own_request_headers(&config(changes), None, None);
+        headers.into_iter().find(|(name, _)| *name == "x-origin-verify").map(|(_, value)| value)
+    };
+    let with_secret = [("ORIGIN_URL", "https://d111111abcdef8.cloudfront.net"), ("ORIGIN_SECRET", SECRET)];
+    assert_eq!(shown(&with_secret), Some(SECRET.to_owned()));
+    assert_eq!(shown(&[("ORIGIN_SECRET", SECRET)]), None);
+    assert_eq!(shown(&[("ORIGIN_URL", "https://d111111abcdef8.cloudfront.net")]), None);
+
+    let gate = Gate::new(config(&with_secret), Ports(World::new()), Rc::new(Memory::default()));
     match block_on(gate.handle(&Request)) {
-        Outcome::Forward(plan) => *plan,
+        Outcome::Forward(plan) => assert!(!format!("{plan:?}").contains(SECRET)),
         Outcome::Respond(answer) => panic!("{}", answer.status),
     }
 }
 
 #[test]
-fn the_origins_secret_is_in_a_plan_for_the_origin_only_and_is_not_printed() {
-    let shown = |plan: &ForwardPlan| plan.own_request_headers(None).into_iter().find(|(name, _)| *name == "x-origin-verify");
-
-    let origin = plan(&[("ORIGIN_URL", "https://d111111abcdef8.cloudfront.net"), ("ORIGIN_SECRET", SECRET)]);
-    assert_eq!(shown(&origin), Some(("x-origin-verify", SECRET.to_owned())));
-    assert!(!format!("{origin:?}").contains(SECRET));
-
-    let assets = plan(&[("ORIGIN_SECRET", SECRET)]);
-    assert_eq!((&assets.upstream, shown(&assets)), (&Upstream::Assets, None));
-
-    let without = plan(&[("ORIGIN_URL", "https://d111111abcdef8.cloudfront.net")]);
-    assert_eq!(shown(&without), None);
+fn an_answer_that_needs_no_change_passes_untouched() {
+    for changes in [&[][..], &[("ORIGIN_URL", "https://d111111abcdef8.cloudfront.net"), ("ORIGIN_SECRET", SECRET)]] {
+        let config = config(changes);
+        let sent = |name: &str| ["content-type", "access-control-allow-origin"].contains(&name).then(|| "*".to_owned());
+        assert!(Keeping::Public.edit_answer(&config, sent, &["theme=dark".to_owned()]).is_empty());
+        let edits = Keeping::Public.edit_answer(&config, |name| (name == "x-origin-verify").then(|| SECRET.to_owned()), &[]);
+        assert_eq!((edits.remove, edits.set, edits.set_cookies), (vec!["x-origin-verify"], vec![], None));
+    }
 }
 
 #[test]
-fn an_answer_that_needs_no_change_passes_untouched() {
-    for changes in [&[][..], &[("ORIGIN_URL", "https://d111111abcdef8.cloudfront.net"), ("ORIGIN_SECRET", SECRET)]] {
-        let plan = plan(changes);
-        let sent = |name: &str| ["content-type", "access-control-allow-origin"].contains(&name).then(|| "*".to_owned());
-        assert!(plan.edit_answer(sent, &["theme=dark".to_owned()]).is_empty());
-        let edits = plan.edit_answer(|name| (name == "x-origin-verify").then(|| SECRET.to_owned()), &[]);
-        assert_eq!((edits.remove, edits.set, edits.set_cookies), (vec!["x-origin-verify"], vec![], None));
+fn every_header_that_an_edit_depends_on_is_one_that_the_shell_looks_at() {
+    for site in [&[][..], &[("ORIGIN_URL", "https://d111111abcdef8.cloudfront.net")]] {
+        let config = config(site);
+        for keeping in [Keeping::Private, Keeping::PrivateReadable, Keeping::Public, Keeping::RedirectPage] {
+            assert_eq!(Keeping::named(keeping.name()), Some(keeping));
+            for present in [false, true] {
+                let asked = RefCell::new(Vec::new());
+                let header = |name: &str| {
+                    asked.borrow_mut().push(name.to_owned());
+                    present.then(|| "x".to_owned())
+                };
+                let edits = keeping.edit_answer(&config, header, &[]);
+                assert_eq!(edits.is_empty(), keeping == Keeping::Public && !present);
+                for name in asked.take() {
+                    assert!(ANSWER_HEADERS.contains(&name.as_str()), "{name}");
+                }
+            }
+        }
     }
+    assert_eq!(Keeping::named(""), None);
 }

@@ -39,12 +39,13 @@ use crate::ports::{IncomingRequest, Level, Log, Ports, Random};
 
 pub use answer::Answer;
 pub use error::{Description, Failure, GateError};
-pub use forward::{ForwardPlan, HeaderEdits, Upstream};
+pub use forward::{ANSWER_HEADERS, ForwardPlan, HeaderEdits, Keeping, own_request_headers};
 pub use memory::Memory;
+pub use visit::Trace;
 
 use cors::readable;
 use route::Route;
-use visit::{Trace, Visit};
+use visit::Visit;
 
 /// What to do with a request.
 #[derive(Debug)]
@@ -84,16 +85,11 @@ impl<P: Ports> Gate<P> {
         }
     }
 
-    /// The site has answered a forwarded request: now it can be logged.
-    pub fn forwarded(&self, plan: &ForwardPlan, status: u16) {
-        self.log(Level::Info, Route::Site, &plan.trace, status, &[]);
-    }
-
     /// What the browser gets when the site gave nothing.
-    pub fn origin_failed<R: IncomingRequest>(&self, request: &R, plan: &ForwardPlan, error: GateError) -> Answer {
+    pub fn origin_failed<R: IncomingRequest>(&self, request: &R, trace: &Trace, error: GateError) -> Answer {
         let mut visit = Visit::new(request, &self.config, &self.ports);
-        visit.request_id.clone_from(&plan.trace.request_id);
-        self.failed_answer(Route::Site, &visit, &plan.trace, &error.into())
+        visit.request_id.clone_from(&trace.request_id);
+        self.failed_answer(Route::Site, &visit, trace, &error.into())
     }
 
     fn failed_answer<R: IncomingRequest>(&self, route: Route, visit: &Visit<'_, R>, trace: &Trace, failure: &Failure) -> Answer {

@@ -1,7 +1,6 @@
 //! One request, read once: limits, normal path, time, and what kind of caller it is.
 
 use std::cell::RefCell;
-use std::fmt::Write as _;
 use std::net::Ipv6Addr;
 
 use crate::address::Address;
@@ -9,6 +8,7 @@ use crate::config::{Config, Origin};
 use crate::ports::{IncomingRequest, Ports, Random, UnixSecs};
 use crate::web::cookie::{CookieStyle, Cookies};
 use crate::web::fetch_metadata;
+use crate::web::hex::push_hex;
 use crate::web::language::Language;
 use crate::web::origin;
 use crate::web::path::NormalPath;
@@ -41,7 +41,7 @@ pub(super) struct Visit<'r, R> {
 
 /// What the log says of a request.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Trace {
+pub struct Trace {
     /// Names it in answer and log.
     pub request_id: String,
     /// When it began.
@@ -180,11 +180,9 @@ fn read(request: &impl IncomingRequest, cookie_header: &str) -> Result<(Address,
 pub(super) fn random_name(random: &impl Random) -> String {
     let mut bytes = [0; 8];
     random.fill(&mut bytes);
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let mut name = String::with_capacity(16);
+    push_hex(&mut name, &bytes);
+    name
 }
 
 /// What CloudFront takes as well.

@@ -1,19 +1,17 @@
-//! The gate's answers as the runtime's responses.
-
-use wasm_bindgen::JsValue;
-use web_sys::{Headers, Response, ResponseInit};
+//! The gate's answers in the words of `entry.js`.
 
 use crate::gate::Answer;
 
-/// Makes the response; a HEAD gets everything but the body.
-pub(super) fn respond(answer: &Answer, head: bool) -> Result<Response, JsValue> {
-    let headers = Headers::new()?;
+/// The answer as text: `answer`, the status, each header as `name:value`, an empty line, the body; a HEAD gets everything but the
+/// body. No header can hold a line break.
+pub(super) fn answer_text(answer: &Answer, is_head: bool) -> String {
+    let mut text = format!("answer\n{}", answer.status);
     for (name, value) in &answer.headers {
-        headers.append(name, value)?;
+        text.extend(["\n", name, ":", value]);
     }
-    let init = ResponseInit::new();
-    init.set_status(answer.status);
-    init.set_headers(&headers);
-    let body = (!head && !answer.body.is_empty()).then_some(answer.body.as_str());
-    Response::new_with_opt_str_and_init(body, &init)
+    text.push_str("\n\n");
+    if !is_head {
+        text.push_str(&answer.body);
+    }
+    text
 }

@@ -12,7 +12,12 @@ use web_sys::{Crypto, CryptoKey, WorkerGlobalScope};
 use crate::ports::{RsaPublicKey, SignatureCheckFailed};
 
 fn crypto() -> Result<Crypto, JsValue> {
-    js_sys::global().unchecked_into::<WorkerGlobalScope>().crypto()
+    CRYPTO.with(Clone::clone)
+}
+
+thread_local! {
+    /// Looked up once.
+    static CRYPTO: Result<Crypto, JsValue> = js_sys::global().unchecked_into::<WorkerGlobalScope>().crypto();
 }
 
 /// Fills `bytes` with randomness.

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use js_sys::{Function, Promise, Reflect};
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use worker::{
-    Date, Delay, DurableObject, Env, Request, Response, ScheduledTime, SqlStorage, SqlStorageValue, State, durable_object,
-};
+use worker::worker_sys::DurableObjectState;
+use worker::{Date, Delay, Env, ScheduledTime, SqlStorage, SqlStorageValue, State};
 
 use crate::ports::{GuardError, UnixSecs};
 use crate::session::guard::{Row, RowError, reply};
@@ -51,44 +51,55 @@ const ADDRESS: &str = "https://guard/";
 /// One that starts at the other end of the world answers within a second.
 const TIMEOUT_MS: u64 = 4000;
 
-/// The guard of one user's sessions. The runtime gives it one request at a time between two waits, and it waits for nothing
-/// between reading a row and writing it.
-#[durable_object(alarm)]
-pub struct SessionGuard {
+/// What the guard of one user's sessions answers. The runtime gives it one request at a time between two waits, and it waits for
+/// nothing between reading a row and writing it.
+///
+/// # Errors
+/// Its store failed: the runtime makes a 500 of it.
+#[wasm_bindgen]
+pub async fn guard_fetch(state: DurableObjectState, request: web_sys::Request) -> Result<web_sys::Response, JsValue> {
+    let inquiry = JsFuture::from(request.text()?).await?.as_string().unwrap_or_default();
+    let guard = SessionGuard::of(state);
+    let init = web_sys::ResponseInit::new();
+    let Some(reply) = reply(&inquiry, |session| guard.row(session), now()) else {
+        init.set_status(500);
+        return web_sys::Response::new_with_opt_str_and_init(Some("the inquiry or its row cannot be read"), &init);
+    };
+    if let Some((session, row)) = &reply.changed {
+        guard.keep(session, row)?;
+        guard.tidy_later(row.expires_at).await?;
+    }
+    web_sys::Response::new_with_opt_str_and_init(Some(&reply.text), &init)
+}
+
+/// Forgets sessions that are over by their own times, and in the end all.
+///
+/// # Errors
+/// Its store failed: the runtime tries again.
+#[wasm_bindgen]
+pub async fn guard_alarm(state: DurableObjectState) -> Result<(), JsValue> {
+    let guard = SessionGuard::of(state);
+    guard.sql.exec("DELETE FROM sessions WHERE expires_at <= ?", vec![integer(now())?])?;
+    match guard.first("SELECT min(expires_at) FROM sessions", Vec::new())? {
+        Some(SqlStorageValue::Integer(expires_at)) => guard.tidy_later(expires_at.unsigned_abs()).await?,
+        _ => guard.state.storage().delete_all().await?,
+    }
+    Ok(())
+}
+
+/// The guard's store.
+struct SessionGuard {
     state: State,
     sql: SqlStorage,
 }
 
-impl DurableObject for SessionGuard {
-    fn new(state: State, _env: Env) -> Self {
+impl SessionGuard {
+    fn of(state: DurableObjectState) -> Self {
+        let state = State::from(state);
         let sql = state.storage().sql();
         Self { state, sql }
     }
 
-    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let inquiry = request.text().await?;
-        let Some(reply) = reply(&inquiry, |session| self.row(session), now()) else {
-            return Response::error("the inquiry or its row cannot be read", 500);
-        };
-        if let Some((session, row)) = &reply.changed {
-            self.keep(session, row)?;
-            self.tidy_later(row.expires_at).await?;
-        }
-        Response::ok(reply.text)
-    }
-
-    /// Forgets sessions that are over by their own times, and in the end all.
-    async fn alarm(&self) -> worker::Result<Response> {
-        self.sql.exec("DELETE FROM sessions WHERE expires_at <= ?", vec![integer(now())?])?;
-        match self.first("SELECT min(expires_at) FROM sessions", Vec::new())? {
-            Some(SqlStorageValue::Integer(expires_at)) => self.tidy_later(expires_at.unsigned_abs()).await?,
-            _ => self.state.storage().delete_all().await?,
-        }
-        Response::empty()
-    }
-}
-
-impl SessionGuard {
     /// The first column of the first row.
     fn first(&self, query: &str, values: Vec<SqlStorageValue>) -> worker::Result<Option<SqlStorageValue>> {
         let Some(row) = self.sql.exec(query, values)?.raw().next() else { return Ok(None) };

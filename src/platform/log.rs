@@ -1,9 +1,10 @@
 //! One line of JSON to the console for each event.
 
-use serde_json::{Map, Value};
-use worker::{console_error, console_log, console_warn};
+use wasm_bindgen::JsValue;
+use web_sys::console;
 
 use crate::ports::{Level, Log, Random};
+use crate::web::log_line::log_line;
 
 use super::crypto;
 
@@ -19,22 +20,11 @@ impl Random for Runtime {
 
 impl Log for Runtime {
     fn line(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
-        let name = match level {
-            Level::Info => "info",
-            Level::Warn => "warn",
-            Level::Error => "error",
-        };
-        let mut line = Map::new();
-        line.insert("level".to_owned(), Value::from(name));
-        line.insert("message".to_owned(), Value::from(message));
-        let filled = fields.iter().filter(|(_, value)| !value.is_empty());
-        line.extend(filled.map(|(name, value)| ((*name).to_owned(), Value::from(*value))));
-        // JSON escapes CR and LF, so no value can forge a line.
-        let line = Value::Object(line).to_string();
+        let line = JsValue::from(log_line(level, message, fields));
         match level {
-            Level::Info => console_log!("{}", line),
-            Level::Warn => console_warn!("{}", line),
-            Level::Error => console_error!("{}", line),
+            Level::Info => console::log_1(&line),
+            Level::Warn => console::warn_1(&line),
+            Level::Error => console::error_1(&line),
         }
     }
 }

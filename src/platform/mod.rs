@@ -1,8 +1,12 @@
 //! Cloudflare Workers: carries requests, answers and ports; decides nothing.
 //!
-//! It works on the runtime's own `Request` and `Response`, so that the site's answer passes untouched and unread.
+//! The entry is `entry.js`: it hands over a request's head in one text and carries out what the gate says about the site on the
+//! runtime's own `Request` and `Response`, so that the site's answer passes untouched and unread.
+
+#![expect(unreachable_pub, reason = "wasm-bindgen exports public items only")]
 
 mod answer;
+mod begin;
 mod body;
 mod crypto;
 mod env;
@@ -20,14 +24,20 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
-use worker::{Context, Env, event};
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::worker_sys::Context as JsContext;
+use worker::{Context, Env};
 
 use crate::config::{Config, ConfigProblem};
+#[cfg(feature = "self-test")]
+use crate::gate::Answer;
 use crate::gate::{Gate, Memory, Outcome, config_invalid};
+use crate::ports::IncomingRequest;
 
+use self::answer::answer_text;
 use self::log::Runtime;
 use self::ports::WorkerPorts;
-use self::request::NativeRequest;
+use self::request::{NativeRequest, READ_AT_ONCE};
 
 /// What outlives a request: the configuration, parsed once, and the gate's memory.
 struct Isolate {
@@ -51,32 +61,39 @@ fn isolate(env: &Env) -> Rc<Isolate> {
     })
 }
 
-/// Every request. An error that reaches the runtime becomes a plain 500 there, never a page of the site.
-#[event(fetch)]
-async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
+/// Which headers `entry.js` hands over with every request, a line each.
+#[wasm_bindgen]
+#[must_use]
+pub fn headers_read_at_once() -> String {
+    READ_AT_ONCE.join("\n")
+}
+
+/// Every request; `head` is what [`NativeRequest`] says. Gives as text what to answer ([`answer_text`]) or how to ask the site
+/// ([`proxy::plan_text`]), or a promise of it where something had to be waited for.
+#[wasm_bindgen]
+#[must_use]
+pub fn handle(head: String, request: web_sys::Request, env: Env, context: JsContext) -> JsValue {
+    begin::begin(outcome(head, request, env, context))
+}
+
+async fn outcome(head: String, request: web_sys::Request, env: Env, context: JsContext) -> String {
     #[cfg(feature = "self-test")]
     if let Some(answered) = self_test::answer(&request).await {
-        return answered.map_err(|_| worker::Error::RustError("self-test".to_owned()));
+        return answer_text(&Answer { body: answered, ..Answer::empty(200) }, false);
     }
     let isolate = isolate(&env);
-    let head = request.method() == "HEAD";
-    let native = NativeRequest::new(request);
-    let answered = match &isolate.config {
-        Err(problems) => answer::respond(&config_invalid(&Runtime, &native, problems), head),
-        Ok(config) => {
-            let ports = WorkerPorts::new(env.clone(), context, config, isolate.guarded);
-            let gate = Gate::new(config.clone(), ports, isolate.memory.clone());
-            match gate.handle(&native).await {
-                Outcome::Respond(answer) => answer::respond(&answer, head),
-                Outcome::Forward(plan) => match proxy::forward(&plan, &native, &env).await {
-                    Ok(response) => {
-                        gate.forwarded(&plan, response.status());
-                        Ok(response)
-                    }
-                    Err(error) => answer::respond(&gate.origin_failed(&native, &plan, error), head),
-                },
-            }
-        }
-    };
-    answered.map_err(|_: JsValue| worker::Error::RustError("answer could not be made".to_owned()))
+    let request = NativeRequest::new(head, request);
+    let is_head = request.method() == "HEAD";
+    match &isolate.config {
+        Err(problems) => answer_text(&config_invalid(&Runtime, &request, problems), is_head),
+        Ok(config) => match gate_for(&isolate, config, env, context).handle(&request).await {
+            Outcome::Respond(answer) => answer_text(&answer, is_head),
+            Outcome::Forward(plan) => proxy::plan_text(&plan, config, &request),
+        },
+    }
+}
+
+fn gate_for(isolate: &Isolate, config: &Rc<Config>, env: Env, context: JsContext) -> Gate<WorkerPorts> {
+    let ports = WorkerPorts::new(env, Context::new(context), config, isolate.guarded);
+    Gate::new(config.clone(), ports, isolate.memory.clone())
 }

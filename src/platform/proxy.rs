@@ -1,131 +1,117 @@
-//! Fetching the site: assets or origin. Bodies stream through; an answer that needs no change is the origin's own object.
+//! Asking the site: in what words `entry.js` is told what to send and what to change in the answer. Bodies stream through there, unseen;
+//! an answer that needs no change is the origin's own object.
+//!
+//! Edits of headers are lines: `-name` removes, `=name:value` sets, `+name:value` adds. No name and no value can hold a line break.
 
-use std::time::Duration;
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::Env;
+use worker::worker_sys::Context as JsContext;
 
-use futures_util::future::{Either, select};
-use js_sys::{Array, Function, Promise, Reflect};
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{
-    AbortController, Headers, Request, RequestCache, RequestInit, RequestRedirect, Response, ResponseInit, WorkerGlobalScope,
-};
-use worker::{Delay, Env};
-
-use crate::config::Origin;
-use crate::gate::{ForwardPlan, GateError, HeaderEdits, Upstream};
+use crate::config::{Config, Site};
+use crate::gate::{ANSWER_HEADERS, ForwardPlan, GateError, HeaderEdits, Keeping, Trace, own_request_headers};
 use crate::ports::IncomingRequest;
+use crate::web::headers::passes_to_origin;
 
-use super::env::ASSETS;
+use super::answer::answer_text;
 use super::request::NativeRequest;
+use super::{gate_for, isolate};
 
-/// Asks the site and adapts its answer.
-pub(super) async fn forward(plan: &ForwardPlan, request: &NativeRequest, env: &Env) -> Result<Response, GateError> {
-    let response = match &plan.upstream {
-        Upstream::Assets => ask_assets(plan, request, env).await.map_err(|_| GateError::OriginUnavailable)?,
-        Upstream::Origin(origin) => ask_origin(plan, origin, request).await?,
-    };
-    let headers = response.headers();
-    let names = names(&headers);
-    let is_there = |name: &str| names.split('\n').any(|each| each == name);
-    let set_cookies = if is_there("set-cookie") { set_cookie_lines(&headers) } else { Vec::new() };
-    let header = |name: &str| if is_there(name) { headers.get(name).ok().flatten() } else { None };
-    let edits = plan.edit_answer(header, &set_cookies);
-    if edits.is_empty() {
-        return Ok(response);
-    }
-    edited(&response, &edits).map_err(|_| GateError::OriginUnavailable)
-}
-
-async fn ask_assets(plan: &ForwardPlan, request: &NativeRequest, env: &Env) -> Result<Response, JsValue> {
-    let native = request.native();
-    let wanted = plan.public_address();
-    let asked = if wanted == request.url() {
-        Clone::clone(native)
-    } else {
-        Request::new_with_str_and_init(&wanted, native.unchecked_ref::<RequestInit>())?
-    };
-    let assets = Reflect::get(env, &ASSETS.into())?;
-    let fetch: Function = Reflect::get(&assets, &"fetch".into())?.dyn_into()?;
-    let promise: Promise = fetch.call1(&assets, &asked)?.dyn_into()?;
-    JsFuture::from(promise).await?.dyn_into()
-}
-
-async fn ask_origin(plan: &ForwardPlan, origin: &Origin, request: &NativeRequest) -> Result<Response, GateError> {
-    let unreachable = |_| GateError::OriginUnavailable;
-    let controller = AbortController::new().map_err(unreachable)?;
-    let init = RequestInit::new();
-    init.set_method(&request.method());
-    let headers = origin_headers(plan, request).map_err(unreachable)?;
-    init.set_headers(&headers);
-    init.set_redirect(RequestRedirect::Manual);
-    init.set_signal(Some(&controller.signal()));
-    if !plan.may_be_cached() {
-        init.set_cache(RequestCache::NoStore);
-    }
-    let url = format!("{origin}{}", plan.path_and_query);
-    let global: WorkerGlobalScope = js_sys::global().unchecked_into();
-    let answer = JsFuture::from(global.fetch_with_str_and_init(&url, &init));
-    // The limit is for the answer to begin; a long download may take its time.
-    let timer = Delay::from(Duration::from_millis(ORIGIN_TIMEOUT_MS));
-    match select(answer, std::pin::pin!(timer)).await {
-        Either::Left((answer, _)) => answer.and_then(JsCast::dyn_into).map_err(unreachable),
-        Either::Right(_) => {
-            controller.abort();
-            Err(GateError::OriginTimeout)
+/// The plan, a line each: `site`, keeping, start in milliseconds, request id, session, the begun line of the log, and the URL to ask for: of
+/// the assets, empty for the request's own; of an origin, followed by the cache mode or nothing, and the edits that we make to the
+/// client's headers.
+pub(super) fn plan_text(plan: &ForwardPlan, config: &Config, request: &NativeRequest) -> String {
+    let Trace { request_id, started_ms, session } = &plan.trace;
+    let mut lines =
+        ["site", plan.keeping.name(), &started_ms.to_string(), request_id, session, &plan.begun_log_line()].join("\n");
+    match &config.site {
+        Site::Assets => {
+            let wanted = [config.public_url.as_str(), &plan.path_and_query].concat();
+            push_line(&mut lines, &[if wanted == request.url() { "" } else { &wanted }]);
+        }
+        Site::Origin(origin) => {
+            push_line(&mut lines, &[origin.as_str(), &plan.path_and_query]);
+            push_line(&mut lines, &[if plan.keeping == Keeping::Public { "" } else { "no-store" }]);
+            let (cookie, client) = (request.header("cookie"), request.header("cf-connecting-ip"));
+            for (name, value) in own_request_headers(config, cookie.as_deref(), client.as_deref()) {
+                push_line(&mut lines, &["=", name, ":", &value]);
+            }
         }
     }
+    lines
 }
 
-fn origin_headers(plan: &ForwardPlan, request: &NativeRequest) -> Result<Headers, JsValue> {
-    let headers = Headers::new()?;
-    let connection = request.header("connection");
-    for entry in js_sys::try_iter(&request.native().headers())?.into_iter().flatten() {
-        let entry: Array = entry?.unchecked_into();
-        if let (Some(name), Some(value)) = (entry.get(0).as_string(), entry.get(1).as_string())
-            && plan.passes(&name, connection.as_deref())
-        {
-            headers.append(&name, &value)?;
-        }
+/// Which headers of an answer `entry.js` hands over, a line each.
+#[wasm_bindgen]
+#[must_use]
+pub fn answer_headers() -> String {
+    ANSWER_HEADERS.join("\n")
+}
+
+/// The edits that keep from the origin what it must not see. `names` are the names of the client's headers, a line each;
+/// `connection` is its `Connection` header, empty without one.
+#[wasm_bindgen]
+#[must_use]
+pub fn request_edits(names: &str, connection: &str) -> String {
+    let mut lines = String::new();
+    for name in names.split('\n').filter(|name| !passes_to_origin(name, Some(connection))) {
+        push_line(&mut lines, &["-", name]);
     }
-    for (name, value) in plan.own_request_headers(request.header("cookie").as_deref()) {
-        headers.set(name, &value)?;
-    }
-    Ok(headers)
+    lines
 }
 
-/// The names of all headers, in lower case and a line each: one look in place of one for each name that matters, most of which
-/// are not there.
-fn names(headers: &Headers) -> String {
-    Array::from(&headers.keys()).join("\n").into()
+/// The edits that make the site's answer ours, empty when it passes untouched. `values` are those of [`answer_headers`], a line each as
+/// in [`NativeRequest`], and then the `Set-Cookie` lines.
+#[wasm_bindgen]
+#[must_use]
+pub fn answer_edits(env: &Env, keeping: &str, values: &str) -> String {
+    let (isolate, keeping) = (isolate(env), Keeping::named(keeping).unwrap_or(Keeping::RedirectPage));
+    // Without a configuration nothing is asked of the site.
+    let Ok(config) = &isolate.config else { return String::new() };
+    let header = |name: &str| {
+        let index = ANSWER_HEADERS.iter().position(|it| *it == name)?;
+        values.split('\n').nth(index)?.strip_prefix(':').map(str::to_owned)
+    };
+    let set_cookies: Vec<String> = values.split('\n').skip(ANSWER_HEADERS.len()).map(str::to_owned).collect();
+    as_lines(&keeping.edit_answer(config, header, &set_cookies))
 }
 
-/// The `Set-Cookie` lines one by one; `get` would join them.
-fn set_cookie_lines(headers: &Headers) -> Vec<String> {
-    let lines = Reflect::get(headers, &"getSetCookie".into())
-        .and_then(JsCast::dyn_into::<Function>)
-        .and_then(|get_set_cookie| get_set_cookie.call0(headers));
-    lines.map(|lines| Array::from(&lines).iter().filter_map(|line| line.as_string()).collect()).unwrap_or_default()
+/// The answer when the site gave none, as [`answer_text`] has it.
+#[wasm_bindgen]
+#[must_use]
+pub fn site_failed(head: String, request: web_sys::Request, env: Env, context: JsContext, plan: &str, timed_out: bool) -> String {
+    let isolate = isolate(&env);
+    // Without a configuration nothing is asked of the site.
+    let Ok(config) = &isolate.config else { return String::new() };
+    let request = NativeRequest::new(head, request);
+    let mut lines = plan.split('\n').skip(2);
+    let mut line = || lines.next().unwrap_or_default();
+    let trace =
+        Trace { started_ms: line().parse().unwrap_or_default(), request_id: line().to_owned(), session: line().to_owned() };
+    let error = if timed_out { GateError::OriginTimeout } else { GateError::OriginUnavailable };
+    let answer = gate_for(&isolate, config, env, context).origin_failed(&request, &trace, error);
+    answer_text(&answer, request.method() == "HEAD")
 }
 
-/// A copy with other headers around the same, unread body.
-fn edited(response: &Response, edits: &HeaderEdits) -> Result<Response, JsValue> {
-    let copy =
-        Response::new_with_opt_readable_stream_and_init(response.body().as_ref(), response.unchecked_ref::<ResponseInit>())?;
-    let headers = copy.headers();
+fn as_lines(edits: &HeaderEdits) -> String {
+    let mut lines = String::new();
     for name in &edits.remove {
-        headers.delete(name)?;
+        push_line(&mut lines, &["-", name]);
     }
     for (name, value) in &edits.set {
-        headers.set(name, value)?;
+        push_line(&mut lines, &["=", name, ":", value]);
     }
-    if let Some(lines) = &edits.set_cookies {
-        headers.delete("set-cookie")?;
-        for line in lines {
-            headers.append("set-cookie", line)?;
+    if let Some(kept) = &edits.set_cookies {
+        push_line(&mut lines, &["-set-cookie"]);
+        for line in kept {
+            push_line(&mut lines, &["+set-cookie:", line]);
         }
     }
-    Ok(copy)
+    lines
 }
 
-/// A static site answers at once; what takes longer than this will not come.
-const ORIGIN_TIMEOUT_MS: u64 = 10_000;
+fn push_line(lines: &mut String, parts: &[&str]) {
+    if !lines.is_empty() {
+        lines.push('\n');
+    }
+    lines.extend(parts.iter().copied());
+}

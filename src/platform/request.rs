@@ -4,34 +4,37 @@ use crate::ports::{BodyError, IncomingRequest};
 
 use super::body::{self, ReadError};
 
-/// A request and its headers object, looked up once.
+/// A request: its head as `entry.js` handed it over, and the runtime's own object for what is seldom asked for.
 pub(super) struct NativeRequest {
+    /// Method, URL and the values of [`READ_AT_ONCE`], a line each; no part of them can hold a line break.
+    head: String,
     request: web_sys::Request,
-    headers: web_sys::Headers,
 }
 
 impl NativeRequest {
-    pub(super) fn new(request: web_sys::Request) -> Self {
-        Self { headers: request.headers(), request }
+    pub(super) fn new(head: String, request: web_sys::Request) -> Self {
+        Self { head, request }
     }
 
-    /// The runtime's own object, for forwarding.
-    pub(super) fn native(&self) -> &web_sys::Request {
-        &self.request
+    fn line(&self, index: usize) -> &str {
+        self.head.split('\n').nth(index).unwrap_or_default()
     }
 }
 
 impl IncomingRequest for NativeRequest {
     fn method(&self) -> String {
-        self.request.method()
+        self.line(0).to_owned()
     }
 
     fn url(&self) -> String {
-        self.request.url()
+        self.line(1).to_owned()
     }
 
     fn header(&self, name: &str) -> Option<String> {
-        self.headers.get(name).ok().flatten()
+        match READ_AT_ONCE.iter().position(|read| *read == name) {
+            Some(index) => self.line(index.saturating_add(2)).strip_prefix(':').map(str::to_owned),
+            None => self.request.headers().get(name).ok().flatten(),
+        }
     }
 
     async fn body(&self, max_bytes: usize) -> Result<Vec<u8>, BodyError> {
@@ -45,3 +48,6 @@ impl IncomingRequest for NativeRequest {
         })
     }
 }
+
+/// What nearly every request is judged by. Any other header is a crossing of its own.
+pub(super) const READ_AT_ONCE: [&str; 4] = ["cookie", "authorization", "origin", "cf-connecting-ip"];

@@ -47,7 +47,7 @@ globalThis.fetch = (address, init) => {
 
 crypto.subtle.verify = (...given) => (world.signatures === 'fail' ? Promise.reject(new Error('no cryptography')) : realVerify(...given));
 
-/** The state of the wasm instance, as worker-build's script keeps it for the case of a panic. */
+/** The state of the wasm instance, as the `worker` crate keeps it for the case of a panic. */
 const instance = globalThis.__worker_init_state;
 const never = () => new Promise(() => {});
 const wait = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
@@ -133,10 +133,10 @@ async function changeWorld(changed, { SESSIONS }) {
 }
 
 /** The wasm instance is replaced, as after a panic: requests under way end, and nothing is remembered. */
-function crash(env, context) {
+async function crash(env, context) {
   const { instanceId } = instance;
   instance.criticalError = true;
-  new Gate(context, env);
+  await Gate.fetch(new Request('http://localhost/healthz'), env, context);
   if (instance.instanceId === instanceId) throw new Error('the instance was not replaced');
 }
 
@@ -149,10 +149,10 @@ export default {
       case '/__held':
         return Response.json(held);
       case '/__crash':
-        crash(env, context);
+        await crash(env, context);
         return new Response();
       default:
-        return new Gate(context, faulty(env)).fetch(request);
+        return Gate.fetch(request, faulty(env), context);
     }
   },
 };

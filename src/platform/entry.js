@@ -1,0 +1,162 @@
+// The Worker's entry. It hands the head of each request to the gate in one text, since every crossing into wasm costs more than what
+// is decided there, and asks the site as the gate says. It carries; what it carries is decided in Rust.
+import { DurableObject } from 'cloudflare:workers';
+import * as gate from './index.js';
+
+/** The headers that nearly every request is judged by; the gate asks for others one by one. */
+const READ_AT_ONCE = gate.headers_read_at_once().split('\n');
+
+/** The headers that the site's answer is judged by, beside `Set-Cookie`. */
+const ANSWER_HEADERS = gate.answer_headers().split('\n');
+
+/** What the `worker` crate knows of the wasm instance. */
+const instance = gate.__worker_init_state();
+
+export default {
+  fetch(request, env, context) {
+    restartAfterPanic();
+    const text = head(request);
+    const carryOut = (it) => (it.startsWith('site\n') ? forward(it, text, request, env, context) : respond(it));
+    const outcome = gate.handle(text, request, env, context);
+    if (!(outcome instanceof Promise)) return carryOut(outcome);
+    // It goes on when the client has gone: a renewal must store the token that it has been given.
+    context.waitUntil(outcome);
+    return outcome.then(carryOut);
+  },
+};
+
+/** Strict mode's guard. */
+export class SessionGuard extends DurableObject {
+  fetch(request) {
+    restartAfterPanic();
+    return gate.guard_fetch(this.ctx, request);
+  }
+
+  alarm() {
+    restartAfterPanic();
+    return gate.guard_alarm(this.ctx);
+  }
+}
+
+/** A panic ends the instance; the next request begins with a new one, which remembers nothing. */
+function restartAfterPanic() {
+  if (!instance.criticalError) return;
+  instance.criticalError = false;
+  gate.__wbg_reset_state();
+}
+
+/** Method, URL, and of each header a line. */
+function head({ method, url, headers }) {
+  return `${method}\n${url}${values(headers, READ_AT_ONCE)}`;
+}
+
+/** Of each header a line: nothing for an absent one, else a colon and the value. */
+function values(headers, names) {
+  let text = '';
+  for (const name of names) {
+    const value = headers.get(name);
+    text += value === null ? '\n' : `\n:${value}`;
+  }
+  return text;
+}
+
+/** Makes an answer of the gate (src/platform/answer.rs). */
+function respond(text) {
+  const end = text.indexOf('\n\n');
+  const [, status, ...lines] = text.slice(0, end).split('\n');
+  const headers = new Headers();
+  for (const line of lines) {
+    const colon = line.indexOf(':');
+    headers.append(line.slice(0, colon), line.slice(colon + 1));
+  }
+  const body = text.slice(end + 2);
+  return new Response(body === '' ? null : body, { status, headers });
+}
+
+/** Asks the site by a plan of the gate (src/platform/proxy.rs), and makes its answer ours. */
+async function forward(plan, text, request, env, context) {
+  const [, keeping, startedMs, , , logLine, url, cache, ...edits] = plan.split('\n');
+  let response;
+  try {
+    response = cache === undefined ? await askAssets(url, request, env) : await askOrigin(url, cache, edits, request);
+  } catch (error) {
+    return respond(gate.site_failed(text, request, env, context, plan, error === TIMED_OUT));
+  }
+  const changes = answerEdits(keeping, response.headers, env);
+  console.log(`${logLine},"status":"${response.status}","duration_ms":"${Date.now() - startedMs}"}`);
+  return changes === '' ? response : edited(response, changes);
+}
+
+function askAssets(url, request, { ASSETS }) {
+  return ASSETS.fetch(url === '' ? request : new Request(url, request));
+}
+
+function askOrigin(url, cache, edits, request) {
+  const headers = new Headers(request.headers);
+  edit(headers, requestEdits(headers));
+  edit(headers, edits);
+  const init = { method: request.method, headers, redirect: 'manual' };
+  if (cache !== '') init.cache = cache;
+  return inTime(fetch(url, init));
+}
+
+/** The limit is for the answer to begin; a long download may take its time. */
+function inTime(answer) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(reject, ORIGIN_TIMEOUT_MS, TIMED_OUT);
+    const done = (settle) => (it) => {
+      clearTimeout(timer);
+      settle(it);
+    };
+    answer.then(done(resolve), done(reject));
+  });
+}
+
+function requestEdits(headers) {
+  const names = Array.from(headers.keys()).join('\n');
+  const connection = headers.get('connection') ?? '';
+  return remember(`${names}\n\n${connection}`, () => gate.request_edits(names, connection).split('\n'));
+}
+
+function answerEdits(keeping, headers, env) {
+  const seen = values(headers, ANSWER_HEADERS).slice(1);
+  if (!headers.has('set-cookie')) return remember(`${keeping}\n${seen}`, () => gate.answer_edits(env, keeping, seen));
+  return gate.answer_edits(env, keeping, [seen, ...headers.getSetCookie()].join('\n'));
+}
+
+/** What the gate said when it was asked the same: the edits of headers depend on nothing but what they are asked with. */
+const said = new Map();
+
+function remember(key, ask) {
+  let answer = said.get(key);
+  if (answer === undefined) {
+    answer = ask();
+    if (said.size >= MAX_REMEMBERED) said.clear();
+    if (key.length <= MAX_KEY_CHARS) said.set(key, answer);
+  }
+  return answer;
+}
+
+/** A copy with other headers around the same, unread body. */
+function edited(response, changes) {
+  const copy = new Response(response.body, response);
+  edit(copy.headers, changes.split('\n'));
+  return copy;
+}
+
+/** Lines of `-name` to remove, `=name:value` to set and `+name:value` to add. */
+function edit(headers, edits) {
+  for (const line of edits) {
+    const colon = line.indexOf(':');
+    if (line[0] === '-') headers.delete(line.slice(1));
+    else if (line[0] === '=') headers.set(line.slice(1, colon), line.slice(colon + 1));
+    else if (line[0] === '+') headers.append(line.slice(1, colon), line.slice(colon + 1));
+  }
+}
+
+/** A static site answers at once; what takes longer than this will not come. */
+const ORIGIN_TIMEOUT_MS = 10_000;
+const TIMED_OUT = new Error('the origin did not answer in time');
+/** Browsers send a few sets of headers, and a site answers with a few. */
+const MAX_REMEMBERED = 200;
+const MAX_KEY_CHARS = 1000;
