@@ -197,6 +197,67 @@ fn paths() {
     holds(CASES, a_path(), web::path);
 }
 
+/// An address with everything that it can have, and what comes before it.
+fn an_address(hosts: &[&'static str]) -> impl Strategy<Value = String> + use<> {
+    let before =
+        owned(["https://", "http://", "https://", "HTTP://", "//", "\\\\", "/\\", "https:", "http:/", "https:///", "", " //"]);
+    let user = prop_oneof![9 => Just(""), 1 => select(vec!["u@", "u:p@", "@", "u@v@"])];
+    let port = prop_oneof![5 => Just(""), 4 => select(vec![":80", ":443", ":8443", ":", ":0", ":00080", ":65535"]), 1 => select(vec![":65536", ":x", ":+1"])];
+    let rest = owned(["", "?", "?a='b'&c=\"d\"", "#a", "?a#b", "#a?b", "?next=https://evil.example/", " "]);
+    let path = prop_oneof![4 => a_path(), 1 => Just(String::new())];
+    (before, user, select(hosts.to_vec()), port, path, rest)
+        .prop_map(|(before, user, host, port, path, rest)| format!("{before}{user}{host}{port}{path}{rest}"))
+}
+
+#[test]
+fn addresses() {
+    const HOSTS: [&str; 25] = [
+        "app.example.com",
+        "APP.example.com",
+        "localhost",
+        "a_b",
+        "a-.example",
+        "a..b",
+        ".",
+        "a.",
+        "xn--bcher-kva.example",
+        "xn--a",
+        "127.0.0.1",
+        "127.1",
+        "0x7f.1",
+        "1",
+        "1.2.3.4.5",
+        "a.08",
+        "1.2.3.4.",
+        "[::1]",
+        "[0::1]",
+        "[::FFFF:1.2.3.4]",
+        "[::g]",
+        "bücher.example",
+        "%61.example",
+        "a*b",
+        "",
+    ];
+    holds(CASES, an_address(&HOSTS), web::address);
+}
+
+#[test]
+fn locations() {
+    const HOSTS: [&str; 10] = [
+        "d1.cloudfront.net",
+        "D1.cloudfront.net",
+        "d1.%63loudfront.net",
+        "d1.cloudfront.net.",
+        "d1.cloudfront.net.evil.example",
+        "evil.example",
+        "localhost",
+        "[::1]",
+        "[0::1]",
+        "d1.cloudfront\u{3002}net",
+    ];
+    holds(CASES, an_address(&HOSTS), web::location);
+}
+
 #[test]
 fn return_paths() {
     let rest = owned(["", "?", "?view=reports&x=%2F%2Fevil", "#a", "?a#b", "?next=https://evil.example/", "@evil.example"]);

@@ -6,7 +6,6 @@
 use std::fs;
 use std::path::PathBuf;
 
-use edgegate::config::Origin;
 use edgegate::jose::compact::UnverifiedToken;
 use edgegate::jose::jwk::rs256_key;
 use edgegate::ports::RsaPublicKey;
@@ -16,6 +15,7 @@ use jwt_compact::AlgorithmSignature;
 use jwt_compact::alg::{Rsa, RsaPublicKey as JwtRsaKey, RsaSignature};
 use jwt_compact::jwk::JsonWebKey;
 use serde::Deserialize;
+use url::Url;
 
 fn vectors(file: &str) -> Option<String> {
     let Some(folder) = std::env::var_os("EDGEGATE_VECTORS") else {
@@ -65,16 +65,16 @@ fn verifies(key: &RsaPublicKey, message: &[u8], signature: &[u8]) -> bool {
 #[test]
 fn no_open_redirect_leads_off_the_origin() {
     let Some(text) = vectors("oauth2-proxy_openredirects.txt") else { return };
-    let origin = Origin::parse("https://app.example.com").expect("an origin");
+    let origin = Url::parse("https://app.example.com").expect("an origin");
     let mut judged = 0;
     for line in text.lines().filter(|line| !line.is_empty()) {
         let decoded = url::form_urlencoded::parse(format!("v={}", line.replace('+', "%2B").replace('&', "%26")).as_bytes())
             .next()
             .map(|(_, value)| value.into_owned());
         for value in [Some(line.to_owned()), decoded].into_iter().flatten() {
-            let Some(path) = ReturnPath::parse(&value, &origin) else { continue };
+            let Some(path) = ReturnPath::parse(&value) else { continue };
             let landed = origin.join(path.as_str()).expect("resolves");
-            assert!(origin.is_origin_of(&landed), "{value:?} leads to {landed}");
+            assert_eq!(landed.origin(), origin.origin(), "{value:?} leads to {landed}");
             assert!(!path.as_str().starts_with("//") && !path.as_str().contains('\\'), "{value:?} became {path:?}");
         }
         judged += 1;

@@ -7,7 +7,7 @@ mod key_ring;
 mod rules;
 mod urls;
 
-use url::Url;
+use crate::address::Address;
 
 pub use key_ring::{KeyRing, RingKey};
 pub use rules::{Access, Rules};
@@ -65,7 +65,7 @@ pub struct Cognito {
     /// Scopes asked for, separated by single spaces.
     pub scopes: String,
     /// Where Cognito returns to; on `PUBLIC_URL`'s origin.
-    pub redirect_uri: Url,
+    pub redirect_uri: Address,
     /// Registered sign-out URL.
     pub logout_uri: String,
     /// Its origin.
@@ -267,7 +267,7 @@ impl Config {
                     None
                 }
             }
-            (Some(public), None) => public.join(CALLBACK_PATH),
+            (Some(public), None) => Address::parse(&format!("{public}{CALLBACK_PATH}")),
             (None, _) => None,
         };
 
@@ -365,8 +365,8 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
 }
 
 /// The redirect URI is the gateway's callback, or a public page that is not one of the gateway's own routes.
-fn is_redirect_page(public_url: &Origin, page: &Url, rules: &Rules) -> bool {
-    if !public_url.is_origin_of(page) {
+fn is_redirect_page(public_url: &Origin, page: &Address, rules: &Rules) -> bool {
+    if page.origin() != public_url.as_str() {
         return false;
     }
     let path = page.path();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use url::Url;
+use crate::address::Address;
 
 /// A web origin (RFC 6454) as configured: scheme, host and port, no trailing slash.
 #[derive(Clone, PartialEq, Eq)]
@@ -12,11 +12,10 @@ impl Origin {
     /// Parses `https://host[:port]`, with or without one trailing slash.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let url = web_url(text)?;
-        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-        let origin = url.origin().ascii_serialization();
+        let address = web_address(text)?;
+        let origin = address.origin();
         // The text itself, not only its normal form: a default port or capitals would never match a browser's header.
-        (bare && text.strip_suffix('/').unwrap_or(text) == origin).then_some(Self(origin))
+        (text.strip_suffix('/').unwrap_or(text) == origin).then(|| Self(origin.to_owned()))
     }
 
     /// Parses origins separated by commas.
@@ -41,18 +40,6 @@ impl Origin {
     #[must_use]
     pub fn host(&self) -> &str {
         self.0.split_once("://").map_or("", |(_, host)| host)
-    }
-
-    /// Whether `url` lies on this origin.
-    #[must_use]
-    pub fn is_origin_of(&self, url: &Url) -> bool {
-        url.origin().ascii_serialization() == self.0
-    }
-
-    /// Resolves `reference` against this origin as a browser would (WHATWG URL).
-    #[must_use]
-    pub fn join(&self, reference: &str) -> Option<Url> {
-        Url::parse(&self.0).ok()?.join(reference).ok()
     }
 }
 
@@ -94,24 +81,22 @@ fn is_region(text: &str) -> bool {
 
 /// An issuer is compared as an exact string, so it must be in the form that Cognito puts into tokens.
 pub(super) fn issuer(text: &str) -> Option<String> {
-    let url = web_url(text)?;
-    let plain = url.query().is_none() && url.fragment().is_none() && !text.ends_with('/');
-    plain.then(|| text.to_owned())
+    (is_page(&web_address(text)?) && !text.ends_with('/')).then(|| text.to_owned())
 }
 
 /// A page: no query, no fragment.
-pub(super) fn page(text: &str) -> Option<Url> {
-    web_url(text).filter(|url| url.query().is_none() && url.fragment().is_none() && url.as_str() == text)
+pub(super) fn page(text: &str) -> Option<Address> {
+    web_address(text).filter(|address| is_page(address) && address.as_str() == text)
 }
 
 /// Any absolute URL without fragment; kept as written, since Cognito compares registered URLs as strings.
 pub(super) fn absolute(text: &str) -> Option<String> {
-    web_url(text).filter(|url| url.fragment().is_none()).map(|_| text.to_owned())
+    web_address(text).filter(|_| !text.contains('#')).map(|_| text.to_owned())
 }
 
 /// The origin of a URL that was accepted here.
 pub(super) fn origin_of(absolute: &str) -> String {
-    Url::parse(absolute).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
+    Address::parse(absolute).map(|address| address.origin().to_owned()).unwrap_or_default()
 }
 
 /// A WebSocket URL.
@@ -124,21 +109,23 @@ pub(super) fn web_socket(text: &str) -> Option<String> {
     absolute(&http).map(|_| text.to_owned())
 }
 
+/// Neither query nor fragment.
+fn is_page(address: &Address) -> bool {
+    address.reference() == address.path()
+}
+
 /// An absolute URL with a host, without credentials; `http` on loopback hosts only.
-fn web_url(text: &str) -> Option<Url> {
-    if text.len() > MAX_URL_CHARS || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+fn web_address(text: &str) -> Option<Address> {
+    if text.len() > MAX_URL_CHARS || !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
         return None;
     }
-    let url = Url::parse(text).ok()?;
-    let host = url.host_str()?;
-    let scheme = match url.scheme() {
-        "https" => true,
-        "http" => matches!(host, "localhost" | "127.0.0.1" | "[::1]"),
-        _ => false,
-    };
-    // WHATWG lets `*` and others through; a wildcard here would match nothing and look as if it did.
-    let named = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte));
-    (scheme && named && url.username().is_empty() && url.password().is_none()).then_some(url)
+    let address = Address::parse(text)?;
+    let host = address.host();
+    // Without a port; `[::1]` has colons of its own.
+    let name = if host.starts_with('[') { host.split_inclusive(']').next() } else { host.split(':').next() }?;
+    let loopback = matches!(name, "localhost" | "127.0.0.1" | "[::1]");
+    let named = !name.contains(['[', '_']) && address.origin().starts_with("https:");
+    (loopback || named).then_some(address)
 }
 
 /// Cognito API model: user pool ids have at most 55 characters.

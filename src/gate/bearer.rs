@@ -25,7 +25,7 @@ pub(super) struct Person {
 }
 
 /// A token that has verified, by its hash.
-pub(super) type SeenTokens = Bounded<[u8; 32], Rc<Seen>>;
+pub(super) type SeenTokens = Bounded<Rc<Seen>>;
 
 /// What a token said, and which key had signed it.
 pub(super) struct Seen {
@@ -52,7 +52,7 @@ impl<P: Ports> Gate<P> {
         let person = self.person(&signed.claims).map_err(|error| refused(error).into_failure(refused_as))?;
         let seen = Rc::new(Seen { key_id: signed.key_id, key: signed.key, person });
         let until = signed.claims.times.expires_at;
-        self.memory.seen_tokens.borrow_mut().put(hash, seen.clone(), until, self.ports.now());
+        self.memory.seen_tokens.borrow_mut().put(&hash, seen.clone(), until, self.ports.now());
         Ok(seen)
     }
 

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::address::Address;
 use crate::config::Config;
 use crate::ports::IncomingRequest;
 use crate::web::fetch_metadata::is_navigation;
@@ -84,7 +85,7 @@ fn error_page<R: IncomingRequest>(config: &Config, visit: &Visit<'_, R>, failure
         }
         (None, error) if starts_over(error) => link(&login, words.sign_in),
         (None, error) if passes(error) => {
-            link(visit.return_path(&config.public_url).map_or(login, |path| path.as_str().to_owned()).as_str(), words.try_again)
+            link(visit.return_path().map_or(login, |path| path.as_str().to_owned()).as_str(), words.try_again)
         }
         (None, _) => String::new(),
     };
@@ -137,7 +138,7 @@ fn page(error: GateError, message: &str, language: Language, request_id: &str, a
 /// The answer while nothing is known but that the configuration is wrong.
 pub(super) fn unconfigured<R: IncomingRequest>(request: &R, request_id: &str) -> Answer {
     let error = GateError::ConfigInvalid;
-    let path = url::Url::parse(&request.url()).map(|url| url.path().to_owned()).unwrap_or_default();
+    let path = Address::parse(&request.url()).map(|url| url.path().to_owned()).unwrap_or_default();
     let route = Route::of(&path);
     if is_navigation(request) && !route.is_json() && !route.is_monitoring() {
         let language = Language::negotiate(request.header("accept-language").as_deref());

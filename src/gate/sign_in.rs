@@ -96,7 +96,7 @@ impl<P: Ports> Gate<P> {
     async fn finish<R: IncomingRequest>(&self, visit: &Visit<'_, R>, params: CallbackParams) -> Result<SignedIn, Failure> {
         let FoundFlow { flow, clear } = find_flow(&self.config, visit, params.state.as_deref());
         let flow_missing = flow.is_err();
-        let return_path = flow.as_ref().ok().and_then(|flow| ReturnPath::parse(&flow.return_path, &self.config.public_url));
+        let return_path = flow.as_ref().ok().and_then(|flow| ReturnPath::parse(&flow.return_path));
         let result = match (params.answer, flow) {
             (CallbackAnswer::Error(error), Ok(_)) => Err(authorize_failure(error)),
             // Anybody can write such a link.
@@ -163,7 +163,7 @@ impl<P: Ports> Gate<P> {
 
         let style = visit.cookie_style;
         let cookie = style.set(style.session_name(), &session.id.expose(), self.config.session.ttl_secs);
-        let return_path = ReturnPath::parse(&flow.return_path, &self.config.public_url).unwrap_or_default();
+        let return_path = ReturnPath::parse(&flow.return_path).unwrap_or_default();
         Ok(SignedIn { session, return_path, set_cookies: vec![cookie, count_round(visit, flow.again)] })
     }
 

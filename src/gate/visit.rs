@@ -3,8 +3,7 @@
 use std::cell::RefCell;
 use std::net::Ipv6Addr;
 
-use url::Url;
-
+use crate::address::Address;
 use crate::config::{Config, Origin};
 use crate::ports::{IncomingRequest, Ports, Random, UnixSecs};
 use crate::web::cookie::{CookieStyle, Cookies};
@@ -24,7 +23,7 @@ pub(super) struct Visit<'r, R> {
     /// Method in upper case.
     pub method: String,
     /// The parsed URL.
-    pub url: Url,
+    pub url: Address,
     /// The time, read once.
     pub now: UnixSecs,
     /// When it began, for the log.
@@ -95,12 +94,12 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
 
     /// The path and query as they stand in the URL.
     pub(super) fn path_and_query(&self) -> &str {
-        &self.url[url::Position::BeforePath..url::Position::AfterQuery]
+        self.url.path_and_query()
     }
 
     /// The query, without the question mark.
     pub(super) fn query(&self) -> &str {
-        self.url.query().unwrap_or_default()
+        self.url.query()
     }
 
     /// The browser's cookies.
@@ -109,13 +108,13 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
     }
 
     /// Where a login from here should return to.
-    pub(super) fn return_path(&self, public_url: &Origin) -> Option<ReturnPath> {
-        ReturnPath::parse(self.path_and_query(), public_url)
+    pub(super) fn return_path(&self) -> Option<ReturnPath> {
+        ReturnPath::parse(self.path_and_query())
     }
 
     /// Whether the browser asked under the public host; a login begun under another one could not come back.
     pub(super) fn on_public_host(&self, public_url: &Origin) -> bool {
-        &self.url[url::Position::BeforeHost..url::Position::AfterPort] == public_url.host()
+        self.url.host() == public_url.host()
     }
 
     /// The language of our pages.
@@ -163,7 +162,7 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
 }
 
 /// URL and normal path, length before content.
-fn read(request: &impl IncomingRequest, cookie_header: &str) -> Result<(Url, NormalPath), Failure> {
+fn read(request: &impl IncomingRequest, cookie_header: &str) -> Result<(Address, NormalPath), Failure> {
     let url = request.url();
     if url.len() > MAX_URL_BYTES {
         return Err(GateError::UriTooLong.into());
@@ -172,7 +171,7 @@ fn read(request: &impl IncomingRequest, cookie_header: &str) -> Result<(Url, Nor
     if cookie_header.len() > MAX_COOKIE_BYTES || authorization_bytes > MAX_AUTHORIZATION_BYTES {
         return Err(GateError::HeadersTooLarge.into());
     }
-    let url = Url::parse(&url).map_err(|_| Failure::new(GateError::InvalidRequest, "url_malformed"))?;
+    let url = Address::parse(&url).ok_or_else(|| Failure::new(GateError::InvalidRequest, "url_malformed"))?;
     let path = NormalPath::parse(url.path()).map_err(|_| Failure::new(GateError::InvalidRequest, "path_ambiguous"))?;
     Ok((url, path))
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use web_sys::Request;
 
+use crate::address::Address;
 use crate::jose::compact::UnverifiedToken;
 use crate::jose::jwk::rs256_key;
 
@@ -23,7 +24,7 @@ struct Case {
 
 /// Answers the tests' own requests; `None` for every other one.
 pub(super) async fn answer(request: &Request) -> Option<String> {
-    let url = url::Url::parse(&request.url()).ok()?;
+    let url = Address::parse(&request.url())?;
     match url.path() {
         "/self-test/jws" => Some(judge(request).await),
         "/self-test/panic" => deliberate_panic(),

@@ -12,23 +12,27 @@ use super::bounded::Bounded;
 use super::policy::{FORCE_INTERVAL_SECS, LEASE_SECS, LOOK_SECS, REFUSED_SECS};
 use super::record::Record;
 
+/// Keys that are there for a time, and a number each: the guard's generation, or nothing. One type, so that the Worker holds its
+/// code once.
+type Marks = Bounded<u64>;
+
 /// The memory. `E` is how a failed refresh is remembered.
 pub struct SessionMemory<E> {
-    records: Bounded<String, Rc<Record>>,
+    records: Bounded<Rc<Record>>,
     /// Apart from the records, so that a flood of the ones never pushes out the others.
-    ended: Bounded<String, ()>,
+    ended: Marks,
     /// Those of them whose end was written down.
-    settled: Bounded<String, ()>,
-    leases: Bounded<String, ()>,
-    failures: Bounded<String, E>,
+    settled: Marks,
+    leases: Marks,
+    failures: Bounded<Rc<E>>,
     /// How refreshes failed lately, for longer than nobody tries again.
-    trouble: Bounded<String, E>,
-    forced: Bounded<String, ()>,
-    flows: Bounded<String, ()>,
-    refused: Bounded<[u8; 32], ()>,
+    trouble: Bounded<Rc<E>>,
+    forced: Marks,
+    flows: Marks,
+    refused: Marks,
     /// What the guard has said yes to, and the generation.
-    confirmed: Bounded<String, u64>,
-    looks: Bounded<String, ()>,
+    confirmed: Marks,
+    looks: Marks,
 }
 
 /// What is known of a session without asking KV.
@@ -62,10 +66,10 @@ impl<E: Clone> SessionMemory<E> {
     /// What is known of the session under this record key.
     #[must_use]
     pub fn recall(&self, key: &str, now: UnixSecs) -> Option<Remembered> {
-        if self.ended.live(key, now).is_some() {
+        if self.ended.live(key.as_bytes(), now).is_some() {
             return Some(Remembered::Ended);
         }
-        self.records.live(key, now).cloned().map(Remembered::Record)
+        self.records.live(key.as_bytes(), now).cloned().map(Remembered::Record)
     }
 
     /// Remembers a record, unless a newer one or the session's end is known. Gives what holds now.
@@ -77,8 +81,8 @@ impl<E: Clone> SessionMemory<E> {
     /// before, or than those need it who wait for it: the marks of a logout have not been looked at again. Once they have, it
     /// is remembered. What trouble there was is over.
     pub fn replace(&mut self, key: &str, record: Rc<Record>, now: UnixSecs) -> Remembered {
-        self.trouble.entries.remove(key);
-        let known_until = self.records.live_until(key, now).map_or(now, |(_, until)| *until);
+        self.trouble.remove(key.as_bytes());
+        let known_until = self.records.live_until(key.as_bytes(), now).map_or(now, |(_, until)| until);
         self.keep(key, record, known_until.max(now.saturating_add(LEASE_SECS)), now)
     }
 
@@ -88,126 +92,126 @@ impl<E: Clone> SessionMemory<E> {
             Some(Remembered::Record(known)) if known.version > record.version => return Remembered::Record(known),
             _ => {}
         }
-        self.records.put(key.to_owned(), record.clone(), until, now);
+        self.records.put(key.as_bytes(), record.clone(), until, now);
         Remembered::Record(record)
     }
 
     /// Forgets the record: KV has another word of the session.
     pub fn forget(&mut self, key: &str) {
-        self.records.entries.remove(key);
+        self.records.remove(key.as_bytes());
     }
 
     /// Remembers that the session was ended, for longer than KV can be behind.
     pub fn end(&mut self, key: &str, now: UnixSecs) {
         self.forget(key);
-        self.ended.put(key.to_owned(), (), now.saturating_add(ENDED_SECS), now);
+        self.ended.put(key.as_bytes(), 0, now.saturating_add(ENDED_SECS), now);
     }
 
     /// Remembers that the session's end was written down where all locations see it.
     pub fn settle_end(&mut self, key: &str, now: UnixSecs) {
-        self.settled.put(key.to_owned(), (), now.saturating_add(ENDED_SECS), now);
+        self.settled.put(key.as_bytes(), 0, now.saturating_add(ENDED_SECS), now);
     }
 
     /// Whether nothing is left to do about the session's end.
     #[must_use]
     pub fn is_end_settled(&self, key: &str, now: UnixSecs) -> bool {
-        self.settled.live(key, now).is_some()
+        self.settled.live(key.as_bytes(), now).is_some()
     }
 
     /// Remembers that the guard knows no newer generation of the session than this one, for `for_secs`.
     pub fn confirm(&mut self, key: &str, generation: u64, for_secs: u64, now: UnixSecs) {
-        self.looks.entries.remove(key);
-        self.confirmed.put(key.to_owned(), generation, now.saturating_add(for_secs), now);
+        self.looks.remove(key.as_bytes());
+        self.confirmed.put(key.as_bytes(), generation, now.saturating_add(for_secs), now);
     }
 
     /// Whether the guard has said lately that this generation is the newest.
     #[must_use]
     pub fn is_confirmed(&self, key: &str, generation: u64, now: UnixSecs) -> bool {
-        self.confirmed.live(key, now).is_some_and(|confirmed| *confirmed == generation)
+        self.confirmed.live(key.as_bytes(), now).is_some_and(|confirmed| *confirmed == generation)
     }
 
     /// Whether this request is to ask the guard; false while another one does.
     pub fn may_look(&mut self, key: &str, now: UnixSecs) -> bool {
-        self.looks.claim(key, now.saturating_add(LOOK_SECS), now)
+        self.looks.claim(key.as_bytes(), now.saturating_add(LOOK_SECS), now)
     }
 
     /// The guard did not answer: the next may ask.
     pub fn give_up_look(&mut self, key: &str) {
-        self.looks.entries.remove(key);
+        self.looks.remove(key.as_bytes());
     }
 
     /// Takes the refresh lease of a session, until the time given; `None` while another request holds it.
     pub fn take_lease(&mut self, key: &str, now: UnixSecs) -> Option<UnixSecs> {
         let until = now.saturating_add(LEASE_SECS);
-        self.leases.claim(key, until, now).then_some(until)
+        self.leases.claim(key.as_bytes(), until, now).then_some(until)
     }
 
     /// Whether a request is refreshing this session.
     #[must_use]
     pub fn is_leased(&self, key: &str, now: UnixSecs) -> bool {
-        self.leases.live(key, now).is_some()
+        self.leases.live(key.as_bytes(), now).is_some()
     }
 
     /// Prolongs the lease that was taken until then, unless somebody has taken it over; gives its new end.
     pub fn extend_lease(&mut self, key: &str, until: UnixSecs, now: UnixSecs) -> UnixSecs {
-        if self.leases.live(key, now).is_some() && !self.holds(key, until) {
+        if self.leases.live(key.as_bytes(), now).is_some() && !self.holds(key, until) {
             return until;
         }
         let until = now.saturating_add(LEASE_SECS);
-        self.leases.put(key.to_owned(), (), until, now);
+        self.leases.put(key.as_bytes(), 0, until, now);
         until
     }
 
     fn holds(&self, key: &str, until: UnixSecs) -> bool {
-        self.leases.entries.get(key).is_some_and(|((), held_until)| *held_until == until)
+        self.leases.live_until(key.as_bytes(), 0).is_some_and(|(_, held_until)| held_until == until)
     }
 
     /// Gives back the lease that was taken until then; one that somebody took over stays theirs.
     pub fn release_lease(&mut self, key: &str, until: UnixSecs) {
         if self.holds(key, until) {
-            self.leases.entries.remove(key);
+            self.leases.remove(key.as_bytes());
         }
     }
 
     /// Remembers a passing failure for `for_secs`, and for longer that there was one.
     pub fn note_failure(&mut self, key: &str, failure: E, for_secs: u64, now: UnixSecs) {
-        self.trouble.put(key.to_owned(), failure.clone(), now.saturating_add(TROUBLE_SECS), now);
-        self.failures.put(key.to_owned(), failure, now.saturating_add(for_secs), now);
+        let failure = Rc::new(failure);
+        self.trouble.put(key.as_bytes(), failure.clone(), now.saturating_add(TROUBLE_SECS), now);
+        self.failures.put(key.as_bytes(), failure, now.saturating_add(for_secs), now);
     }
 
     /// A passing failure of the last moments, and until when nobody tries again.
     #[must_use]
     pub fn recent_failure(&self, key: &str, now: UnixSecs) -> Option<(E, UnixSecs)> {
-        self.failures.live_until(key, now).cloned()
+        self.failures.live_until(key.as_bytes(), now).map(|(failure, until)| (E::clone(failure), until))
     }
 
     /// How a refresh of the session has failed lately, if none has succeeded since.
     #[must_use]
     pub fn last_trouble(&self, key: &str, now: UnixSecs) -> Option<&E> {
-        self.trouble.live(key, now)
+        self.trouble.live(key.as_bytes(), now).map(Rc::as_ref)
     }
 
     /// Whether a forced refresh is honoured now; if so, the next one is not for [`FORCE_INTERVAL_SECS`].
     pub fn may_force(&mut self, key: &str, now: UnixSecs) -> bool {
-        self.forced.claim(key, now.saturating_add(FORCE_INTERVAL_SECS), now)
+        self.forced.claim(key.as_bytes(), now.saturating_add(FORCE_INTERVAL_SECS), now)
     }
 
     /// Whether a login flow may send a code; if so, it may not again. Its cookie is cleared as well, but a client that keeps it
     /// could spend Cognito's quota with one flow.
     pub fn may_exchange(&mut self, flow_tag: &str, now: UnixSecs) -> bool {
-        self.flows.claim(flow_tag, now.saturating_add(FLOW_LIFE_SECS), now)
+        self.flows.claim(flow_tag.as_bytes(), now.saturating_add(FLOW_LIFE_SECS), now)
     }
 
     /// Remembers a refused refresh token, as a hash.
     pub fn refuse(&mut self, refresh_token: &str, now: UnixSecs) {
-        self.refused.put(Sha256::digest(refresh_token).into(), (), now.saturating_add(REFUSED_SECS), now);
+        self.refused.put(&Sha256::digest(refresh_token), 0, now.saturating_add(REFUSED_SECS), now);
     }
 
     /// Whether Cognito refused this refresh token lately.
     #[must_use]
     pub fn is_refused(&self, refresh_token: &str, now: UnixSecs) -> bool {
-        let hash: [u8; 32] = Sha256::digest(refresh_token).into();
-        self.refused.live(&hash, now).is_some()
+        self.refused.live(&Sha256::digest(refresh_token), now).is_some()
     }
 }
 

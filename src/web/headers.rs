@@ -1,5 +1,6 @@
 //! Headers between browser and origin: what passes, what does not (RFC 9110 §7.6.1).
 
+use crate::address::named_on_host;
 use crate::config::Origin;
 
 /// Whether a request header of the client may reach the origin. `connection` is the client's `Connection` header, which
@@ -65,15 +66,11 @@ pub const LEAVE_TO_READ: [&str; 2] = ["access-control-allow-origin", "access-con
 /// Headers with which an origin speaks to shared caches apart from `Cache-Control`.
 pub const SHARED_CACHE_HEADERS: [&str; 4] = ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control", "expires"];
 
-/// A `Location` that names the origin, rewritten to the public host; `None` when it needs no change.
+/// A `Location` that names the origin, rewritten to the public host; `None` when it needs no change. It is read as a browser
+/// would, so that `HTTP://ORIGIN/…` and `//origin/…` are seen through as well.
 #[must_use]
 pub fn public_location(location: &str, origin: &Origin, public_url: &Origin) -> Option<String> {
-    // Resolved as a browser would, so that `HTTP://ORIGIN/…` and `//origin/…` are seen through as well.
-    let names_a_host = url::Url::parse(location).is_ok() || location.replace('\\', "/").starts_with("//");
-    let url = origin.join(location)?;
-    let origin_host = origin.join("/")?;
-    (names_a_host && url.host_str() == origin_host.host_str())
-        .then(|| format!("{public_url}{}", &url[url::Position::BeforePath..]))
+    named_on_host(location, origin.as_str()).map(|page| format!("{public_url}{page}"))
 }
 
 /// Identity headers are for a gateway to set, from a client they are a lie; forwarding headers are ours; and a header that

@@ -1,7 +1,9 @@
 //! Normal paths: the one reading of a path that routing, rules and origin share.
 //!
-//! The runtime has already parsed the URL (WHATWG: `.` and `..` resolved, `\` turned into `/`). What is left is decoded
+//! [`crate::address`] has already read the URL (WHATWG: `.` and `..` resolved, `\` turned into `/`). What is left is decoded
 //! once. A path that another server could read differently is refused, so that no rule is passed by a second spelling.
+
+use crate::percent::hex_pair;
 
 /// A path decoded once, without any ambiguity left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,10 +62,9 @@ fn decode(raw: &str) -> Result<String, PathError> {
             decoded.push(byte);
             continue;
         }
-        let (Some(high), Some(low)) = (bytes.next().and_then(hex), bytes.next().and_then(hex)) else {
+        let Some(value) = bytes.next().zip(bytes.next()).and_then(|(high, low)| hex_pair(high, low)) else {
             return Err(PathError::Malformed);
         };
-        let value = high.wrapping_mul(16).wrapping_add(low);
         if value == b'/' || value == b'\\' || value.is_ascii_control() {
             return Err(PathError::AmbiguousEncoding);
         }
@@ -78,13 +79,9 @@ fn decode(raw: &str) -> Result<String, PathError> {
 /// Whether a second decoding would find something: `%25` alone is a plain percent sign, `%252f` is not.
 fn encoded_again(decoded: &[u8]) -> bool {
     decoded.windows(3).any(|window| match window {
-        [b'%', high, low] => hex(*high).is_some() && hex(*low).is_some(),
+        [b'%', high, low] => hex_pair(*high, *low).is_some(),
         _ => false,
     })
-}
-
-fn hex(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]

@@ -34,11 +34,13 @@ impl Verdict {
 pub type Property = fn(&[u8]) -> Verdict;
 
 /// Every property under the name of its fuzz target.
-pub const ALL: [(&str, Property); 11] = [
+pub const ALL: [(&str, Property); 13] = [
+    ("address", web::address),
     ("cookie_header", web::cookie_header),
     ("flow_cookie", session::flow_cookie),
     ("jwks", jose::jwks),
     ("jwt", jose::jwt),
+    ("location", web::location),
     ("path", web::path),
     ("query", web::query),
     ("return_path", web::return_path),

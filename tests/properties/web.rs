@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::rc::Rc;
 
+use edgegate::address::Address;
 use edgegate::config::{Access, Config, Origin, Rules};
 use edgegate::gate::{Gate, Outcome};
 use edgegate::oidc::authorize::{PassThrough, build_authorize_url};
@@ -10,10 +11,11 @@ use edgegate::oidc::callback::{CallbackAnswer, CallbackParams};
 use edgegate::oidc::flow::LoginFlow;
 use edgegate::ports::{BodyError, IncomingRequest};
 use edgegate::web::cookie::{CookieStyle, Cookies};
+use edgegate::web::headers::public_location;
 use edgegate::web::path::NormalPath;
 use edgegate::web::query::{Query, encode};
 use edgegate::web::return_path::ReturnPath;
-use url::Url;
+use url::{Position, Url};
 
 use super::oracle::{form, obliging_path, percent_decoded, values};
 use super::support::world::{Ports, World};
@@ -54,7 +56,11 @@ fn login(query: Query<'_>, pairs: &[(String, String)]) {
     };
     let config = site();
     let url = Url::parse(&build_authorize_url(&config.cognito, &flow, &passed)).expect("a URL");
-    assert!(config.cognito.domain.is_origin_of(&url) && url.path() == "/oauth2/authorize" && url.fragment().is_none());
+    assert!(
+        url.origin().ascii_serialization() == config.cognito.domain.as_str()
+            && url.path() == "/oauth2/authorize"
+            && url.fragment().is_none()
+    );
     let asked = form(url.query().expect("a query"));
     for (name, value) in [
         ("response_type", "code"),
@@ -150,11 +156,79 @@ fn keeps_ours(style: CookieStyle, header: &str) {
     }
 }
 
+/// An address: what `url` reads, or nothing. Whatever a browser sends is read.
+pub fn address(data: &[u8]) -> Verdict {
+    let Some(written) = text(data) else { return Verdict::Refused };
+    let url = Url::parse(written);
+    let Some(address) = Address::parse(written) else {
+        let sent = url.ok().filter(|url| url.as_str() == written && matches!(url.scheme(), "http" | "https"));
+        assert!(!sent.is_some_and(|url| plain_host(&url) && !url.authority().contains('@')), "a browser sends {written:?}");
+        return Verdict::Refused;
+    };
+    assert_eq!(Address::parse(address.as_str()).as_ref(), Some(&address), "twice is once");
+    assert_eq!(address.as_str(), format!("{}{}", address.origin(), address.reference()));
+    // Names that only look encoded, and IPv6 addresses not in their short form, no browser sends.
+    let (host, port) = address.host().rsplit_once(':').unwrap_or((address.host(), ""));
+    let rare = host.starts_with('[') || host.split('.').any(|label| label.starts_with("xn--"));
+    match url {
+        Err(_) => assert!(rare, "no URL: {written:?}"),
+        Ok(url) => {
+            assert!(rare || address.as_str() == url.as_str(), "{address:?} is {url}");
+            assert!(url.username().is_empty() && url.password().is_none());
+            assert!(address.origin().starts_with(&format!("{}://", url.scheme())), "{address:?} is {url}");
+            assert!(rare || address.origin() == url.origin().ascii_serialization());
+            assert!(host.starts_with('[') || port == url.port().map(|port| port.to_string()).unwrap_or_default());
+            assert_eq!((address.path(), address.query()), (url.path(), url.query().unwrap_or_default()));
+            assert_eq!(address.path_and_query(), &url[Position::BeforePath..Position::AfterQuery]);
+            assert_eq!(address.reference(), &url[Position::BeforePath..]);
+        }
+    }
+    Verdict::Accepted
+}
+
+fn plain_host(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    host.starts_with('[') || host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+}
+
+/// A `Location` of the origin: what a browser reads as the origin's host leads to the public one, and nothing else is changed.
+pub fn location(data: &[u8]) -> Verdict {
+    let Some(location) = text(data) else { return Verdict::Refused };
+    let verdicts =
+        ["https://d1.cloudfront.net", "http://localhost:8080", "http://[::1]:8080"].map(|origin| leads_to(location, origin));
+    Verdict::of(verdicts.contains(&Verdict::Accepted))
+}
+
+fn leads_to(location: &str, own: &str) -> Verdict {
+    let [origin, public_url] = [own, PUBLIC_URL].map(|url| Origin::parse(url).expect("an origin"));
+    let own_url = Url::parse(own).unwrap();
+    let trimmed: String = location.trim_matches(|c| c <= ' ').chars().filter(|c| !"\t\r\n".contains(*c)).collect();
+    let has_scheme = trimmed.to_ascii_lowercase().starts_with(own.split_once('/').unwrap().0);
+    let names_a_host = has_scheme || Url::parse(location).is_ok() || trimmed.replace('\\', "/").starts_with("//");
+    let landed = own_url.join(location).ok().filter(|url| names_a_host && url.host_str() == own_url.host_str());
+    let expected = landed.map(|url| (url.scheme().to_owned(), format!("{PUBLIC_URL}{}", &url[Position::BeforePath..])));
+    match (public_location(location, &origin, &public_url), expected) {
+        (None, None) => Verdict::Refused,
+        (Some(rewritten), Some((_, expected))) => {
+            assert_eq!(rewritten, expected, "{location:?}");
+            assert_eq!(Url::parse(&rewritten).unwrap().origin().ascii_serialization(), PUBLIC_URL, "{location:?}");
+            Verdict::Accepted
+        }
+        // Another protocol, or the host in a spelling that no server uses.
+        (None, Some((scheme, _))) => {
+            let ascii = percent_decoded(location.as_bytes()).is_ascii();
+            let web = matches!(scheme.as_str(), "http" | "https");
+            assert!(!web || !ascii || own.contains('['), "{location:?} leads to {own}");
+            Verdict::Refused
+        }
+        (Some(rewritten), None) => panic!("{location:?} became {rewritten:?}"),
+    }
+}
+
 /// A return path: a page of our own origin in every reading, or nothing.
 pub fn return_path(data: &[u8]) -> Verdict {
     let Some(value) = text(data) else { return Verdict::Refused };
     let verdicts = [PUBLIC_URL, "https://app.example.com:8443", "http://localhost:8787"].map(|origin| returns_to(value, origin));
-    assert!(verdicts.iter().all(|verdict| *verdict == verdicts[0]), "the origin decides nothing");
     let plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_~".contains(&byte));
     if plain && value.starts_with('/') && !value.contains("//") && !value.starts_with("/auth") && value.len() <= 1024 {
         assert_eq!(verdicts[0], Verdict::Accepted, "a plain page is taken");
@@ -163,13 +237,13 @@ pub fn return_path(data: &[u8]) -> Verdict {
 }
 
 fn returns_to(value: &str, own: &str) -> Verdict {
-    let origin = Origin::parse(own).expect("an origin");
-    let Some(path) = ReturnPath::parse(value, &origin) else { return Verdict::Refused };
+    let Some(path) = ReturnPath::parse(value) else { return Verdict::Refused };
     let path = path.as_str();
     assert!(path.starts_with('/') && !path.starts_with("//") && path.len() <= 1024, "{path:?}");
     assert!(path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\'), "{path:?}");
     // As a `Location` from any page of ours.
     let own_url = Url::parse(own).unwrap();
+    assert_eq!(own_url.join(value).unwrap().as_str(), format!("{own}{path}"), "where a browser goes from {value:?}");
     for page in ["/", "/auth/callback?code=c&state=s"] {
         let landed = own_url.join(page).unwrap().join(path).expect("a URL");
         assert_eq!(landed.origin(), own_url.origin(), "{path:?}");
@@ -180,7 +254,7 @@ fn returns_to(value: &str, own: &str) -> Verdict {
     let read = obliging_path(page);
     assert_eq!(read, percent_decoded(page.as_bytes()), "{page:?} has one reading");
     assert!(read != b"/auth" && !read.starts_with(b"/auth/"), "{page:?} is the gateway's");
-    assert_eq!(ReturnPath::parse(path, &origin).as_ref().map(ReturnPath::as_str), Some(path), "twice is once");
+    assert_eq!(ReturnPath::parse(path).as_ref().map(ReturnPath::as_str), Some(path), "twice is once");
     let carried = format!("return_to={}", encode(path));
     assert_eq!(Query::new(&carried).one("return_to"), Ok(Some(path.into())));
     Verdict::Accepted
@@ -258,6 +332,7 @@ fn site() -> Rc<Config> {
     SITE.with(|site| site.get_or_init(read).clone())
 }
 
+/// Its address comes as the client wrote it: workerd hands it on so.
 struct Visitor(String);
 
 impl IncomingRequest for Visitor {
@@ -266,7 +341,7 @@ impl IncomingRequest for Visitor {
     }
 
     fn url(&self) -> String {
-        Url::parse(&self.0).map_or_else(|_| self.0.clone(), String::from)
+        self.0.clone()
     }
 
     fn header(&self, _name: &str) -> Option<String> {

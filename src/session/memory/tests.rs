@@ -80,7 +80,7 @@ fn an_ended_session_stays_so_for_five_minutes() {
     for (key, now, expected) in [("a", 1000, Some(0)), ("a", 1299, Some(0)), ("a", 1300, None), ("b", 1029, Some(1))] {
         assert_eq!(recalled(&memory, key, now), expected, "{key} at {now}");
     }
-    assert!(!memory.records.entries.contains_key("a"), "its tokens are gone at once");
+    assert!(memory.records.live(b"a", 0).is_none(), "its tokens are gone at once");
 }
 
 #[test]
@@ -152,21 +152,42 @@ fn a_refused_refresh_token_is_remembered_for_ten_minutes_as_a_hash() {
 #[test]
 fn a_full_map_forgets_the_dead_and_only_then_the_living() {
     let filled = |living: u32| {
-        let mut map = Bounded::<u32, ()>::default();
-        (0..4096).for_each(|number| map.put(number, (), if number < living { 1001 } else { 1000 }, 0));
+        let mut map = Marks::default();
+        // Not in the order of their keys.
+        (0..4096).for_each(|number: u32| map.put(&number.to_le_bytes(), 0, if number < living { 1001 } else { 1000 }, 0));
         map
     };
     for (living, kept) in [(0, 0), (1, 1), (4095, 4095), (4096, 0)] {
         let mut map = filled(living);
         assert_eq!(map.entries.len(), 4096);
-        map.put(9999, (), 2000, 1000);
-        assert!(map.live(&9999, 1000).is_some(), "{living} living");
+        map.put(b"9999", 0, 2000, 1000);
+        assert!(map.live(b"9999", 1000).is_some(), "{living} living");
         assert_eq!(map.entries.len(), kept + 1, "{living} living");
     }
     let mut map = filled(1);
-    map.entries.remove(&4095);
-    map.put(9999, (), 2000, 1000);
+    map.remove(&4095_u32.to_le_bytes());
+    map.put(b"9999", 0, 2000, 1000);
     assert_eq!(map.entries.len(), 4096, "one that is not full is not searched");
+}
+
+#[test]
+fn a_map_finds_what_it_was_given_last_under_each_key() {
+    let mut map = Bounded::default();
+    let mut expected = std::collections::BTreeMap::new();
+    for step in 0..5000_u32 {
+        let key = (step.wrapping_mul(2_654_435_761) % 700).to_string();
+        if step % 3 == 0 {
+            map.remove(key.as_bytes());
+            expected.remove(&key);
+        } else {
+            map.put(key.as_bytes(), step, 2000, 1000);
+            expected.insert(key, step);
+        }
+    }
+    assert_eq!(map.entries.len(), expected.len());
+    for key in (0..700).map(|number| number.to_string()) {
+        assert_eq!(map.live(key.as_bytes(), 1000), expected.get(&key), "{key}");
+    }
 }
 
 #[test]
