@@ -1,8 +1,8 @@
 //! One line of JSON to the console for each event.
 
-use serde_json::{Map, Value};
 use worker::{console_error, console_log, console_warn};
 
+use crate::json::{self, Json};
 use crate::ports::{Level, Log, Random};
 
 use super::crypto;
@@ -24,13 +24,10 @@ impl Log for Runtime {
             Level::Warn => "warn",
             Level::Error => "error",
         };
-        let mut line = Map::new();
-        line.insert("level".to_owned(), Value::from(name));
-        line.insert("message".to_owned(), Value::from(message));
-        let filled = fields.iter().filter(|(_, value)| !value.is_empty());
-        line.extend(filled.map(|(name, value)| ((*name).to_owned(), Value::from(*value))));
+        let mut line: Vec<(&str, Json<'_>)> = vec![("level", name.into()), ("message", message.into())];
+        line.extend(fields.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (*name, Json::Text(value))));
         // JSON escapes CR and LF, so no value can forge a line.
-        let line = Value::Object(line).to_string();
+        let line = json::encode(&line);
         match level {
             Level::Info => console_log!("{}", line),
             Level::Warn => console_warn!("{}", line),
