@@ -13,7 +13,7 @@ pub struct UnverifiedToken<'a> {
     signed: &'a str,
     payload: &'a str,
     key_id: String,
-    token: UntrustedToken<'a>,
+    token: UntrustedToken<'a, Others>,
 }
 
 /// Why a token is refused before any key is touched.
@@ -51,7 +51,7 @@ impl<'a> UnverifiedToken<'a> {
         if text.len() > MAX_TOKEN_BYTES {
             return Err(StructureError::TooLong);
         }
-        let token: UntrustedToken<'a> = text.try_into().map_err(|_| StructureError::NotCompact)?;
+        let token: UntrustedToken<'a, Others> = text.try_into().map_err(|_| StructureError::NotCompact)?;
         let (signed, _) = text.rsplit_once('.').ok_or(StructureError::NotCompact)?;
         let (header, payload) = signed.split_once('.').ok_or(StructureError::NotCompact)?;
         let members = object(header).ok_or(StructureError::RepeatedMember)?;
@@ -83,12 +83,21 @@ impl<'a> UnverifiedToken<'a> {
     }
 }
 
+/// The header's other members, which jwt-compact has no opinion on: [`Members`] has them all.
+struct Others;
+
+impl<'de> serde::Deserialize<'de> for Others {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Ok(Self)
+    }
+}
+
 /// A part of a token: an object with unique members.
 fn object(part: &str) -> Option<Members> {
     Members::parse(&URL_SAFE_NO_PAD.decode(part).ok()?)
 }
 
-fn check_header(token: &UntrustedToken<'_>, members: &Members) -> Result<String, StructureError> {
+fn check_header(token: &UntrustedToken<'_, Others>, members: &Members) -> Result<String, StructureError> {
     if token.algorithm() != "RS256" {
         return Err(StructureError::AlgorithmNotAllowed);
     }
