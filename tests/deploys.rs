@@ -44,8 +44,9 @@ fn a_record_of_the_first_format_opens_for_ever() {
     let ring = &config(&[]).keys;
     let id = SessionId::parse(golden::COOKIE).unwrap();
     let record = Record::open(golden::RECORD, ring, &id).expect("opens");
-    let text: Value = serde_json::from_str(golden::RECORD_TEXT).unwrap();
-    assert_eq!(serde_json::to_value(&record).unwrap(), text);
+    // The line breaks of the text are this file's alone; no space is in a value.
+    let text: String = golden::RECORD_TEXT.split_whitespace().collect();
+    assert_eq!(record.encode(), text);
     assert_eq!(id.keys().record, golden::RECORD_KEY);
 
     let browser = with_record(golden::RECORD);

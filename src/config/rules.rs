@@ -1,7 +1,8 @@
 //! Who may read which path (`RULES`): an ordered list, first match wins, no match means signed-in.
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use crate::json::{self, Members};
 
 /// Who may read a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,17 +34,11 @@ enum Pattern {
 }
 
 impl Rules {
-    /// Parses the JSON list.
+    /// Parses the JSON list: `[{"path","allow"}]`, `allow` being `"public"`, `"signed-in"` or `{"groups":[…]}`.
     #[must_use]
     pub fn parse(json: &str) -> Option<Self> {
-        // serde's derive alone would take `["/a","public"]` for a rule, and `{"public":null}` for a word.
-        let shapes: Vec<Map<String, Value>> = serde_json::from_str(json).ok()?;
-        let plain = |allow: &Value| allow.is_string() || allow.get("groups").is_some();
-        if !shapes.iter().all(|rule| rule.get("allow").is_some_and(plain)) {
-            return None;
-        }
-        let written: Vec<WrittenRule> = serde_json::from_str(json).ok()?;
-        written.into_iter().map(WrittenRule::check).collect::<Option<Vec<_>>>().map(Self)
+        let Value::Array(rules) = json::parse(json.as_bytes(), u8::MAX)? else { return None };
+        rules.into_iter().map(Rule::parse).collect::<Option<_>>().map(Self)
     }
 
     /// Who may read `path`: decoded once, normal (see `web::path`), compared case-sensitively.
@@ -64,6 +59,31 @@ impl Default for Rules {
             Rule { pattern: Pattern::Below(String::new()), access: Access::SignedIn },
         ])
     }
+}
+
+impl Rule {
+    fn parse(rule: Value) -> Option<Self> {
+        let mut members = members(rule, 2)?;
+        Some(Self { pattern: Pattern::parse(&members.text("path")?)?, access: Access::parse(members.take("allow"))? })
+    }
+}
+
+impl Access {
+    fn parse(allow: Value) -> Option<Self> {
+        match allow.as_str() {
+            Some("public") => Some(Self::Public),
+            Some("signed-in") => Some(Self::SignedIn),
+            _ => {
+                let groups = members(allow, 1)?.texts("groups")?;
+                (!groups.is_empty() && !groups.iter().any(String::is_empty)).then_some(Self::Groups(groups))
+            }
+        }
+    }
+}
+
+/// An object of so many members: each is asked for, so that there is none that nobody understands.
+fn members(value: Value, count: usize) -> Option<Members> {
+    Members::of(value).filter(|members| members.0.len() == count)
 }
 
 impl Pattern {
@@ -94,37 +114,4 @@ impl Pattern {
 /// start page is apart: `/` and `/index.html` have a rule each.
 fn page(path: &str) -> &str {
     path.strip_suffix("index.html").filter(|folder| folder.len() > 1 && folder.ends_with('/')).unwrap_or(path)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenRule {
-    path: String,
-    allow: WrittenAccess,
-}
-
-#[derive(Deserialize)]
-enum WrittenAccess {
-    #[serde(rename = "public")]
-    Public,
-    #[serde(rename = "signed-in")]
-    SignedIn,
-    #[serde(rename = "groups")]
-    Groups(Vec<String>),
-}
-
-impl WrittenRule {
-    fn check(self) -> Option<Rule> {
-        let access = match self.allow {
-            WrittenAccess::Public => Access::Public,
-            WrittenAccess::SignedIn => Access::SignedIn,
-            WrittenAccess::Groups(groups) => {
-                if groups.is_empty() || groups.iter().any(String::is_empty) {
-                    return None;
-                }
-                Access::Groups(groups)
-            }
-        };
-        Pattern::parse(&self.path).map(|pattern| Rule { pattern, access })
-    }
 }

@@ -1,8 +1,7 @@
 //! Answers that the gateway makes itself, and their security headers.
 
-use serde::Serialize;
-
 use crate::config::Config;
+use crate::json::{self, Json};
 
 /// A whole answer.
 #[derive(Clone, Debug)]
@@ -22,11 +21,10 @@ impl Answer {
         Self { status, headers: Vec::new(), body: String::new() }
     }
 
-    /// A JSON answer.
+    /// A JSON answer, its members in that order.
     #[must_use]
-    pub fn json(status: u16, body: &impl Serialize) -> Self {
-        // Our own types always serialise; an empty object would say so plainly if one ever did not.
-        let body = serde_json::to_string(body).unwrap_or_else(|_| "{}".to_owned());
+    pub fn json(status: u16, members: &[(&str, Json<'_>)]) -> Self {
+        let body = json::encode(members);
         Self { status, headers: vec![("content-type", "application/json; charset=utf-8".to_owned())], body }
     }
 
@@ -83,36 +81,11 @@ impl Answer {
     }
 }
 
-/// `{"success":true,"access_token","expires_in"}`; the token is left out where browsers get none.
-#[derive(Serialize)]
-pub(super) struct TokenAnswer<'a> {
-    success: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    access_token: Option<&'a str>,
-    expires_in: u64,
-}
-
-impl<'a> TokenAnswer<'a> {
-    /// For a session's access token that expires at `expires_at`.
-    #[must_use]
-    pub(super) fn new(config: &Config, access_token: &'a str, expires_at: u64, now: u64) -> Self {
-        let given = matches!(config.browser_tokens, crate::config::BrowserTokens::Access);
-        Self { success: true, access_token: given.then_some(access_token), expires_in: expires_at.saturating_sub(now) }
-    }
-}
-
-/// `{"success":true,"logoutUrl"}`.
-#[derive(Serialize)]
-pub(super) struct LogoutAnswer {
-    success: bool,
-    #[serde(rename = "logoutUrl")]
-    logout_url: String,
-}
-
-impl LogoutAnswer {
-    /// Where to go to end Cognito's own session.
-    #[must_use]
-    pub(super) fn new(logout_url: String) -> Self {
-        Self { success: true, logout_url }
-    }
+/// `{"success":true,"access_token","expires_in"}`, for a session's access token that expires at `expires_at`; the token is left
+/// out where browsers get none.
+pub(super) fn token_answer(config: &Config, access_token: &str, expires_at: u64, now: u64) -> Answer {
+    let given = matches!(config.browser_tokens, crate::config::BrowserTokens::Access);
+    let access_token = if given { Json::Text(access_token) } else { Json::Absent };
+    let expires_in = expires_at.saturating_sub(now).into();
+    Answer::json(200, &[("success", true.into()), ("access_token", access_token), ("expires_in", expires_in)])
 }

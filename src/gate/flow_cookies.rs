@@ -17,9 +17,8 @@ pub(super) fn begin_flow<R: IncomingRequest>(
 ) -> Result<Vec<String>, Failure> {
     let style = visit.cookie_style;
     let name = cookie_name(visit, &flow.state);
-    let sealed = serde_json::to_vec(flow)
-        .ok()
-        .and_then(|plain| seal::seal(&config.keys, Purpose::Flow, flow.state.as_bytes(), &name, &plain, random))
+    let plain = flow.encode();
+    let sealed = seal::seal(&config.keys, Purpose::Flow, flow.state.as_bytes(), &name, plain.as_bytes(), random)
         .ok_or(Failure::new(GateError::Internal, "flow_not_sealed"))?;
 
     // Browsers send older cookies first.
@@ -50,7 +49,7 @@ pub(super) fn find_flow<R: IncomingRequest>(config: &Config, visit: &Visit<'_, R
     let Some(sealed) = visit.cookies().one(&name) else { return FoundFlow { flow: Err(missing), clear: Vec::new() } };
     let flow = seal::open(&config.keys, Purpose::Flow, state.as_bytes(), &name, sealed)
         .ok()
-        .and_then(|plain| serde_json::from_slice::<LoginFlow>(&plain).ok())
+        .and_then(|plain| LoginFlow::parse(&plain))
         .filter(|flow| flow.answers(state, visit.now))
         .ok_or(GateError::LoginExpired);
     FoundFlow { flow, clear: vec![style.clear(&name)] }

@@ -230,13 +230,13 @@ impl<P: Ports> Gate<P> {
     /// One question, and once more after a failure that may have been a moment's: each may be repeated.
     async fn inquire(&self, keys: &SessionKeys, question: Question) -> Result<Answer, GuardError> {
         let inquiry = Inquiry { session: keys.hash().to_owned(), question };
-        let text = serde_json::to_string(&inquiry).map_err(|_| GuardError::Unavailable)?;
+        let text = inquiry.encode();
         let mut reply = self.ports.ask(keys.user_tag(), &text).await;
         if reply == Err(GuardError::Unavailable) {
             self.pause(RETRY_AFTER_MS, RETRY_SPREAD_MS).await;
             reply = self.ports.ask(keys.user_tag(), &text).await;
         }
-        serde_json::from_str(&reply?).map_err(|_| GuardError::Unavailable)
+        Answer::parse(&reply?).ok_or(GuardError::Unavailable)
     }
 }
 

@@ -1,7 +1,5 @@
 //! `GET /healthz` (configuration only) and `GET /readyz` (KV and key set reachable, remembered for a moment).
 
-use serde_json::json;
-
 use crate::ports::Ports;
 
 use super::{Answer, Failure, Gate, GateError};
@@ -9,13 +7,13 @@ use super::{Answer, Failure, Gate, GateError};
 impl<P: Ports> Gate<P> {
     /// A wrong configuration never comes here.
     pub(super) fn healthz() -> Answer {
-        Answer::json(200, &json!({"status": "ok"}))
+        Answer::json(200, &[("status", "ok".into())])
     }
 
     /// No details: which part is missing is the error's code.
     pub(super) async fn readyz(&self) -> Result<Answer, Failure> {
         match self.readiness().await {
-            None => Ok(Answer::json(200, &json!({"status": "ok"}))),
+            None => Ok(Self::healthz()),
             Some(error) => Err(Failure::new(error, "not_ready")),
         }
     }

@@ -1,9 +1,8 @@
 //! The key set: from this isolate's memory, this location's cache, or Cognito, in that order.
 
-use serde::{Deserialize, Serialize};
-
 use crate::jose::jwk::KeySet;
 use crate::jose::key_cache::{Decision, FRESH_SECS, FetchReason, MAX_STALE_SECS};
+use crate::json::{self, Json, Members};
 use crate::ports::{HttpError, HttpRequest, HttpResponse, Ports, RsaPublicKey, UnixSecs};
 use crate::session::seal::{self, Purpose};
 
@@ -15,14 +14,6 @@ pub(super) enum NoKey {
     Unknown,
     /// Could not know.
     Unavailable(Failure),
-}
-
-/// What the location's cache keeps.
-#[derive(Serialize, Deserialize)]
-struct CachedKeySet {
-    fetched_at: UnixSecs,
-    /// The body as Cognito sent it.
-    body: String,
 }
 
 impl<P: Ports> Gate<P> {
@@ -70,7 +61,7 @@ impl<P: Ports> Gate<P> {
         match self.download_keys().await {
             Ok((keys, body)) => {
                 self.memory.keys.borrow_mut().keep(keys, now, reason);
-                if let Some(text) = self.seal_keys(&CachedKeySet { fetched_at: now, body }) {
+                if let Some(text) = self.seal_keys(now, &body) {
                     self.ports.keep(&text, MAX_STALE_SECS).await;
                 }
                 Ok(())
@@ -85,20 +76,21 @@ impl<P: Ports> Gate<P> {
         }
     }
 
-    /// Sealed, because other Workers of the zone can write to the same cache, and who chooses keys chooses users.
-    fn seal_keys(&self, cached: &CachedKeySet) -> Option<String> {
-        let text = serde_json::to_vec(cached).ok()?;
+    /// What the location's cache keeps: the body as Cognito sent it, and when. Sealed, because other Workers of the zone can write to the same cache, and who chooses keys chooses users.
+    fn seal_keys(&self, fetched_at: UnixSecs, body: &str) -> Option<String> {
+        let text = json::encode(&[("fetched_at", Json::Number(fetched_at)), ("body", Json::Text(body))]);
         let issuer = &self.config.cognito.issuer;
-        seal::seal(&self.config.keys, Purpose::KeySet, &[], issuer, &text, &self.ports)
+        seal::seal(&self.config.keys, Purpose::KeySet, &[], issuer, text.as_bytes(), &self.ports)
     }
 
     async fn cached_keys(&self, now: UnixSecs) -> Option<(KeySet, UnixSecs)> {
         let sealed = self.ports.load().await?;
         let issuer = &self.config.cognito.issuer;
         let text = seal::open(&self.config.keys, Purpose::KeySet, &[], issuer, &sealed).ok()?;
-        let cached: CachedKeySet = serde_json::from_slice(&text).ok()?;
-        let young = cached.fetched_at <= now && now.saturating_sub(cached.fetched_at) < u64::from(MAX_STALE_SECS);
-        KeySet::parse(cached.body.as_bytes()).ok().filter(|_| young).map(|keys| (keys, cached.fetched_at))
+        let mut cached = Members::parse(&text)?;
+        let (fetched_at, body) = (cached.number("fetched_at")?, cached.text("body")?);
+        let young = fetched_at <= now && now.saturating_sub(fetched_at) < u64::from(MAX_STALE_SECS);
+        KeySet::parse(body.as_bytes()).ok().filter(|_| young).map(|keys| (keys, fetched_at))
     }
 
     /// One download, and one more after a failure that may have been a moment's.

@@ -9,7 +9,6 @@ use crate::session::id::{SessionId, SessionKeys};
 use crate::session::memory::Remembered;
 use crate::session::record::Record;
 
-use super::answer::LogoutAnswer;
 use super::sessions::Loaded;
 use super::visit::Visit;
 use super::{Answer, Failure, Gate, GateError};
@@ -45,7 +44,7 @@ impl<P: Ports> Gate<P> {
         let answer = if visit.is_form_post() {
             Answer::redirect(303, &logout_url)
         } else {
-            Answer::json(200, &LogoutAnswer::new(logout_url))
+            Answer::json(200, &[("success", true.into()), ("logoutUrl", (&logout_url).into())])
         };
         Ok(answer.with("clear-site-data", CLEAR_SITE_DATA).with_cookies(clear))
     }

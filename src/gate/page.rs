@@ -3,11 +3,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::address::Address;
 use crate::config::Config;
+use crate::json::Json;
 use crate::ports::IncomingRequest;
 use crate::web::fetch_metadata::is_navigation;
 use crate::web::language::Language;
@@ -20,16 +20,16 @@ use super::words::{in_circles, korean, words};
 use super::{Answer, Failure, GateError};
 
 /// `{"error","message","requestId"}`, with `loginUrl` on 401 and `logoutUrl` where signing out was not complete.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ErrorBody<'a> {
-    error: &'static str,
-    message: &'static str,
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    login_url: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    logout_url: Option<&'a str>,
+fn error_json(error: GateError, request_id: &str, login_url: Option<&str>, logout_url: Option<&str>) -> Answer {
+    let description = error.describe();
+    let body = [
+        ("error", description.code.into()),
+        ("message", description.message.into()),
+        ("requestId", request_id.into()),
+        ("loginUrl", Json::if_some(login_url)),
+        ("logoutUrl", Json::if_some(logout_url)),
+    ];
+    Answer::json(description.status, &body)
 }
 
 /// The answer to a failed request.
@@ -46,14 +46,7 @@ pub(super) fn failure_answer<R: IncomingRequest>(
         error_page(config, visit, failure)
     } else {
         let login_url = (description.status == 401).then(|| format!("{}/auth/login", config.public_url));
-        let body = ErrorBody {
-            error: description.code,
-            message: description.message,
-            request_id: &visit.request_id,
-            login_url,
-            logout_url: failure.logout_url.as_deref(),
-        };
-        Answer::json(description.status, &body)
+        error_json(failure.error, &visit.request_id, login_url.as_deref(), failure.logout_url.as_deref())
     };
     if description.status == 401 && route == Route::UserInfo {
         let challenge = if failure.error == GateError::TokenInvalid { "Bearer error=\"invalid_token\"" } else { "Bearer" };
@@ -144,9 +137,7 @@ pub(super) fn unconfigured<R: IncomingRequest>(request: &R, request_id: &str) ->
         let language = Language::negotiate(request.header("accept-language").as_deref());
         return page(error, message(error, language), language, request_id, "", "'none'");
     }
-    let description = error.describe();
-    let body = ErrorBody { error: description.code, message: description.message, request_id, login_url: None, logout_url: None };
-    Answer::json(description.status, &body)
+    error_json(error, request_id, None, None)
 }
 
 /// A new login mends it.

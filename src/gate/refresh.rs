@@ -1,23 +1,14 @@
 //! `POST /auth/refresh`: the page's access token, renewed when its end is near.
 
-use serde::Deserialize;
-
-use crate::jose::json::UniqueObject;
+use crate::json::Members;
 use crate::ports::{IncomingRequest, Ports};
 use crate::session::policy::{Standing, standing};
 
-use super::answer::TokenAnswer;
+use super::answer::token_answer;
 use super::renewal::{Need, Renewal};
 use super::sessions::Session;
 use super::visit::Visit;
 use super::{Answer, Failure, Gate, GateError};
-
-/// The optional body.
-#[derive(Default, Deserialize)]
-struct RefreshBody {
-    #[serde(default)]
-    force: bool,
-}
 
 impl<P: Ports> Gate<P> {
     /// 1. Read the optional body (nonsense → 400).  2. Find the session (none → 401).
@@ -25,10 +16,7 @@ impl<P: Ports> Gate<P> {
     ///    lives, that one. Past its end: renew or say why not.
     pub(super) async fn refresh<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
         let body = self.body(visit).await?;
-        let RefreshBody { force } = match body.as_slice() {
-            [] => RefreshBody::default(),
-            body => UniqueObject::read(body).ok_or(Failure::new(GateError::InvalidRequest, "refresh_body"))?,
-        };
+        let force = read_force(&body).ok_or(Failure::new(GateError::InvalidRequest, "refresh_body"))?;
         let session = self.find_session(visit).await?.required()?;
         self.limit("refresh", session.keys.log_name()).await?;
 
@@ -37,7 +25,7 @@ impl<P: Ports> Gate<P> {
         let session =
             if forced || near { self.renewed_or_stored(session).await? } else { self.living(session, Need::Identity).await? };
         let record = &session.record;
-        Ok(Answer::json(200, &TokenAnswer::new(&self.config, &record.access_token, record.access_expires_at, self.ports.now())))
+        Ok(token_answer(&self.config, &record.access_token, record.access_expires_at, self.ports.now()))
     }
 
     async fn renewed_or_stored(&self, session: Session) -> Result<Session, Failure> {
@@ -49,4 +37,9 @@ impl<P: Ports> Gate<P> {
         };
         if self.ports.now() < session.record.access_expires_at { Ok(session) } else { Err(failure) }
     }
+}
+
+/// `force` of the body, both of which may be left out.
+fn read_force(body: &[u8]) -> Option<bool> {
+    if body.is_empty() { Some(false) } else { Members::parse(body)?.flag("force") }
 }

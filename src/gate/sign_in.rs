@@ -3,9 +3,7 @@
 
 use std::rc::Rc;
 
-use serde::Deserialize;
-
-use crate::jose::json::UniqueObject;
+use crate::json::Members;
 use crate::oidc::callback::{AuthorizeError, CallbackAnswer, CallbackParams};
 use crate::oidc::claims::Nonce;
 use crate::oidc::flow::{LoginFlow, flow_tag};
@@ -17,7 +15,7 @@ use crate::session::record::Record;
 use crate::web::query::Query;
 use crate::web::return_path::ReturnPath;
 
-use super::answer::TokenAnswer;
+use super::answer::token_answer;
 use super::flow_cookies::{FoundFlow, find_flow};
 use super::renewal::Need;
 use super::rounds::count_round;
@@ -31,13 +29,6 @@ struct SignedIn {
     session: Session,
     return_path: ReturnPath,
     set_cookies: Vec<String>,
-}
-
-/// The body of `POST /auth/token`.
-#[derive(Deserialize)]
-struct TokenBody {
-    code: String,
-    state: String,
 }
 
 impl<P: Ports> Gate<P> {
@@ -69,12 +60,11 @@ impl<P: Ports> Gate<P> {
             return Err(bad("token_content_type"));
         }
         let body = self.body(visit).await?;
-        let TokenBody { code, state } = UniqueObject::read(&body).ok_or_else(|| bad("token_body"))?;
-        let params = CallbackParams::from_page(code, state).map_err(|_| bad("token_body"))?;
+        let params = page_params(&body).ok_or_else(|| bad("token_body"))?;
         let SignedIn { session, return_path, set_cookies } = self.finish(visit, params).await?;
         let record = &session.record;
-        let answer = TokenAnswer::new(&self.config, &record.access_token, record.access_expires_at, self.ports.now());
-        Ok(Answer::json(200, &answer).with("location", return_path.as_str()).with_cookies(set_cookies))
+        let answer = token_answer(&self.config, &record.access_token, record.access_expires_at, self.ports.now());
+        Ok(answer.with("location", return_path.as_str()).with_cookies(set_cookies))
     }
 
     /// A request body within the limit.
@@ -205,6 +195,12 @@ impl<P: Ports> Gate<P> {
             self.ports.line(Level::Warn, "older_session_not_ended", &[("session", keys.log_name())]);
         }
     }
+}
+
+/// What the page brings: `{"code","state"}`.
+fn page_params(body: &[u8]) -> Option<CallbackParams> {
+    let mut members = Members::parse(body)?;
+    CallbackParams::from_page(members.text("code")?, members.text("state")?).ok()
 }
 
 fn authorize_failure(error: AuthorizeError) -> Failure {

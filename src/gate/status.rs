@@ -1,7 +1,5 @@
 //! `GET /auth/status`: whether somebody is signed in, at any time, without a 401.
 
-use serde::Serialize;
-
 use crate::ports::{IncomingRequest, Ports};
 use crate::session::policy::renew_at;
 
@@ -9,18 +7,6 @@ use super::renewal::Need;
 use super::sessions::{Found, Session};
 use super::visit::Visit;
 use super::{Answer, Failure, Gate};
-
-/// Times in whole Unix seconds.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Status<'a> {
-    authenticated: bool,
-    /// When the session ends unless it is renewed.
-    expires_at: Option<u64>,
-    /// When the access token should be renewed.
-    refresh_at: Option<u64>,
-    login_url: &'a str,
-}
 
 impl<P: Ports> Gate<P> {
     /// "Yes" only for a session that opens something now; a store or Cognito that cannot be asked is 5xx, not "no".
@@ -34,10 +20,17 @@ impl<P: Ports> Gate<P> {
             Found::None | Found::Ended => None,
         };
         let life = &self.config.session;
+        // In whole Unix seconds: when the session ends unless it is renewed, and when the access token should be.
         let expires_at = session.as_ref().map(|Session { record, .. }| record.ends_at(life));
         let refresh_at = session.as_ref().map(|Session { record, .. }| renew_at(record));
         let login_url = self.login_url();
-        Ok(Answer::json(200, &Status { authenticated: session.is_some(), expires_at, refresh_at, login_url: &login_url }))
+        let body = [
+            ("authenticated", session.is_some().into()),
+            ("expiresAt", expires_at.into()),
+            ("refreshAt", refresh_at.into()),
+            ("loginUrl", (&login_url).into()),
+        ];
+        Ok(Answer::json(200, &body))
     }
 
     /// Where a login starts.

@@ -1,26 +1,12 @@
 //! `GET /user-info`: who is signed in, from verified claims.
 
-use serde::Serialize;
-
+use crate::json::Json;
 use crate::oidc::claims::Profile;
 use crate::ports::{IncomingRequest, Ports};
 
 use super::renewal::Need;
 use super::visit::Visit;
 use super::{Answer, Failure, Gate};
-
-/// The allow-listed answer.
-#[derive(Serialize)]
-struct UserInfo<'a> {
-    sub: &'a str,
-    email: Option<&'a str>,
-    email_verified: Option<bool>,
-    name: Option<&'a str>,
-    given_name: Option<&'a str>,
-    family_name: Option<&'a str>,
-    username: Option<&'a str>,
-    groups: &'a [String],
-}
 
 impl<P: Ports> Gate<P> {
     /// With an `Authorization` header it alone decides, also when it is wrong: a client that brings a token means it.
@@ -36,16 +22,17 @@ impl<P: Ports> Gate<P> {
     }
 }
 
+/// The allow-listed answer.
 fn user_info_answer(subject: &str, profile: &Profile) -> Answer {
-    let body = UserInfo {
-        sub: subject,
-        email: profile.email.as_deref(),
-        email_verified: profile.email_verified,
-        name: profile.display_name(),
-        given_name: profile.given_name.as_deref(),
-        family_name: profile.family_name.as_deref(),
-        username: profile.username.as_deref(),
-        groups: &profile.groups,
-    };
+    let body = [
+        ("sub", subject.into()),
+        ("email", profile.email.as_deref().into()),
+        ("email_verified", profile.email_verified.into()),
+        ("name", profile.display_name().into()),
+        ("given_name", profile.given_name.as_deref().into()),
+        ("family_name", profile.family_name.as_deref().into()),
+        ("username", profile.username.as_deref().into()),
+        ("groups", Json::Texts(&profile.groups)),
+    ];
     Answer::json(200, &body)
 }

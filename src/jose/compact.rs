@@ -4,16 +4,16 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jwt_compact::UntrustedToken;
-use serde_json::{Map, Value};
 
-use super::json::UniqueObject;
+use crate::json::Members;
 
 /// A well-formed token whose header we accept. It gives away the key id and nothing else: claims come from
 /// [`super::verify`] after the signature.
 pub struct UnverifiedToken<'a> {
     signed: &'a str,
+    payload: &'a str,
     key_id: String,
-    pub(super) token: UntrustedToken<'a, Map<String, Value>>,
+    token: UntrustedToken<'a, Others>,
 }
 
 /// Why a token is refused before any key is touched.
@@ -51,15 +51,12 @@ impl<'a> UnverifiedToken<'a> {
         if text.len() > MAX_TOKEN_BYTES {
             return Err(StructureError::TooLong);
         }
-        let token: UntrustedToken<'a, Map<String, Value>> = text.try_into().map_err(|_| StructureError::NotCompact)?;
+        let token: UntrustedToken<'a, Others> = text.try_into().map_err(|_| StructureError::NotCompact)?;
         let (signed, _) = text.rsplit_once('.').ok_or(StructureError::NotCompact)?;
-        let (header, _) = signed.split_once('.').ok_or(StructureError::NotCompact)?;
-        let unique = URL_SAFE_NO_PAD.decode(header).ok().and_then(|header| UniqueObject::parse(&header));
-        if unique.is_none() {
-            return Err(StructureError::RepeatedMember);
-        }
-        let key_id = check_header(&token)?;
-        Ok(Self { signed, key_id, token })
+        let (header, payload) = signed.split_once('.').ok_or(StructureError::NotCompact)?;
+        let members = object(header).ok_or(StructureError::RepeatedMember)?;
+        let key_id = check_header(&token, &members)?;
+        Ok(Self { signed, payload, key_id, token })
     }
 
     /// Which key is said to have signed.
@@ -79,14 +76,33 @@ impl<'a> UnverifiedToken<'a> {
     pub fn signature(&self) -> &[u8] {
         self.token.signature_bytes()
     }
+
+    /// The claims, for [`super::verify`] alone.
+    pub(super) fn payload(&self) -> Option<Members> {
+        object(self.payload)
+    }
 }
 
-fn check_header(token: &UntrustedToken<'_, Map<String, Value>>) -> Result<String, StructureError> {
+/// The header's other members, which jwt-compact has no opinion on: [`Members`] has them all.
+struct Others;
+
+impl<'de> serde::Deserialize<'de> for Others {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Ok(Self)
+    }
+}
+
+/// A part of a token: an object with unique members.
+fn object(part: &str) -> Option<Members> {
+    Members::parse(&URL_SAFE_NO_PAD.decode(part).ok()?)
+}
+
+fn check_header(token: &UntrustedToken<'_, Others>, members: &Members) -> Result<String, StructureError> {
     if token.algorithm() != "RS256" {
         return Err(StructureError::AlgorithmNotAllowed);
     }
     let header = token.header();
-    if ["crit", "b64", "zip", "enc"].iter().any(|name| header.other_fields.contains_key(*name)) {
+    if ["crit", "b64", "zip", "enc"].iter().any(|name| members.0.contains_key(*name)) {
         return Err(StructureError::ExtensionNotUnderstood);
     }
     if header.token_type.as_ref().is_some_and(|token_type| !token_type.eq_ignore_ascii_case("JWT")) {

@@ -2,12 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
 use serde_json::Value;
 
+use crate::json::Members;
 use crate::ports::RsaPublicKey;
-
-use super::json::UniqueObject;
 
 /// The usable keys of a set; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,14 +29,11 @@ impl KeySet {
     /// # Errors
     /// The body is no key set, or leaves no usable key: such a set must not replace a good one.
     pub fn parse(body: &[u8]) -> Result<Self, KeySetError> {
-        #[derive(Deserialize)]
-        struct Written {
-            keys: Vec<Value>,
-        }
-        let written: Written = UniqueObject::read(body).ok_or(KeySetError::NotAKeySet)?;
+        let mut members = Members::parse(body).ok_or(KeySetError::NotAKeySet)?;
+        let Value::Array(written) = members.take("keys") else { return Err(KeySetError::NotAKeySet) };
         let mut seen: Vec<String> = Vec::new();
         let mut keys = Vec::new();
-        for jwk in &written.keys {
+        for jwk in &written {
             let Some(key_id) = jwk.get("kid").and_then(Value::as_str) else { continue };
             if seen.iter().any(|id| id == key_id) {
                 continue;

@@ -3,7 +3,6 @@
 //! What a verified token *means* (issuer, audience, nonce) is `oidc`'s business.
 
 pub mod compact;
-pub mod json;
 pub mod jwk;
 pub mod key_cache;
 pub mod times;

@@ -6,16 +6,16 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::json::{self, Json, Members};
 use crate::ports::{Random, UnixSecs};
 
 use super::random_text;
 
 /// A login under way.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct LoginFlow {
     /// `state` (RFC 6749 §10.12).
     pub state: String,
@@ -28,7 +28,6 @@ pub struct LoginFlow {
     /// End of its life.
     pub expires_at: UnixSecs,
     /// Whether the browser came with a session cookie when it began: for whom it opened nothing.
-    #[serde(default)]
     pub again: bool,
 }
 
@@ -44,6 +43,33 @@ impl LoginFlow {
             expires_at: now.saturating_add(FLOW_LIFE_SECS),
             again: false,
         }
+    }
+
+    /// As JSON, for its cookie.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        json::encode(&[
+            ("state", Json::Text(&self.state)),
+            ("nonce", Json::Text(&self.nonce)),
+            ("verifier", Json::Text(&self.verifier)),
+            ("return_path", Json::Text(&self.return_path)),
+            ("expires_at", Json::Number(self.expires_at)),
+            ("again", Json::Boolean(self.again)),
+        ])
+    }
+
+    /// What [`Self::encode`] wrote; once it did not write `again`.
+    #[must_use]
+    pub fn parse(json: &[u8]) -> Option<Self> {
+        let mut members = Members::parse(json)?;
+        Some(Self {
+            state: members.text("state")?,
+            nonce: members.text("nonce")?,
+            verifier: members.text("verifier")?,
+            return_path: members.text("return_path")?,
+            expires_at: members.number("expires_at")?,
+            again: members.flag("again")?,
+        })
     }
 
     /// Whether the flow is the one that `state` names, and still alive.

@@ -1,8 +1,8 @@
 //! Answers of the token endpoint (RFC 6749 §5; OIDC Core §3.1.3.3): tokens, a refusal, or trouble.
 
-use serde::Deserialize;
+use serde_json::Value;
 
-use crate::jose::json::UniqueObject;
+use crate::json::Members;
 use crate::ports::{HttpError, HttpResponse};
 
 /// What a successful answer holds; nothing verified yet.
@@ -48,7 +48,7 @@ pub fn may_be_lost(answer: &Result<HttpResponse, HttpError>) -> bool {
     match answer {
         Err(HttpError::Timeout | HttpError::Unreachable) => true,
         Err(HttpError::TooLarge) => false,
-        Ok(response) => response.status == 200 && read_tokens(&response.body).is_err(),
+        Ok(response) => response.status == 200 && read_tokens(&response.body).is_none(),
     }
 }
 
@@ -63,7 +63,7 @@ pub fn read(answer: Result<HttpResponse, HttpError>) -> Result<TokenSet, TokenEr
         HttpError::Unreachable => TokenError::Unavailable,
     })?;
     match response.status {
-        200 => read_tokens(&response.body),
+        200 => read_tokens(&response.body).ok_or(TokenError::InvalidResponse),
         status @ (400 | 401) => Err(read_error(status, &response.body)),
         429 => Err(TokenError::Throttled { retry_after_secs: response.retry_after.as_deref().and_then(retry_after) }),
         403 | 500..=599 => Err(TokenError::Unavailable),
@@ -71,32 +71,27 @@ pub fn read(answer: Result<HttpResponse, HttpError>) -> Result<TokenSet, TokenEr
     }
 }
 
-fn read_tokens(body: &[u8]) -> Result<TokenSet, TokenError> {
-    #[derive(Deserialize)]
-    struct Written {
-        id_token: Option<String>,
-        access_token: String,
-        refresh_token: Option<String>,
-        token_type: String,
-        expires_in: Option<f64>,
-    }
-    let written: Written = UniqueObject::read(body).ok_or(TokenError::InvalidResponse)?;
+fn read_tokens(body: &[u8]) -> Option<TokenSet> {
+    let mut members = Members::parse(body)?;
+    let tokens = TokenSet {
+        id_token: members.optional_text("id_token")?,
+        access_token: members.text("access_token")?,
+        refresh_token: members.optional_text("refresh_token")?,
+    };
+    let bearer = members.text("token_type")?.eq_ignore_ascii_case("Bearer");
+    let in_future = match members.take("expires_in") {
+        Value::Null => true,
+        secs => secs.as_f64()? > 0.0,
+    };
     let empty = |token: &Option<String>| token.as_deref() == Some("");
-    let bearer = written.token_type.eq_ignore_ascii_case("Bearer");
-    let in_future = written.expires_in.is_none_or(|secs| secs > 0.0);
-    if !bearer || !in_future || written.access_token.is_empty() || empty(&written.id_token) || empty(&written.refresh_token) {
-        return Err(TokenError::InvalidResponse);
-    }
-    Ok(TokenSet { id_token: written.id_token, access_token: written.access_token, refresh_token: written.refresh_token })
+    let whole = !tokens.access_token.is_empty() && !empty(&tokens.id_token) && !empty(&tokens.refresh_token);
+    (bearer && in_future && whole).then_some(tokens)
 }
 
 /// Cognito answers 400 to a wrong client; others, and Cognito at times, 401.
 fn read_error(status: u16, body: &[u8]) -> TokenError {
-    #[derive(Deserialize)]
-    struct Written {
-        error: String,
-    }
-    let Some(Written { error }) = UniqueObject::read(body) else { return TokenError::InvalidResponse };
+    let error = Members::parse(body).and_then(|mut members| members.text("error"));
+    let Some(error) = error else { return TokenError::InvalidResponse };
     match error.as_str() {
         "invalid_grant" if status == 400 => TokenError::Refused,
         "invalid_client" | "unauthorized_client" | "unsupported_grant_type" | "invalid_request" | "invalid_scope" => {

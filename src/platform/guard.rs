@@ -113,14 +113,14 @@ impl SessionGuard {
         }
         match self.first("SELECT row FROM sessions WHERE session = ?", vec![session.into()]) {
             Ok(None) => Ok(None),
-            Ok(Some(SqlStorageValue::String(text))) => serde_json::from_str(&text).map(Some).map_err(|_| RowError),
+            Ok(Some(SqlStorageValue::String(text))) => Row::parse(&text).map(Some),
             Ok(Some(_)) | Err(_) => Err(RowError),
         }
     }
 
     fn keep(&self, session: &str, row: &Row) -> worker::Result<()> {
         self.sql.exec(CREATE, None)?;
-        let values = vec![session.into(), integer(row.expires_at)?, serde_json::to_string(row)?.into()];
+        let values = vec![session.into(), integer(row.expires_at)?, row.encode().into()];
         self.sql.exec("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?)", values)?;
         Ok(())
     }

@@ -6,14 +6,13 @@
 //! of (compare and set). A lease keeps gateways from refreshing one session at the same time; it is a courtesy with a
 //! deadline and decides nothing: the generation does.
 
-use serde::{Deserialize, Serialize};
-
+use crate::json::{self, Json, Members};
 use crate::ports::UnixSecs;
 
 use super::policy::LEASE_SECS;
 
 /// A question about one session.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Inquiry {
     /// The session: the hash in its KV key.
     pub session: String,
@@ -22,8 +21,7 @@ pub struct Inquiry {
 }
 
 /// What a gateway asks or tells. Each may be repeated: the second time changes nothing and is answered alike.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "ask")]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Question {
     /// Is this generation the newest? 0: the gateway knows none.
     Look {
@@ -62,8 +60,7 @@ pub enum Question {
 }
 
 /// What the guard says.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "answer")]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The session has ended.
     Ended,
@@ -81,7 +78,7 @@ pub enum Answer {
 }
 
 /// What the guard keeps of a session.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Row {
     /// Of the newest record.
     pub generation: u64,
@@ -95,6 +92,117 @@ pub struct Row {
     pub sealed: String,
     /// When it may be forgotten: the session is over by its own times.
     pub expires_at: UnixSecs,
+}
+
+impl Inquiry {
+    /// As JSON. Gateways and guards of two versions talk to each other while a new one is rolled out.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let question: &[_] = match &self.question {
+            Question::Look { generation } => &[("ask", "look".into()), ("generation", Json::Number(*generation))],
+            Question::Lease { generation, holder } => {
+                &[("ask", "lease".into()), ("generation", Json::Number(*generation)), ("holder", holder.into())]
+            }
+            Question::Release { holder } => &[("ask", "release".into()), ("holder", holder.into())],
+            Question::Save { from, generation, sealed, expires_at } => &[
+                ("ask", "save".into()),
+                ("from", Json::Number(*from)),
+                ("generation", Json::Number(*generation)),
+                ("sealed", sealed.into()),
+                ("expires_at", Json::Number(*expires_at)),
+            ],
+            Question::End { expires_at } => &[("ask", "end".into()), ("expires_at", Json::Number(*expires_at))],
+        };
+        json::encode(&[("session", Json::Text(&self.session)), ("question", Json::Object(question))])
+    }
+
+    /// What [`Self::encode`] wrote.
+    #[must_use]
+    pub fn parse(json: &str) -> Option<Self> {
+        let mut members = Members::parse(json.as_bytes())?;
+        Some(Self { session: members.text("session")?, question: Question::of(Members::of(members.take("question"))?)? })
+    }
+}
+
+impl Question {
+    fn of(mut members: Members) -> Option<Self> {
+        Some(match members.text("ask")?.as_str() {
+            "look" => Self::Look { generation: members.number("generation")? },
+            "lease" => Self::Lease { generation: members.number("generation")?, holder: members.text("holder")? },
+            "release" => Self::Release { holder: members.text("holder")? },
+            "save" => Self::Save {
+                from: members.number("from")?,
+                generation: members.number("generation")?,
+                sealed: members.text("sealed")?,
+                expires_at: members.number("expires_at")?,
+            },
+            "end" => Self::End { expires_at: members.number("expires_at")? },
+            _ => return None,
+        })
+    }
+}
+
+impl Answer {
+    /// As JSON.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let (word, sealed) = match self {
+            Self::Ended => ("ended", None),
+            Self::Held => ("held", None),
+            Self::Newer { sealed } => ("newer", Some(sealed.as_str())),
+            Self::Yes => ("yes", None),
+            Self::Unknown => ("unknown", None),
+        };
+        json::encode(&[("answer", word.into()), ("sealed", Json::if_some(sealed))])
+    }
+
+    /// What [`Self::encode`] wrote.
+    #[must_use]
+    pub fn parse(json: &str) -> Option<Self> {
+        let mut members = Members::parse(json.as_bytes())?;
+        Some(match members.text("answer")?.as_str() {
+            "ended" => Self::Ended,
+            "held" => Self::Held,
+            "newer" => Self::Newer { sealed: members.text("sealed")? },
+            "yes" => Self::Yes,
+            "unknown" => Self::Unknown,
+            _ => return None,
+        })
+    }
+}
+
+impl Row {
+    /// As JSON, for the guard's store.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        json::encode(&[
+            ("generation", Json::Number(self.generation)),
+            ("ended", Json::Boolean(self.ended)),
+            ("lease_holder", Json::Text(&self.lease_holder)),
+            ("lease_until", Json::Number(self.lease_until)),
+            ("sealed", Json::Text(&self.sealed)),
+            ("expires_at", Json::Number(self.expires_at)),
+        ])
+    }
+
+    /// What [`Self::encode`] wrote.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn parse(json: &str) -> Result<Self, RowError> {
+        Members::parse(json.as_bytes()).and_then(Self::of).ok_or(RowError)
+    }
+
+    fn of(mut members: Members) -> Option<Self> {
+        Some(Self {
+            generation: members.number("generation")?,
+            ended: members.boolean("ended")?,
+            lease_holder: members.text("lease_holder")?,
+            lease_until: members.number("lease_until")?,
+            sealed: members.text("sealed")?,
+            expires_at: members.number("expires_at")?,
+        })
+    }
 }
 
 /// The answer, and the row as it is to be from now on, if it changes.
@@ -155,9 +263,9 @@ pub struct RowError;
 /// read.
 #[must_use]
 pub fn reply(inquiry: &str, row: impl FnOnce(&str) -> Result<Option<Row>, RowError>, now: UnixSecs) -> Option<Reply> {
-    let Inquiry { session, question } = serde_json::from_str(inquiry).ok()?;
+    let Inquiry { session, question } = Inquiry::parse(inquiry)?;
     let (answer, changed) = answer(row(&session).ok()?, question, now);
-    Some(Reply { text: serde_json::to_string(&answer).ok()?, changed: changed.map(|row| (session, row)) })
+    Some(Reply { text: answer.encode(), changed: changed.map(|row| (session, row)) })
 }
 
 /// What goes back to the gateway, and what is to be kept.
@@ -286,14 +394,46 @@ mod tests {
         let text =
             r#"{"generation":2,"ended":false,"lease_holder":"a","lease_until":1008,"sealed":"sealed-2","expires_at":5000}"#;
         let row = Row { lease_holder: "a".to_owned(), lease_until: 1008, ..row(2) };
-        assert_eq!(serde_json::to_string(&row).expect("JSON"), text);
-        assert_eq!(serde_json::from_str::<Row>(text).expect("a row"), row);
+        assert_eq!(row.encode(), text);
+        assert_eq!(Row::parse(text), Ok(row));
+        for nonsense in ["", "{}", "[]", &text.replace("false", "0"), &text.replace("1008", "-1")] {
+            assert_eq!(Row::parse(nonsense), Err(RowError), "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn questions_and_answers_read_back_from_their_texts() {
+        for (question, text) in [
+            (Question::Look { generation: 2 }, r#"{"ask":"look","generation":2}"#),
+            (lease(2, "a"), r#"{"ask":"lease","generation":2,"holder":"a"}"#),
+            (Question::Release { holder: "a".to_owned() }, r#"{"ask":"release","holder":"a"}"#),
+            (save(2, 3, "new"), r#"{"ask":"save","from":2,"generation":3,"sealed":"new","expires_at":6000}"#),
+            (Question::End { expires_at: 6000 }, r#"{"ask":"end","expires_at":6000}"#),
+        ] {
+            let inquiry = Inquiry { session: "hash".to_owned(), question };
+            let text = format!(r#"{{"session":"hash","question":{text}}}"#);
+            assert_eq!(inquiry.encode(), text);
+            assert_eq!(Inquiry::parse(&text), Some(inquiry));
+        }
+        for (answer, text) in [
+            (Answer::Ended, r#"{"answer":"ended"}"#),
+            (Answer::Held, r#"{"answer":"held"}"#),
+            (newer(2), r#"{"answer":"newer","sealed":"sealed-2"}"#),
+            (Answer::Yes, r#"{"answer":"yes"}"#),
+            (Answer::Unknown, r#"{"answer":"unknown"}"#),
+        ] {
+            assert_eq!(answer.encode(), text);
+            assert_eq!(Answer::parse(text), Some(answer));
+        }
+        for nonsense in ["", "{}", r#"{"answer":"no"}"#, r#"{"answer":"newer"}"#] {
+            assert_eq!(Answer::parse(nonsense), None, "{nonsense}");
+        }
     }
 
     #[test]
     fn an_inquiry_is_answered_from_the_row_of_its_session() {
         let inquiry = Inquiry { session: "hash".to_owned(), question: save(0, 1, "new") };
-        let text = serde_json::to_string(&inquiry).expect("JSON");
+        let text = inquiry.encode();
         let asked = std::cell::RefCell::new(String::new());
         let reply_of = |row: Option<Row>| {
             let row = |session: &str| {

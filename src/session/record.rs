@@ -1,8 +1,7 @@
 //! What KV keeps of a session, sealed.
 
-use serde::{Deserialize, Serialize};
-
 use crate::config::{Cognito, KeyRing, SessionLife};
+use crate::json::{self, Json, Members};
 use crate::oidc::claims::Profile;
 use crate::ports::{Random, UnixSecs};
 
@@ -10,7 +9,7 @@ use super::id::SessionId;
 use super::seal::{self, OpenError, Purpose};
 
 /// A session. Its own times decide; KV's expiry only cleans up.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Record {
     /// `iss` of its tokens.
     pub issuer: String,
@@ -64,8 +63,7 @@ impl Record {
     /// Seals the record for its place in KV.
     #[must_use]
     pub fn seal(&self, keys: &KeyRing, id: &SessionId, random: &impl Random) -> Option<String> {
-        let plain = serde_json::to_vec(self).ok()?;
-        seal::seal(keys, Purpose::Session, id.secret(), &id.keys().record, &plain, random)
+        seal::seal(keys, Purpose::Session, id.secret(), &id.keys().record, self.encode().as_bytes(), random)
     }
 
     /// Opens a record.
@@ -74,8 +72,51 @@ impl Record {
     /// It does not open, is not a record, or is not this id's.
     pub fn open(sealed: &str, keys: &KeyRing, id: &SessionId) -> Result<Self, OpenError> {
         let plain = seal::open(keys, Purpose::Session, id.secret(), &id.keys().record, sealed)?;
-        let record: Self = serde_json::from_slice(&plain).map_err(|_| OpenError::UnknownFormat)?;
+        let record = Self::parse(&plain).ok_or(OpenError::UnknownFormat)?;
         if id.is_of(&record.issuer, &record.subject) { Ok(record) } else { Err(OpenError::DoesNotOpen) }
+    }
+
+    /// As JSON. What it holds must be read for as long as a session lives: see [`Self::parse`].
+    #[must_use]
+    pub fn encode(&self) -> String {
+        json::encode(&[
+            ("issuer", Json::Text(&self.issuer)),
+            ("subject", Json::Text(&self.subject)),
+            ("client_id", Json::Text(&self.client_id)),
+            ("profile", Json::Object(&self.profile.members())),
+            ("auth_time", self.auth_time.into()),
+            ("nonce", Json::Text(&self.nonce)),
+            ("access_token", Json::Text(&self.access_token)),
+            ("refresh_token", self.refresh_token.as_deref().into()),
+            ("created_at", Json::Number(self.created_at)),
+            ("renewed_at", Json::Number(self.renewed_at)),
+            ("access_issued_at", Json::Number(self.access_issued_at)),
+            ("access_expires_at", Json::Number(self.access_expires_at)),
+            ("expires_at", Json::Number(self.expires_at)),
+            ("version", Json::Number(self.version)),
+        ])
+    }
+
+    /// What [`Self::encode`] wrote. A later version may have added members, which are not for this one.
+    #[must_use]
+    pub fn parse(json: &[u8]) -> Option<Self> {
+        let mut members = Members::parse(json)?;
+        Some(Self {
+            issuer: members.text("issuer")?,
+            subject: members.text("subject")?,
+            client_id: members.text("client_id")?,
+            profile: Profile::of(Members::of(members.take("profile"))?)?,
+            auth_time: members.optional_number("auth_time")?,
+            nonce: members.text("nonce")?,
+            access_token: members.text("access_token")?,
+            refresh_token: members.optional_text("refresh_token")?,
+            created_at: members.number("created_at")?,
+            renewed_at: members.number("renewed_at")?,
+            access_issued_at: members.number("access_issued_at")?,
+            access_expires_at: members.number("access_expires_at")?,
+            expires_at: members.number("expires_at")?,
+            version: members.number("version")?,
+        })
     }
 }
 

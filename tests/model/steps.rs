@@ -160,7 +160,7 @@ impl Model {
         Self {
             keys: [text(&keys.record), text(&keys.ended), text(&keys.user_ended)],
             record: text(&record),
-            row: text(&serde_json::to_string(&row).unwrap()),
+            row: text(&row.encode()),
             login_nonce: world.cognito.nonce.borrow().clone(),
             nonce,
             scenario,
@@ -199,7 +199,7 @@ impl Model {
     }
 
     fn row(&self, row: Text) -> Row {
-        serde_json::from_str(&self.read(row)).unwrap()
+        Row::parse(&self.read(row)).unwrap()
     }
 
     /// Whether the newest record that KV itself has is of use.
@@ -599,10 +599,10 @@ impl Model {
             if !row.ended && (row.generation < before.generation || self.is_worse(state, sealed(&before), sealed(&row))) {
                 state.breaks(Promise::StrictlyNewer);
             }
-            state.row = Some(self.text(&serde_json::to_string(&row).unwrap()));
+            state.row = Some(self.text(&row.encode()));
             state.row_changes += 1;
         }
-        let mut answer: Answer = serde_json::from_str(&said.text).unwrap();
+        let mut answer = Answer::parse(&said.text).unwrap();
         if let Answer::Newer { sealed } = &answer {
             if self.is_broken(gateway, Broken::IgnoresTheGuard) {
                 answer = Answer::Yes;
@@ -611,7 +611,7 @@ impl Model {
                     .inspect(|facts| state.places[gateway].learns(*facts, now_ms, now_ms + REMEMBERED_MS));
             }
         }
-        self.text(&serde_json::to_string(&answer).unwrap())
+        self.text(&answer.encode())
     }
 }
 
@@ -642,8 +642,8 @@ impl Place {
 
 /// The sealed record that an inquiry brings.
 fn saved(inquiry: &str) -> Option<String> {
-    match serde_json::from_str(inquiry) {
-        Ok(Inquiry { question: Question::Save { sealed, .. }, .. }) => Some(sealed),
+    match Inquiry::parse(inquiry) {
+        Some(Inquiry { question: Question::Save { sealed, .. }, .. }) => Some(sealed),
         _ => None,
     }
 }
