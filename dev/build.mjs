@@ -1,6 +1,6 @@
 // Builds the Worker: `npm run build`, and the [build] command of wrangler.toml. Does nothing when nothing has changed.
 // Options: --force builds in any case; --self-test makes the tests' own build, which is never deployed, beside it.
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import { OUTPUTS, inputHash, isUpToDate, writeStamp } from './build-stamp.mjs';
@@ -81,12 +81,14 @@ async function bind(program) {
   }
 }
 
-/** That module and the Worker's entry in one file. */
+/** That module and the Worker's own scripts in one file. */
 async function bundle() {
   const module = path.join(STAGING, 'index.js');
   // Wrangler and workerd give the compiled module to a plain import.
   writeFileSync(module, readFileSync(module, 'utf8').replace('import source wasmModule from', 'import wasmModule from'));
-  copyFileSync(path.join(ROOT, 'src', 'platform', 'entry.js'), path.join(STAGING, 'entry.js'));
+  const platform = path.join(ROOT, 'src', 'platform');
+  const scripts = readdirSync(platform).filter((name) => name.endsWith('.js'));
+  for (const name of scripts) copyFileSync(path.join(platform, name), path.join(STAGING, name));
   const { build: esbuild } = await import('esbuild');
   await esbuild({
     entryPoints: [path.join(STAGING, 'entry.js')], outfile: module, allowOverwrite: true,

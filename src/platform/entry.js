@@ -1,16 +1,16 @@
 // The Worker's entry. It hands the head of each request to the gate in one text, since every crossing into wasm costs more than what
 // is decided there, and asks the site as the gate says. It carries; what it carries is decided in Rust.
-import { DurableObject } from 'cloudflare:workers';
 import * as gate from './index.js';
+import { restartAfterPanic } from './restart.js';
+import { inTime } from './runtime.js';
+
+export { SessionGuard } from './guard.js';
 
 /** The headers that nearly every request is judged by; the gate asks for others one by one. */
 const READ_AT_ONCE = gate.headers_read_at_once().split('\n');
 
 /** The headers that the site's answer is judged by, beside `Set-Cookie`. */
 const ANSWER_HEADERS = gate.answer_headers().split('\n');
-
-/** What the `worker` crate knows of the wasm instance. */
-const instance = gate.__worker_init_state();
 
 export default {
   fetch(request, env, context) {
@@ -24,26 +24,6 @@ export default {
     return outcome.then(carryOut);
   },
 };
-
-/** Strict mode's guard. */
-export class SessionGuard extends DurableObject {
-  fetch(request) {
-    restartAfterPanic();
-    return gate.guard_fetch(this.ctx, request);
-  }
-
-  alarm() {
-    restartAfterPanic();
-    return gate.guard_alarm(this.ctx);
-  }
-}
-
-/** A panic ends the instance; the next request begins with a new one, which remembers nothing. */
-function restartAfterPanic() {
-  if (!instance.criticalError) return;
-  instance.criticalError = false;
-  gate.__wbg_reset_state();
-}
 
 /** Method, URL, and of each header a line. */
 function head({ method, url, headers }) {
@@ -80,7 +60,7 @@ async function forward(plan, text, request, env, context) {
   try {
     response = cache === undefined ? await askAssets(url, request, env) : await askOrigin(url, cache, edits, request);
   } catch (error) {
-    return respond(gate.site_failed(text, request, env, context, plan, error === TIMED_OUT));
+    return respond(gate.site_failed(text, request, env, context, plan, error === 'timeout'));
   }
   const changes = answerEdits(keeping, response.headers, env);
   console.log(`${logLine},"status":"${response.status}","duration_ms":"${Date.now() - startedMs}"}`);
@@ -97,19 +77,8 @@ function askOrigin(url, cache, edits, request) {
   edit(headers, edits);
   const init = { method: request.method, headers, redirect: 'manual' };
   if (cache !== '') init.cache = cache;
-  return inTime(fetch(url, init));
-}
-
-/** The limit is for the answer to begin; a long download may take its time. */
-function inTime(answer) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(reject, ORIGIN_TIMEOUT_MS, TIMED_OUT);
-    const done = (settle) => (it) => {
-      clearTimeout(timer);
-      settle(it);
-    };
-    answer.then(done(resolve), done(reject));
-  });
+  // The limit is for the answer to begin; a long download may take its time.
+  return inTime(fetch(url, init), ORIGIN_TIMEOUT_MS);
 }
 
 function requestEdits(headers) {
@@ -156,7 +125,6 @@ function edit(headers, edits) {
 
 /** A static site answers at once; what takes longer than this will not come. */
 const ORIGIN_TIMEOUT_MS = 10_000;
-const TIMED_OUT = new Error('the origin did not answer in time');
 /** Browsers send a few sets of headers, and a site answers with a few. */
 const MAX_REMEMBERED = 200;
 const MAX_KEY_CHARS = 1000;

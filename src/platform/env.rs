@@ -1,19 +1,15 @@
 //! Variables, secrets and bindings of the Worker's environment.
 
-use js_sys::{JSON, Reflect};
-use wasm_bindgen::JsValue;
-use worker::Env;
-
 use crate::config::{Config, ConfigProblem, Site};
 
+use super::runtime::{Env, has_binding, variable};
+
 /// Session records.
-pub(super) const SESSIONS: &str = "SESSIONS";
+const SESSIONS: &str = "SESSIONS";
 /// Static assets.
-pub(super) const ASSETS: &str = "ASSETS";
+const ASSETS: &str = "ASSETS";
 /// The optional guard of strict mode.
 pub(super) const SESSION_GUARD: &str = "SESSION_GUARD";
-/// The optional rate limit.
-pub(super) const RATE_LIMITER: &str = "RATE_LIMITER";
 
 /// Parses the configuration and checks that the bindings are there.
 pub(super) fn parse_config(env: &Env) -> Result<Config, Vec<ConfigProblem>> {
@@ -42,17 +38,4 @@ pub(super) fn parse_config(env: &Env) -> Result<Config, Vec<ConfigProblem>> {
             Err(problems)
         }
     }
-}
-
-/// A variable as text. TOML numbers and tables arrive as numbers and objects; `RULES` may be written so.
-fn variable(env: &Env, name: &str) -> Option<String> {
-    let value = Reflect::get(env, &JsValue::from_str(name)).ok()?;
-    if value.is_undefined() || value.is_null() {
-        return None;
-    }
-    value.as_string().or_else(|| JSON::stringify(&value).ok().and_then(|text| text.as_string()))
-}
-
-pub(super) fn has_binding(env: &Env, name: &str) -> bool {
-    Reflect::get(env, &JsValue::from_str(name)).is_ok_and(|value| value.is_object())
 }

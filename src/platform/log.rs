@@ -1,30 +1,29 @@
-//! One line of JSON to the console for each event.
-
-use wasm_bindgen::JsValue;
-use web_sys::console;
+//! What needs no configuration: the Workers log, and randomness.
 
 use crate::ports::{Level, Log, Random};
 use crate::web::log_line::log_line;
 
-use super::crypto;
+use super::runtime;
 
-/// What needs no configuration: the Workers log, and randomness.
+/// The runtime as such.
 #[derive(Clone, Copy)]
 pub(super) struct Runtime;
 
 impl Random for Runtime {
+    /// # Panics
+    /// Without a random generator nothing here is safe: the isolate stops.
     fn fill(&self, bytes: &mut [u8]) {
-        crypto::fill(bytes);
+        assert!(runtime::fill(bytes).is_ok(), "the runtime has no random generator");
     }
 }
 
 impl Log for Runtime {
     fn line(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
-        let line = JsValue::from(log_line(level, message, fields));
+        let line = log_line(level, message, fields);
         match level {
-            Level::Info => console::log_1(&line),
-            Level::Warn => console::warn_1(&line),
-            Level::Error => console::error_1(&line),
+            Level::Info => runtime::log(&line),
+            Level::Warn => runtime::warn(&line),
+            Level::Error => runtime::error(&line),
         }
     }
 }

@@ -7,16 +7,13 @@
 
 mod answer;
 mod begin;
-mod body;
-mod crypto;
 mod env;
 mod guard;
-mod http;
-mod kv;
 mod log;
 mod ports;
 mod proxy;
 mod request;
+mod runtime;
 #[cfg(feature = "self-test")]
 mod self_test;
 
@@ -25,8 +22,6 @@ use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::worker_sys::Context as JsContext;
-use worker::{Context, Env};
 
 use crate::config::{Config, ConfigProblem};
 #[cfg(feature = "self-test")]
@@ -38,6 +33,7 @@ use self::answer::answer_text;
 use self::log::Runtime;
 use self::ports::WorkerPorts;
 use self::request::{NativeRequest, READ_AT_ONCE};
+use self::runtime::{Context, Env, Request, has_binding, panicked};
 
 /// What outlives a request: the configuration, parsed once, and the gate's memory.
 struct Isolate {
@@ -54,11 +50,21 @@ thread_local! {
 fn isolate(env: &Env) -> Rc<Isolate> {
     ISOLATE.with(|isolate| {
         let new = || {
-            let (config, guarded) = (env::parse_config(env).map(Rc::new), env::has_binding(env, env::SESSION_GUARD));
+            let (config, guarded) = (env::parse_config(env).map(Rc::new), has_binding(env, env::SESSION_GUARD));
             Rc::new(Isolate { config, guarded, memory: Rc::default() })
         };
         isolate.get_or_init(new).clone()
     })
+}
+
+/// Each instance begins here. A panic ends it: where is logged, not what, which could hold what a request brought.
+#[wasm_bindgen(start)]
+fn start() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|place| [place.file(), ":", &place.line().to_string()].concat());
+        panicked(&place.unwrap_or_default());
+    }));
+    wasm_bindgen::handler::set_on_abort(wasm_bindgen::handler::schedule_reinit);
 }
 
 /// Which headers `entry.js` hands over with every request, a line each.
@@ -72,17 +78,17 @@ pub fn headers_read_at_once() -> String {
 /// ([`proxy::plan_text`]), or a promise of it where something had to be waited for.
 #[wasm_bindgen]
 #[must_use]
-pub fn handle(head: String, request: web_sys::Request, env: Env, context: JsContext) -> JsValue {
+pub fn handle(head: String, request: Request, env: Env, context: Context) -> JsValue {
     begin::begin(outcome(head, request, env, context))
 }
 
-async fn outcome(head: String, request: web_sys::Request, env: Env, context: JsContext) -> String {
+async fn outcome(head: String, request: Request, env: Env, context: Context) -> String {
+    let request = NativeRequest::new(head, request);
     #[cfg(feature = "self-test")]
     if let Some(answered) = self_test::answer(&request).await {
         return answer_text(&Answer { body: answered, ..Answer::empty(200) }, false);
     }
     let isolate = isolate(&env);
-    let request = NativeRequest::new(head, request);
     let is_head = request.method() == "HEAD";
     match &isolate.config {
         Err(problems) => answer_text(&config_invalid(&Runtime, &request, problems), is_head),
@@ -93,7 +99,7 @@ async fn outcome(head: String, request: web_sys::Request, env: Env, context: JsC
     }
 }
 
-fn gate_for(isolate: &Isolate, config: &Rc<Config>, env: Env, context: JsContext) -> Gate<WorkerPorts> {
-    let ports = WorkerPorts::new(env, Context::new(context), config, isolate.guarded);
+fn gate_for(isolate: &Isolate, config: &Rc<Config>, env: Env, context: Context) -> Gate<WorkerPorts> {
+    let ports = WorkerPorts::new(env, context, config, isolate.guarded);
     Gate::new(config.clone(), ports, isolate.memory.clone())
 }

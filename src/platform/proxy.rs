@@ -4,8 +4,6 @@
 //! Edits of headers are lines: `-name` removes, `=name:value` sets, `+name:value` adds. No name and no value can hold a line break.
 
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::Env;
-use worker::worker_sys::Context as JsContext;
 
 use crate::config::{Config, Site};
 use crate::gate::{ANSWER_HEADERS, ForwardPlan, GateError, HeaderEdits, Keeping, Trace, own_request_headers};
@@ -14,6 +12,7 @@ use crate::web::headers::passes_to_origin;
 
 use super::answer::answer_text;
 use super::request::NativeRequest;
+use super::runtime::{Context, Env, Request};
 use super::{gate_for, isolate};
 
 /// The plan, a line each: `site`, keeping, start in milliseconds, request id, session, the begun line of the log, and the URL to ask for: of
@@ -78,7 +77,7 @@ pub fn answer_edits(env: &Env, keeping: &str, values: &str) -> String {
 /// The answer when the site gave none, as [`answer_text`] has it.
 #[wasm_bindgen]
 #[must_use]
-pub fn site_failed(head: String, request: web_sys::Request, env: Env, context: JsContext, plan: &str, timed_out: bool) -> String {
+pub fn site_failed(head: String, request: Request, env: Env, context: Context, plan: &str, timed_out: bool) -> String {
     let isolate = isolate(&env);
     // Without a configuration nothing is asked of the site.
     let Ok(config) = &isolate.config else { return String::new() };

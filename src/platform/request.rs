@@ -1,18 +1,20 @@
 //! The runtime's request as the core sees it.
 
+use js_sys::Uint8Array;
+
 use crate::ports::{BodyError, IncomingRequest};
 
-use super::body::{self, ReadError};
+use super::runtime::{self, Request, known, settled};
 
 /// A request: its head as `entry.js` handed it over, and the runtime's own object for what is seldom asked for.
 pub(super) struct NativeRequest {
     /// Method, URL and the values of [`READ_AT_ONCE`], a line each; no part of them can hold a line break.
     head: String,
-    request: web_sys::Request,
+    request: Request,
 }
 
 impl NativeRequest {
-    pub(super) fn new(head: String, request: web_sys::Request) -> Self {
+    pub(super) fn new(head: String, request: Request) -> Self {
         Self { head, request }
     }
 
@@ -33,7 +35,7 @@ impl IncomingRequest for NativeRequest {
     fn header(&self, name: &str) -> Option<String> {
         match READ_AT_ONCE.iter().position(|read| *read == name) {
             Some(index) => self.line(index.saturating_add(2)).strip_prefix(':').map(str::to_owned),
-            None => self.request.headers().get(name).ok().flatten(),
+            None => runtime::header(&self.request, name),
         }
     }
 
@@ -42,10 +44,12 @@ impl IncomingRequest for NativeRequest {
         if announced.is_some_and(|length| length > max_bytes) {
             return Err(BodyError::TooLarge);
         }
-        body::read(self.request.body(), max_bytes).await.map_err(|error| match error {
-            ReadError::TooLarge => BodyError::TooLarge,
-            ReadError::Broken(_) => BodyError::Broken,
-        })
+        let max_bytes = u32::try_from(max_bytes).unwrap_or(u32::MAX);
+        match settled(runtime::read_body(&self.request, max_bytes)).await {
+            Ok(bytes) => Ok(known::<Uint8Array>(bytes).to_vec()),
+            Err(word) if word == "too_large" => Err(BodyError::TooLarge),
+            Err(_) => Err(BodyError::Broken),
+        }
     }
 }
 

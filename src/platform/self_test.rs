@@ -5,14 +5,14 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 use serde_json::Value;
-use web_sys::Request;
 
 use crate::address::Address;
 use crate::jose::compact::UnverifiedToken;
 use crate::jose::jwk::rs256_key;
+use crate::ports::IncomingRequest;
 
-use super::body;
-use super::crypto;
+use super::ports::verify_rs256;
+use super::request::NativeRequest;
 
 /// A token and the key that is said to have signed it.
 #[derive(Deserialize)]
@@ -23,7 +23,7 @@ struct Case {
 }
 
 /// Answers the tests' own requests; `None` for every other one.
-pub(super) async fn answer(request: &Request) -> Option<String> {
+pub(super) async fn answer(request: &NativeRequest) -> Option<String> {
     let url = Address::parse(&request.url())?;
     match url.path() {
         "/self-test/jws" => Some(judge(request).await),
@@ -33,8 +33,8 @@ pub(super) async fn answer(request: &Request) -> Option<String> {
 }
 
 /// `[{"id","jwk","jws"}]` to `{"<id>": whether it is accepted}`.
-async fn judge(request: &Request) -> String {
-    let Ok(body) = body::read(request.body(), MAX_CASES_BYTES).await else {
+async fn judge(request: &NativeRequest) -> String {
+    let Ok(body) = request.body(MAX_CASES_BYTES).await else {
         return "the cases cannot be read".to_owned();
     };
     let cases: Vec<Case> = match serde_json::from_slice(&body) {
@@ -51,7 +51,7 @@ async fn judge(request: &Request) -> String {
 async fn accepts(case: &Case) -> bool {
     let Some(key) = rs256_key(&case.jwk) else { return false };
     let Ok(token) = UnverifiedToken::parse(&case.jws) else { return false };
-    crypto::verify_rs256(&key, token.signed(), token.signature()).await.unwrap_or(false)
+    verify_rs256(&key, token.signed(), token.signature()).await.unwrap_or(false)
 }
 
 #[expect(clippy::panic, reason = "the point of it")]

@@ -47,8 +47,8 @@ globalThis.fetch = (address, init) => {
 
 crypto.subtle.verify = (...given) => (world.signatures === 'fail' ? Promise.reject(new Error('no cryptography')) : realVerify(...given));
 
-/** The state of the wasm instance, as the `worker` crate keeps it for the case of a panic. */
-const instance = globalThis.__worker_init_state;
+/** The state of the wasm instance (src/platform/runtime.js). */
+const instance = globalThis.edgegateInstance;
 const never = () => new Promise(() => {});
 const wait = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 const kindOf = (key) => String(key).split('/')[0];
@@ -104,11 +104,11 @@ function faultyGuard(guards) {
 async function holdUp(step, done = false) {
   const isHeld = () => world.hold?.step === step && (world.hold.done ?? false) === done;
   if (!isHeld()) return;
-  const { instanceId } = instance;
+  const { number } = instance;
   held.push(step);
   while (isHeld()) await wait(10);
   held.splice(held.indexOf(step), 1);
-  if (instance.instanceId !== instanceId) await never(); // nobody is there any more
+  if (instance.number !== number) await never(); // nobody is there any more
 }
 
 async function laggingGet(kv, key, ...given) {
@@ -134,10 +134,10 @@ async function changeWorld(changed, { SESSIONS }) {
 
 /** The wasm instance is replaced, as after a panic: requests under way end, and nothing is remembered. */
 async function crash(env, context) {
-  const { instanceId } = instance;
-  instance.criticalError = true;
+  const { number } = instance;
+  instance.panicked = true;
   await Gate.fetch(new Request('http://localhost/healthz'), env, context);
-  if (instance.instanceId === instanceId) throw new Error('the instance was not replaced');
+  if (instance.number === number) throw new Error('the instance was not replaced');
 }
 
 export default {
