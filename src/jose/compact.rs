@@ -1,8 +1,7 @@
 //! The compact serialization of a JWS (RFC 7515 §3.1, §7.1): structure by jwt-compact, then the header against our
 //! allow-list. Nothing is believed yet.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jwt_compact::UntrustedToken;
 use serde_json::{Map, Value};
 
@@ -54,7 +53,7 @@ impl<'a> UnverifiedToken<'a> {
         let token: UntrustedToken<'a, Map<String, Value>> = text.try_into().map_err(|_| StructureError::NotCompact)?;
         let (signed, _) = text.rsplit_once('.').ok_or(StructureError::NotCompact)?;
         let (header, _) = signed.split_once('.').ok_or(StructureError::NotCompact)?;
-        let unique = URL_SAFE_NO_PAD.decode(header).ok().and_then(|header| UniqueObject::parse(&header));
+        let unique = Base64UrlUnpadded::decode_vec(header).ok().and_then(|header| UniqueObject::parse(&header));
         if unique.is_none() {
             return Err(StructureError::RepeatedMember);
         }
@@ -101,6 +100,8 @@ pub const MAX_TOKEN_BYTES: usize = 64 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     fn parse(header: &str) -> Result<String, StructureError> {
         let text = format!("{}.e30.c2ln", URL_SAFE_NO_PAD.encode(header));

@@ -2,8 +2,7 @@
 
 use std::cell::RefCell;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -57,8 +56,8 @@ async fn imported(key: &RsaPublicKey) -> Result<CryptoKey, JsValue> {
     let jwk = Object::new();
     set(&jwk, "kty", "RSA")?;
     set(&jwk, "alg", "RS256")?;
-    set(&jwk, "n", &URL_SAFE_NO_PAD.encode(&key.n))?;
-    set(&jwk, "e", &URL_SAFE_NO_PAD.encode(&key.e))?;
+    set(&jwk, "n", &Base64UrlUnpadded::encode_string(&key.n))?;
+    set(&jwk, "e", &Base64UrlUnpadded::encode_string(&key.e))?;
     let algorithm = Object::new();
     set(&algorithm, "name", "RSASSA-PKCS1-v1_5")?;
     set(&algorithm, "hash", "SHA-256")?;
