@@ -4,8 +4,6 @@
 //! wrote it, so dot segments, backslashes and capitals are resolved here. A host in another script is no host of ours in any
 //! reading, and browsers write it in ASCII: refusing it saves the tables of all scripts.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
 use crate::percent;
 
 /// An absolute `http` or `https` address without user info, in the browser's spelling.
@@ -19,7 +17,7 @@ pub struct Address {
 impl Address {
     /// Reads an absolute address. Scheme and host come out in small letters, without the default port; the rest as
     /// [`resolve`] says. `None` for control characters, user info and a host that is not in ASCII. An IPv6 host stays as
-    /// written, and so does `xn--…`.
+    /// written, and so does `xn--…`: whether there is one is not asked.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.bytes().any(|byte| byte.is_ascii_control()) {
@@ -144,16 +142,25 @@ fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
 }
 
 /// Whether a browser takes this for a host and leaves it as it is. What ends in a number is an IPv4 address to browsers,
-/// in spellings like `0x7f.1` too: only the common one is taken.
+/// in spellings like `0x7f.1` too: only the common one is taken. Of an IPv6 address only the characters are looked at.
 fn is_host(host: &str) -> bool {
     if let Some(address) = host.strip_prefix('[') {
-        return address.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+        let plain = |address: &str| address.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b':');
+        return address.strip_suffix(']').is_some_and(plain);
     }
     let last = host.strip_suffix('.').unwrap_or(host).rsplit('.').next().unwrap_or_default();
     let hex = last.strip_prefix("0x").is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let number = hex || !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
     let named = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
-    named && (!number || host.parse::<Ipv4Addr>().is_ok())
+    named && (!number || is_ipv4(host))
+}
+
+/// Four numbers up to 255, without leading zeros.
+fn is_ipv4(host: &str) -> bool {
+    let plain = |part: &str| part.len() == 1 || !part.starts_with('0');
+    let fits =
+        |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()) && part.parse::<u16>().is_ok_and(|number| number < 256);
+    host.split('.').count() == 4 && host.split('.').all(|part| plain(part) && fits(part))
 }
 
 /// See [`resolve`].
@@ -297,6 +304,11 @@ mod tests {
             "https://[::1]x/",
             "https://[::1%25eth0]/",
             "https://[a.example]/",
+            "https://[::1.2.3.4]/",
+            "https://1.2.3/",
+            "https://1.2.3.4.5/",
+            "https://1.2.3.+4/",
+            "https://1..3.4/",
             "https://a.example/\t",
             "https://a.example/\u{7f}",
             "ht\ntps://a.example/",

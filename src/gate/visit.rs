@@ -1,7 +1,6 @@
 //! One request, read once: limits, normal path, time, and what kind of caller it is.
 
 use std::cell::RefCell;
-use std::net::Ipv6Addr;
 
 use crate::address::Address;
 use crate::config::{Config, Origin};
@@ -156,8 +155,7 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
 
     /// Who is calling, for rate limits. Of an IPv6 address the network: one client has all of a /64.
     pub(super) fn client_network(&self) -> String {
-        let address = self.client();
-        address.parse::<Ipv6Addr>().map_or(address, |address| format!("{:x}", u128::from(address) >> 64))
+        network(&self.client())
     }
 }
 
@@ -176,6 +174,20 @@ fn read(request: &impl IncomingRequest, cookie_header: &str) -> Result<(Address,
     Ok((url, path))
 }
 
+/// The first four of an IPv6 address's eight groups, as Cloudflare writes it; any other text as it is.
+fn network(address: &str) -> String {
+    let colons = address.bytes().filter(|byte| *byte == b':').count();
+    let whole = address.split_once("::").map(|(before, after)| {
+        let zeros = "0:".repeat(8_usize.saturating_sub(colons));
+        format!("{before}:{zeros}{after}")
+    });
+    let mut network = whole.unwrap_or_else(|| address.to_owned());
+    if let Some((end, _)) = network.match_indices(':').nth(3) {
+        network.truncate(end);
+    }
+    network
+}
+
 /// 64 random bits in hex.
 pub(super) fn random_name(random: &impl Random) -> String {
     let mut bytes = [0; 8];
@@ -191,3 +203,25 @@ const MAX_URL_BYTES: usize = 8192;
 const MAX_COOKIE_BYTES: usize = 24 * 1024;
 /// A bearer token of the largest size that is verified, and the scheme.
 const MAX_AUTHORIZATION_BYTES: usize = crate::jose::compact::MAX_TOKEN_BYTES + 16;
+
+#[cfg(test)]
+mod tests {
+    use super::network;
+
+    #[test]
+    fn an_ipv6_client_is_its_network() {
+        for (address, expected) in [
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2"),
+            ("2001:db8:1:2::", "2001:db8:1:2"),
+            ("2001:db8:1:2::5:6", "2001:db8:1:2"),
+            ("2001:db8::1", "2001:db8:0:0"),
+            ("2001:db8::2:3:4:5:6", "2001:db8:0:2"),
+            ("::1", ":0:0:0"),
+            ("::2:3:4:5:6:7:8", ":2:3:4"),
+            ("198.51.100.7", "198.51.100.7"),
+            ("", ""),
+        ] {
+            assert_eq!(network(address), expected, "{address}");
+        }
+    }
+}

@@ -1,8 +1,7 @@
 //! The compact serialization of a JWS (RFC 7515 §3.1, §7.1): structure by jwt-compact, then the header against our
 //! allow-list. Nothing is believed yet.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jwt_compact::UntrustedToken;
 
 use crate::json::Members;
@@ -94,7 +93,7 @@ impl<'de> serde::Deserialize<'de> for Others {
 
 /// A part of a token: an object with unique members.
 fn object(part: &str) -> Option<Members> {
-    Members::parse(&URL_SAFE_NO_PAD.decode(part).ok()?)
+    Members::parse(&Base64UrlUnpadded::decode_vec(part).ok()?)
 }
 
 fn check_header(token: &UntrustedToken<'_, Others>, members: &Members) -> Result<String, StructureError> {
@@ -117,6 +116,8 @@ pub const MAX_TOKEN_BYTES: usize = 64 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     fn parse(header: &str) -> Result<String, StructureError> {
         let text = format!("{}.e30.c2ln", URL_SAFE_NO_PAD.encode(header));

@@ -1,7 +1,6 @@
 //! What a verified token must say (OIDC Core §3.1.3.7, §12.2; Cognito's `token_use` and `client_id`).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -239,7 +238,7 @@ fn subject(members: &Map<String, Value>) -> Result<String, ClaimError> {
 fn access_token_hash(access_token: &str) -> String {
     let digest = Sha256::digest(access_token);
     let (left, _) = digest.split_at(digest.len() / 2);
-    URL_SAFE_NO_PAD.encode(left)
+    Base64UrlUnpadded::encode_string(left)
 }
 
 #[cfg(test)]

@@ -6,8 +6,7 @@
 //! | `ended/<user tag>/<hash>` | `1` | logout, a login that replaces the session | with the session |
 //! | `ended/<user tag>` | Unix seconds: sessions created up to then are refused | sign-out everywhere | with the last of them |
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use hkdf::Hkdf;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -51,7 +50,7 @@ impl SessionId {
         if cookie.len() != COOKIE_CHARS {
             return None;
         }
-        let bytes = URL_SAFE_NO_PAD.decode(cookie).ok()?;
+        let bytes = Base64UrlUnpadded::decode_vec(cookie).ok()?;
         let (user_tag, secret) = bytes.split_at_checked(USER_TAG_BYTES)?;
         Some(Self { user_tag: user_tag.try_into().ok()?, secret: secret.try_into().ok()? })
     }
@@ -59,7 +58,7 @@ impl SessionId {
     /// The cookie's value.
     #[must_use]
     pub fn expose(&self) -> String {
-        URL_SAFE_NO_PAD.encode([self.user_tag.as_slice(), &self.secret].concat())
+        Base64UrlUnpadded::encode_string(&[self.user_tag.as_slice(), &self.secret].concat())
     }
 
     /// The part that opens the record.
@@ -78,8 +77,8 @@ impl SessionId {
     #[must_use]
     pub fn keys(&self) -> SessionKeys {
         let hash = Sha256::new().chain_update("edgegate/lookup/1").chain_update(self.secret).finalize();
-        let tag = URL_SAFE_NO_PAD.encode(self.user_tag);
-        let hash = URL_SAFE_NO_PAD.encode(hash);
+        let tag = Base64UrlUnpadded::encode_string(&self.user_tag);
+        let hash = Base64UrlUnpadded::encode_string(&hash);
         SessionKeys {
             record: format!("session/{tag}/{hash}"),
             ended: format!("ended/{tag}/{hash}"),
@@ -152,6 +151,8 @@ mod tests {
     use base64::engine::general_purpose::STANDARD;
 
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     struct Fixed;
 
