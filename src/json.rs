@@ -148,7 +148,8 @@ impl<'de> Visitor<'de> for Tree {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let below = Self { unique_levels: self.unique_levels.saturating_sub(1) };
         let mut object = Map::new();
-        while let Some(name) = members.next_key::<String>()? {
+        while let Some(name) = members.next_key_seed(below)? {
+            let Value::String(name) = name else { return Err(A::Error::custom("name")) };
             let value = members.next_value_seed(below)?;
             if object.insert(name, value).is_some() && self.unique_levels > 0 {
                 return Err(A::Error::custom("repeated member"));
