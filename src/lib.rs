@@ -1,10 +1,10 @@
 //! Edgegate: a sign-in gateway for static sites and single-page apps on Amazon Cognito, as one Cloudflare Worker.
 //!
 //! # Life of a request
-//! `platform::fetch` builds a [`gate::Gate`] from the isolate's [`config::Config`] and the adapters of [`ports`] → the gate
-//! reads the request once, finds its route and runs that handler → handlers decide with pure steps of [`oidc`], [`jose`],
-//! [`session`] and [`web`], and do I/O through ports only → the outcome is an answer, or a plan by which the platform
-//! fetches the site and streams it back.
+//! `platform/entry.js` hands a request's head to `platform::handle`, which builds a [`gate::Gate`] from the isolate's
+//! [`config::Config`] and the adapters of [`ports`] → the gate reads the request once, finds its route and runs that handler →
+//! handlers decide with pure steps of [`oidc`], [`jose`], [`session`] and [`web`], and do I/O through ports only → the outcome is
+//! an answer, or a plan by which `entry.js` fetches the site and streams it back.
 //!
 //! # Trust boundaries
 //! - **The browser** is trusted with a session cookie that means nothing without the Worker and KV, and, unless

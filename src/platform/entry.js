@@ -84,19 +84,20 @@ function askOrigin(url, cache, edits, request) {
 function requestEdits(headers) {
   const names = Array.from(headers.keys()).join('\n');
   const connection = headers.get('connection') ?? '';
-  return remember(`${names}\n\n${connection}`, () => gate.request_edits(names, connection).split('\n'));
+  return remember(saidOfRequests, `${names}\n\n${connection}`, () => gate.request_edits(names, connection).split('\n'));
 }
 
 function answerEdits(keeping, headers, env) {
   const seen = values(headers, ANSWER_HEADERS).slice(1);
-  if (!headers.has('set-cookie')) return remember(`${keeping}\n${seen}`, () => gate.answer_edits(env, keeping, seen));
+  if (!headers.has('set-cookie')) return remember(saidOfAnswers, `${keeping}\n${seen}`, () => gate.answer_edits(env, keeping, seen));
   return gate.answer_edits(env, keeping, [seen, ...headers.getSetCookie()].join('\n'));
 }
 
-/** What the gate said when it was asked the same: the edits of headers depend on nothing but what they are asked with. */
-const said = new Map();
+/** What the gate said of such headers before: their edits depend on nothing but what is asked. */
+const saidOfRequests = new Map();
+const saidOfAnswers = new Map();
 
-function remember(key, ask) {
+function remember(said, key, ask) {
   let answer = said.get(key);
   if (answer === undefined) {
     answer = ask();
