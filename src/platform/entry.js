@@ -1,8 +1,8 @@
 // The Worker's entry. It hands the head of each request to the gate in one text, since every crossing into wasm costs more than what
 // is decided there, and asks the site as the gate says. It carries; what it carries is decided in Rust.
+import { alive } from './alive.js';
 import * as gate from './index.js';
-import { restartAfterPanic } from './restart.js';
-import { inTime } from './runtime.js';
+import { headersOf, inTime } from './runtime.js';
 
 export { SessionGuard } from './guard.js';
 
@@ -14,10 +14,9 @@ const ANSWER_HEADERS = gate.answer_headers().split('\n');
 
 export default {
   fetch(request, env, context) {
-    restartAfterPanic();
     const text = head(request);
     const carryOut = (it) => (it.startsWith('site\n') ? forward(it, text, request, env, context) : respond(it));
-    const outcome = gate.handle(text, request, env, context);
+    const outcome = alive(() => gate.handle(text, request, env, context));
     if (!(outcome instanceof Promise)) return carryOut(outcome);
     // It goes on when the client has gone: a renewal must store the token that it has been given.
     context.waitUntil(outcome);
@@ -44,13 +43,8 @@ function values(headers, names) {
 function respond(text) {
   const end = text.indexOf('\n\n');
   const [, status, ...lines] = text.slice(0, end).split('\n');
-  const headers = new Headers();
-  for (const line of lines) {
-    const colon = line.indexOf(':');
-    headers.append(line.slice(0, colon), line.slice(colon + 1));
-  }
   const body = text.slice(end + 2);
-  return new Response(body === '' ? null : body, { status, headers });
+  return new Response(body === '' ? null : body, { status, headers: headersOf(lines) });
 }
 
 /** Asks the site by a plan of the gate (src/platform/proxy.rs), and makes its answer ours. */
@@ -60,7 +54,7 @@ async function forward(plan, text, request, env, context) {
   try {
     response = cache === undefined ? await askAssets(url, request, env) : await askOrigin(url, cache, edits, request);
   } catch (error) {
-    return respond(gate.site_failed(text, request, env, context, plan, error === 'timeout'));
+    return respond(alive(() => gate.site_failed(text, request, env, context, plan, error === 'timeout')));
   }
   const changes = answerEdits(keeping, response.headers, env);
   console.log(`${logLine},"status":"${response.status}","duration_ms":"${Date.now() - startedMs}"}`);
@@ -84,13 +78,14 @@ function askOrigin(url, cache, edits, request) {
 function requestEdits(headers) {
   const names = Array.from(headers.keys()).join('\n');
   const connection = headers.get('connection') ?? '';
-  return remember(saidOfRequests, `${names}\n\n${connection}`, () => gate.request_edits(names, connection).split('\n'));
+  return remember(saidOfRequests, `${names}\n\n${connection}`, () => alive(() => gate.request_edits(names, connection)).split('\n'));
 }
 
 function answerEdits(keeping, headers, env) {
   const seen = values(headers, ANSWER_HEADERS).slice(1);
-  if (!headers.has('set-cookie')) return remember(saidOfAnswers, `${keeping}\n${seen}`, () => gate.answer_edits(env, keeping, seen));
-  return gate.answer_edits(env, keeping, [seen, ...headers.getSetCookie()].join('\n'));
+  const ask = (shown) => alive(() => gate.answer_edits(env, keeping, shown));
+  if (!headers.has('set-cookie')) return remember(saidOfAnswers, `${keeping}\n${seen}`, () => ask(seen));
+  return ask([seen, ...headers.getSetCookie()].join('\n'));
 }
 
 /** What the gate said of such headers before: their edits depend on nothing but what is asked. */

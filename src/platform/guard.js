@@ -1,14 +1,13 @@
 // Strict mode's guard as a Durable Object with an SQL store, one a user. What it answers is the gate's to say.
 import { DurableObject } from 'cloudflare:workers';
+import { alive } from './alive.js';
 import * as gate from './index.js';
-import { restartAfterPanic } from './restart.js';
 
 export class SessionGuard extends DurableObject {
   /** The runtime gives it one request at a time between two waits, and it waits for nothing between reading a row and writing it. */
   async fetch(request) {
     const inquiry = await request.text();
-    restartAfterPanic();
-    const reply = gate.guard_reply(inquiry, (session) => this.#row(session));
+    const reply = alive(() => gate.guard_reply(inquiry, (session) => this.#row(session)));
     if (reply === undefined) return new Response('the inquiry or its row cannot be read', { status: 500 });
     const [answer, session, expiresAt, row] = reply.split('\n');
     if (session !== undefined) {

@@ -33,7 +33,7 @@ use self::answer::answer_text;
 use self::log::Runtime;
 use self::ports::WorkerPorts;
 use self::request::{NativeRequest, READ_AT_ONCE};
-use self::runtime::{Context, Env, Request, has_binding, panicked};
+use self::runtime::{Context, Env, Request, ended, has_binding, panicked};
 
 /// What outlives a request: the configuration, parsed once, and the gate's memory.
 struct Isolate {
@@ -57,14 +57,15 @@ fn isolate(env: &Env) -> Rc<Isolate> {
     })
 }
 
-/// Each instance begins here. A panic ends it: where is logged, not what, which could hold what a request brought.
+/// Each instance begins here. A panic ends it: where is logged, not what, which could hold what a request brought. Whatever else ends
+/// it, memory that runs out say, is heard of as well.
 #[wasm_bindgen(start)]
 fn start() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| [place.file(), ":", &place.line().to_string()].concat());
         panicked(&place.unwrap_or_default());
     }));
-    wasm_bindgen::handler::set_on_abort(wasm_bindgen::handler::schedule_reinit);
+    wasm_bindgen::handler::set_on_abort(ended);
 }
 
 /// Which headers `entry.js` hands over with every request, a line each.

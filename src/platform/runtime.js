@@ -1,11 +1,14 @@
 // What the gate asks the runtime for: KV, Cognito, the guard, WebCrypto, the cache, timers. Each exchange is bounded in time. A failure is
 // thrown as the word that the gate has for it (src/platform/ports.rs).
 
-/** The wasm instance: whether a panic has ended it, and how many there have been. */
-export const instance = (globalThis.edgegateInstance = { panicked: false, number: 0 });
+/** The wasm instance: whether it has ended, and how many did before it. */
+export const instance = (globalThis.edgegateInstance = { ended: false, number: 0 });
+
+export function ended() {
+  instance.ended = true;
+}
 
 export function panicked(place) {
-  instance.panicked = true;
   console.error(JSON.stringify({ level: 'error', message: `panicked at ${place}` }));
 }
 
@@ -67,11 +70,8 @@ async function readAtMost(stream, maxBytes) {
 
 /** One exchange with Cognito: redirects not followed, nothing cached, the limits for the body too. `headers` are lines of `name:value`. */
 export async function send(url, headers, form, timeoutMs, maxBytes) {
-  const init = { method: form === undefined ? 'GET' : 'POST', headers: new Headers(), body: form };
-  for (const line of headers.split('\n').filter(Boolean)) {
-    const colon = line.indexOf(':');
-    init.headers.set(line.slice(0, colon), line.slice(colon + 1));
-  }
+  const method = form === undefined ? 'GET' : 'POST';
+  const init = { method, headers: headersOf(headers.split('\n').filter(Boolean)), body: form };
   try {
     const response = await fetch(url, { ...init, redirect: 'manual', cache: 'no-store', signal: AbortSignal.timeout(timeoutMs) });
     const body = await readAtMost(response.body, maxBytes);
@@ -135,6 +135,16 @@ export async function cacheKeep(url, text, maxAgeSecs) {
 export async function isWithinLimit({ RATE_LIMITER }, key) {
   const outcome = await RATE_LIMITER?.limit({ key }).catch(() => undefined);
   return outcome?.success !== false;
+}
+
+/** Lines of `name:value` as headers. */
+export function headersOf(lines) {
+  const headers = new Headers();
+  for (const line of lines) {
+    const colon = line.indexOf(':');
+    headers.append(line.slice(0, colon), line.slice(colon + 1));
+  }
+  return headers;
 }
 
 export function fill(bytes) {

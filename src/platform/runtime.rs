@@ -14,6 +14,7 @@ extern "C" {
     /// An answer of Cognito.
     pub(super) type Fetched;
 
+    pub(super) fn ended();
     pub(super) fn panicked(place: &str);
     pub(super) fn now() -> f64;
     pub(super) fn sleep(ms: u32) -> Promise;

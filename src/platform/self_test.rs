@@ -1,5 +1,5 @@
 //! What only the tests' own build has (feature `self-test`): verdicts of the very code that verifies tokens here, on keys and
-//! tokens that no key set would hold, and a panic. The Worker that is deployed is built without it.
+//! tokens that no key set would hold, a panic, and an end that no panic announces. The Worker that is deployed is built without it.
 
 use std::collections::HashMap;
 
@@ -28,6 +28,7 @@ pub(super) async fn answer(request: &NativeRequest) -> Option<String> {
     match url.path() {
         "/self-test/jws" => Some(judge(request).await),
         "/self-test/panic" => deliberate_panic(),
+        "/self-test/abort" => std::process::abort(),
         _ => None,
     }
 }

@@ -135,7 +135,7 @@ async function changeWorld(changed, { SESSIONS }) {
 /** The wasm instance is replaced, as after a panic: requests under way end, and nothing is remembered. */
 async function crash(env, context) {
   const { number } = instance;
-  instance.panicked = true;
+  instance.ended = true;
   await Gate.fetch(new Request('http://localhost/healthz'), env, context);
   if (instance.number === number) throw new Error('the instance was not replaced');
 }

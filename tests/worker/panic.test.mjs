@@ -27,6 +27,17 @@ test('a panic costs the request that it happens in; the next one is answered as 
   assert.match(await page.text(), /<html/);
 });
 
+test('an end that no panic announces, as when memory or stack run out, costs no more', async () => {
+  const browser = await gateway.signedIn();
+  for (const round of [1, 2, 3]) {
+    const failed = await browser.navigate('/self-test/abort');
+    assert.equal(failed.status, 500, `round ${round}`);
+    const info = await browser.script('/user-info');
+    assert.equal(info.status, 200, `round ${round}`);
+    assert.equal((await info.json()).email, 'alice@example.com');
+  }
+});
+
 test('after a panic nobody is let in who was not before', async () => {
   await panic();
   const response = await gateway.browser().script('/user-info');
