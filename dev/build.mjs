@@ -8,9 +8,10 @@ import { ensureDevVars } from './dev-vars.mjs';
 import { withLock } from './lock.mjs';
 import { ROOT, Stop, WORK_DIR, elapsed, isMain, main } from './plain.mjs';
 import { run, stopOnSignals, toolEnv, withoutColour } from './processes.mjs';
+import { WASM_TARGET, ensureRust } from './rust.mjs';
 import { measure, sizeTable } from './size-report.mjs';
 
-/** What rustc emits for wasm32-unknown-unknown, plus the exceptions of wasm-bindgen's catch wrappers. With more
+/** What rustc emits for the target, plus the exceptions of wasm-bindgen's catch wrappers. With more
  *  (`--all-features`), wasm-opt writes imports that workerd refuses. */
 const WASM_FEATURES = [
   'bulk-memory',
@@ -22,10 +23,8 @@ const WASM_FEATURES = [
   'sign-ext',
 ];
 
-const TARGET = 'wasm32-unknown-unknown';
-
 /** What is deployed. */
-const DEPLOYED = { folder: path.join(ROOT, 'build'), cargoOptions: [] };
+export const DEPLOYED = { folder: path.join(ROOT, 'build'), cargoOptions: [] };
 /** The same with the routes of src/platform/self_test.rs. */
 const SELF_TEST = { folder: path.join(WORK_DIR, 'self-test'), cargoOptions: ['--features', 'self-test'] };
 
@@ -50,7 +49,7 @@ async function buildNow({ folder, cargoOptions }) {
   const { wasmBindgen } = await ensureTools();
   const inputs = inputHash();
   const since = Date.now();
-  const isFirst = !existsSync(path.join(ROOT, 'target', TARGET, 'release'));
+  const isFirst = !existsSync(path.join(ROOT, 'target', WASM_TARGET, 'release'));
   console.log(`Building the Worker${isFirst ? ' (the first time takes a minute or two)' : ''} …`);
   rmSync(STAGING, { recursive: true, force: true });
   await compile(cargoOptions);
@@ -64,14 +63,14 @@ async function buildNow({ folder, cargoOptions }) {
 /** The crate as wasm. */
 async function compile(cargoOptions) {
   const env = toolEnv({ CARGO_TERM_COLOR: process.stdout.isTTY ? 'always' : 'auto' });
-  const args = ['build', '--release', '--lib', '--target', TARGET, '--target-dir', path.join(ROOT, 'target'), '--locked', ...cargoOptions];
+  const args = ['build', '--release', '--lib', '--target', WASM_TARGET, '--target-dir', path.join(ROOT, 'target'), '--locked', ...cargoOptions];
   const built = await run('cargo', args, { env, onLine: newsFilter((line) => console.log(line)) });
   if (!built.ok) throw new Stop('The Worker could not be built: the lines above say why.');
 }
 
 /** Its imports and exports as a JavaScript module that makes the instance, and makes a new one after a panic. */
 async function bind(program) {
-  const wasm = path.join(ROOT, 'target', TARGET, 'release', 'edgegate.wasm');
+  const wasm = path.join(ROOT, 'target', WASM_TARGET, 'release', 'edgegate.wasm');
   const recovery = ['--experimental-reset-state-function', '--force-enable-abort-handler'];
   const args = ['--target', 'module', '--no-typescript', '--out-dir', STAGING, '--out-name', 'index', ...recovery, wasm];
   const bound = await run(program, args, { quiet: true });
@@ -93,6 +92,7 @@ async function bundle() {
   await esbuild({
     entryPoints: [path.join(STAGING, 'entry.js')], outfile: module, allowOverwrite: true,
     bundle: true, format: 'esm', target: 'es2024', minify: true, external: ['./index_bg.wasm', 'cloudflare:*'], logLevel: 'warning',
+    logOverride: { 'duplicate-object-key': 'silent' }, // wasm-bindgen names ./runtime.js twice, each time the same
   });
 }
 
@@ -100,7 +100,6 @@ async function bundle() {
 async function ensureTools() {
   const { cargoTools, ensureCargoTools, missingCargoTools } = await import('./cargo-tools.mjs');
   const { packagesProblem } = await import('./npm-packages.mjs');
-  const { ensureRust } = await import('./rust.mjs');
   const problem = packagesProblem();
   if (problem) throw new Stop(`The npm packages are not ready (${problem}): run \`npm ci\` once.`);
   await ensureRust({ forTests: false });

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { Stop } from './plain.mjs';
 import { run } from './processes.mjs';
 
-const WASM_TARGET = 'wasm32-unknown-unknown';
+export const WASM_TARGET = 'wasm32-unknown-unknown';
 
 /** `rust-version` of the crates that the Worker is made of. */
 const MIN_RUSTC = [1, 91];

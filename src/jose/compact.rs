@@ -86,10 +86,10 @@ impl<'a> UnverifiedToken<'a> {
 
 /// The header as JSON; its key id.
 fn check_header(header: &[u8]) -> Result<String, StructureError> {
-    if !matches!(json::parse(header, 0), Some(Value::Object(_))) {
-        return Err(StructureError::NotCompact);
-    }
-    let mut members = Members::parse(header).ok_or(StructureError::RepeatedMember)?;
+    let mut members = Members::parse(header).ok_or_else(|| match json::parse(header, 0) {
+        Some(Value::Object(_)) => StructureError::RepeatedMember,
+        _ => StructureError::NotCompact,
+    })?;
     let is_there = |name: &&str| members.0.contains_key(*name);
     let extended = ["crit", "b64", "zip", "enc"].iter().any(is_there);
     let mut text = |name: &str| members.optional_text(name).ok_or(StructureError::NotCompact);
