@@ -161,6 +161,20 @@ fn a_lost_answer_keeps_the_session_where_cognito_keeps_the_token() {
     }
 }
 
+#[test]
+fn a_lost_answer_is_not_asked_for_once_more_when_the_session_has_been_renewed_or_ended_meanwhile() {
+    for (path, token_requests) in [("/auth/refresh", 3), ("/auth/logout", 2)] {
+        let (browser, _) = at_two_locations(Rotation::Off);
+        browser.world.pass(3600);
+        browser.world.cognito.will(Trouble::Lost(HttpError::Timeout));
+        assert_eq!(browser.post("/auth/refresh", "").status, 504, "{path}");
+        browser.world.pass(15);
+        assert_eq!(browser.post(path, "").status, 200, "{path}");
+        browser.world.finish_background();
+        assert_eq!(browser.world.cognito.token_requests(), token_requests, "{path}: the login, the lost one, and no other beside");
+    }
+}
+
 /// Cognito's grace is up to its operator: what must it be for a lost answer to lose nothing?
 #[test]
 fn a_grace_of_ten_seconds_outlasts_a_time_out_and_the_attempt_after_it() {

@@ -162,6 +162,9 @@ impl<P: Ports> Gate<P> {
         let (gate, session, refresh_token) = (self.clone(), session.clone(), refresh_token.to_owned());
         self.ports.run(Box::pin(async move {
             gate.pause(LOST_AGAIN_MS, u8::MAX).await;
+            if gate.is_outdated(&session) {
+                return;
+            }
             let lease = gate.memory.sessions.borrow_mut().take_lease(&session.keys.record, gate.ports.now());
             if let Some(mut until) = lease {
                 gate.ask_with_leave(&session, &refresh_token, &mut until).await;

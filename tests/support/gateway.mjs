@@ -114,6 +114,7 @@ export class Gateway {
   #faulty;
   #place;
   #world = {};
+  #lastLines = new Set();
 
   /** `place`: which of the Workers behind one address (places.mjs). */
   constructor({ server, address, cognito, publicUrl, worker, vars, faulty, place }) {
@@ -220,8 +221,15 @@ export class Gateway {
     return this.asked('/oauth2/token').filter(({ form }) => form?.grant_type === 'refresh_token');
   }
 
-  /** The Worker's own log lines, parsed. */
-  logs() {
+  /** The Worker's own log lines so far, parsed. They may take longer than the answers: so this asks for a last one and waits for it. */
+  async logs() {
+    const { requestId } = await (await this.fetch('/auth/nothing', { headers: OWN_SCRIPT })).json();
+    this.#lastLines.add(requestId);
+    await eventually(() => this.#parsedLogs().some(({ request_id: id }) => id === requestId), 'the last line of the log');
+    return this.#parsedLogs().filter(({ request_id: id }) => !this.#lastLines.has(id));
+  }
+
+  #parsedLogs() {
     return this.server.getLogs().map(({ message }) => {
       const text = Array.isArray(message) ? message.join(' ') : String(message);
       try {

@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 
 import { assertErrorPage, setCookies } from './answers.mjs';
-import { eventually } from './eventually.mjs';
 
 const nonceOf = (authorizeUrl) => new URL(authorizeUrl).searchParams.get('nonce');
 
@@ -21,8 +20,7 @@ export async function assertNothingLeft(gateway, browser, response) {
 export async function assertRefusedPage(gateway, response, status, code, reason) {
   const page = await assertErrorPage(response, status, code);
   const [, requestId] = /<code>([0-9a-f]{16})<\/code>/.exec(page);
-  // The line may take another way than the answer.
-  const line = await eventually(() => gateway.logs().find(({ request_id: id }) => id === requestId), `the request ${requestId} in the log`);
+  const line = (await gateway.logs()).find(({ request_id: id }) => id === requestId);
   assert.equal(line.code, code, 'the code in the log');
   assert.equal(line.reason, reason, 'the reason in the log');
   assert.doesNotMatch(JSON.stringify(line), /eyJ/, 'a token in the log');

@@ -7,6 +7,7 @@ import { after, describe, test } from 'node:test';
 import { createTestHarness } from 'wrangler';
 
 import { assertErrorJson, assertOwnHeaders, setCookies } from '../support/answers.mjs';
+import { eventually } from '../support/eventually.mjs';
 import { baseConfig, NAVIGATION, OWN_SCRIPT, startGateway, WITHOUT_SECRETS } from '../support/gateway.mjs';
 
 const APP = 'https://app.example.com';
@@ -113,6 +114,7 @@ const ask = (name, path, init = {}) => server.getWorker(workers.get(name).name).
 async function problemsAt(name, path = '/healthz') {
   server.clearLogs();
   const response = await ask(name, path);
+  await eventually(() => server.getLogs().length > 0, 'a line'); // which may take longer than the answer
   const lines = server.getLogs().map(({ message }) => ({ ...JSON.parse(message), text: message }));
   return { response, lines: lines.filter(({ message }) => message === 'config_invalid') };
 }

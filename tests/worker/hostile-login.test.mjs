@@ -149,7 +149,7 @@ test('a login is refused for tokens of 100 kB', () => assertLoginRefused(gateway
 
 test('a refused token is an alarm in the log, which says why and nothing of the token', async () => {
   await assertLoginRefused(gateway, { idClaims: { aud: 'another-client' } }, { reason: 'claim_aud' });
-  const line = gateway.logs().findLast(({ code }) => code === 'token_rejected');
+  const line = (await gateway.logs()).findLast(({ code }) => code === 'token_rejected');
   assert.equal(line.level, 'error');
   assert.doesNotMatch(JSON.stringify(line), /eyJ|another-client/);
 });

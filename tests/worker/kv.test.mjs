@@ -115,7 +115,7 @@ describe('a dump of the store', () => {
 describe('a record', () => {
   afterEach(() => gateway.configure({ SESSION_KEYS: OLD, COGNITO_CLIENT_ID: gateway.cognito.clientId, COGNITO_ISSUER: gateway.cognito.issuer }));
 
-  const alarm = () => gateway.logs().filter(({ message }) => message === 'session_record_does_not_open');
+  const alarm = async () => (await gateway.logs()).filter(({ message }) => message === 'session_record_does_not_open');
 
   test('opens after its ring key has been rotated, is sealed with the new key when renewed, and then outlives the old key', async () => {
     const browser = await gateway.signedIn();
@@ -135,14 +135,14 @@ describe('a record', () => {
     await gateway.configure({ SESSION_KEYS: NEW });
     await assertErrorJson(await browser.script('/user-info'), 401, 'session_expired');
     assert.equal((await browser.navigate('/app/')).status, 302);
-    assert.deepEqual(alarm(), []);
+    assert.deepEqual(await alarm(), []);
   });
 
   test('under a known name and another key does not open, with an alarm', async () => {
     const browser = await gateway.signedIn();
     await gateway.configure({ SESSION_KEYS: NEW.replace('v2', 'v1') });
     await assertErrorJson(await browser.script('/user-info'), 401, 'session_expired');
-    assert.equal(alarm().length, 1);
+    assert.equal((await alarm()).length, 1);
   });
 
   for (const [what, vars] of Object.entries({
@@ -163,7 +163,7 @@ describe('a record', () => {
     await put(ofAlice, (await gateway.dumpKv()).find(({ name }) => name === ofBob).value);
     await gateway.passTime(FORGET_SECS);
     await assertErrorJson(await alice.script('/user-info'), 401, 'session_expired');
-    assert.equal(alarm()[0].level, 'error');
+    assert.equal((await alarm())[0].level, 'error');
   });
 
   test('with one changed character does not open, wherever it is', async () => {

@@ -68,6 +68,7 @@ test('the log has the panic and its place, and nothing that the request brought'
   const browser = await gateway.signedIn();
   gateway.server.clearLogs();
   await panic(browser);
+  await gateway.logs(); // all have come
   const log = JSON.stringify(gateway.server.getLogs());
   assert.match(log, /panicked at src\/platform\/self_test\.rs/);
   assert.equal(log.includes(browser.session), false, 'the cookie');

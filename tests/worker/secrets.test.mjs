@@ -27,6 +27,7 @@ after(async () => {
 /** Every answer: {path, status, text, headers}. */
 const answers = [];
 const secrets = new Map();
+let lines;
 let logText;
 
 const ask = gateway.fetch.bind(gateway);
@@ -163,6 +164,7 @@ before(async () => {
   secrets.set('session key', [sealing, Buffer.from(sealing, 'base64').toString('latin1')]);
   secrets.set('origin secret', [ORIGIN_SECRET]);
   secrets.set('detail of the store', [DETAIL]);
+  lines = await gateway.logs();
   logText = JSON.stringify(gateway.server.getLogs().map(({ message }) => message));
 });
 
@@ -176,7 +178,6 @@ test('there was something to find', () => {
   assert.deepEqual([...secrets.keys()].sort(), [...KINDS].sort());
   assert.ok(secrets.get('access token').length > 10 && secrets.get('code').length > 10 && secrets.get('session cookie').length > 5);
   assert.ok(answers.length > 120, `${answers.length} answers`);
-  const lines = gateway.logs();
   assert.ok(lines.length > 120, `${lines.length} lines`);
   for (const code of [
     'code_rejected', 'token_rejected', 'idp_unavailable', 'store_unavailable', 'internal', 'token_invalid', 'csrf_rejected',
@@ -195,11 +196,11 @@ describe('no log line holds', () => {
 
   test('a path, a query, an address or a whole session hash', () => {
     assert.doesNotMatch(logText, /private=path|code=|state=|\/app\/|127\.0\.0\.1|@/);
-    for (const { session } of gateway.logs()) if (session !== undefined) assert.match(session, /^[\w-]{8}$/);
+    for (const { session } of lines) if (session !== undefined) assert.match(session, /^[\w-]{8}$/);
   });
 
   test('a panic or an exception: every line is JSON of ours', () => {
-    for (const line of gateway.logs()) {
+    for (const line of lines) {
       assert.match(line.level, /^(info|warn|error)$/);
       assert.match(line.message, /^[a-z_]+$/);
     }
