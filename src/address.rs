@@ -32,10 +32,11 @@ impl Address {
         }
         let port = port.filter(|port| *port != if scheme == HTTPS { 443 } else { 80 });
         let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-        let mut text = format!("{scheme}//{host}{port}");
-        let path_at = text.len();
-        push_resolved(&mut text, rest);
-        Some(Self { text, path_at })
+        let mut address = String::with_capacity(text.len());
+        address.extend([scheme, "//", &host, &port]);
+        let path_at = address.len();
+        push_resolved(&mut address, rest);
+        Some(Self { text: address, path_at })
     }
 
     /// The whole address.
@@ -65,7 +66,7 @@ impl Address {
     /// Path and query.
     #[must_use]
     pub fn path_and_query(&self) -> &str {
-        cut(self.reference(), '#').0
+        cut(self.reference(), b'#').0
     }
 
     /// The path.
@@ -77,14 +78,14 @@ impl Address {
     /// The query, without the question mark.
     #[must_use]
     pub fn query(&self) -> &str {
-        cut(self.path_and_query(), '?').1.unwrap_or_default()
+        cut(self.path_and_query(), b'?').1.unwrap_or_default()
     }
 }
 
 /// The path of a path, query and fragment.
 #[must_use]
 pub fn path_of(reference: &str) -> &str {
-    cut(cut(reference, '#').0, '?').0
+    cut(cut(reference, b'#').0, b'?').0
 }
 
 /// Path, query and fragment as a browser at the root of an origin writes them: from the first `/`, dot segments resolved,
@@ -166,8 +167,8 @@ fn is_ipv4(host: &str) -> bool {
 /// See [`resolve`].
 fn push_resolved(resolved: &mut String, text: &str) {
     // Browsers drop blanks at the end of an address.
-    let (text, fragment) = cut(text.trim_end_matches(' '), '#');
-    let (path, query) = cut(text, '?');
+    let (text, fragment) = cut(text.trim_end_matches(' '), b'#');
+    let (path, query) = cut(text, b'?');
     push_path(resolved, path);
     if let Some(query) = query {
         resolved.push('?');
@@ -200,8 +201,13 @@ fn push_path(resolved: &mut String, path: &str) {
 
 /// Writes text whose `odd` characters, blanks, control characters and all beyond ASCII are encoded.
 fn push(resolved: &mut String, text: &str, odd: &[u8]) {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !odd.contains(&byte);
+    if text.bytes().all(plain) {
+        resolved.push_str(text);
+        return;
+    }
     for byte in text.bytes() {
-        if byte.is_ascii_graphic() && !odd.contains(&byte) {
+        if plain(byte) {
             resolved.push(char::from(byte));
         } else {
             percent::push_encoded(resolved, byte);
@@ -209,9 +215,10 @@ fn push(resolved: &mut String, text: &str, odd: &[u8]) {
     }
 }
 
-/// What stands before the mark, and what behind it if it is there.
-fn cut(text: &str, mark: char) -> (&str, Option<&str>) {
-    text.split_once(mark).map_or((text, None), |(before, behind)| (before, Some(behind)))
+/// What stands before the mark, an ASCII character, and what behind it if it is there.
+fn cut(text: &str, mark: u8) -> (&str, Option<&str>) {
+    let at = text.bytes().position(|byte| byte == mark).unwrap_or(text.len());
+    (text.get(..at).unwrap_or_default(), text.get(at.saturating_add(1)..))
 }
 
 const HTTPS: &str = "https:";

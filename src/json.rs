@@ -262,6 +262,13 @@ fn write_object(json: &mut String, members: &[(&str, Json<'_>)]) {
 /// With the escapes that JSON demands and no other (RFC 8259 §7).
 fn write_text(json: &mut String, text: &str) {
     json.push('"');
+    // Nearly every text is one piece without any.
+    let plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+    if text.bytes().all(plain) {
+        json.push_str(text);
+        json.push('"');
+        return;
+    }
     for c in text.chars() {
         match c {
             '"' => json.push_str("\\\""),

@@ -206,9 +206,9 @@ pub enum BodyError {
 /// The request being answered. Headers are asked for one by one, so that the rest never cross into wasm.
 pub trait IncomingRequest {
     /// The method in upper case.
-    fn method(&self) -> String;
+    fn method(&self) -> &str;
     /// The absolute URL as the runtime parsed it (WHATWG).
-    fn url(&self) -> String;
+    fn url(&self) -> &str;
     /// A header's value; several lines are joined by the runtime.
     fn header(&self, name: &str) -> Option<String>;
     /// The body, up to `max_bytes`.

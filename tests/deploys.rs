@@ -47,7 +47,7 @@ fn a_record_of_the_first_format_opens_for_ever() {
     // The line breaks of the text are this file's alone; no space is in a value.
     let text: String = golden::RECORD_TEXT.split_whitespace().collect();
     assert_eq!(record.encode(), text);
-    assert_eq!(id.keys().record, golden::RECORD_KEY);
+    assert_eq!(id.keys().record(), golden::RECORD_KEY);
 
     let browser = with_record(golden::RECORD);
     assert!(browser.open("/app/").site && browser.open("/admin/").site);

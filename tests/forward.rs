@@ -16,15 +16,15 @@ use support::{PUBLIC_URL, World, config};
 const SECRET: &str = "known-to-the-origin-alone";
 
 /// Anybody's GET of the public page.
-struct Request;
+struct Request(String);
 
 impl IncomingRequest for Request {
-    fn method(&self) -> String {
-        "GET".to_owned()
+    fn method(&self) -> &'static str {
+        "GET"
     }
 
-    fn url(&self) -> String {
-        format!("{PUBLIC_URL}/")
+    fn url(&self) -> &str {
+        &self.0
     }
 
     fn header(&self, _: &str) -> Option<String> {
@@ -48,7 +48,7 @@ fn the_origin_alone_is_told_its_secret_and_a_plan_does_not_print_it() {
     assert_eq!(shown(&[("ORIGIN_URL", "https://d111111abcdef8.cloudfront.net")]), None);
 
     let gate = Gate::new(config(&with_secret), Ports(World::new()), Rc::new(Memory::default()));
-    match block_on(gate.handle(&Request)) {
+    match block_on(gate.handle(&Request(format!("{PUBLIC_URL}/")))) {
         Outcome::Forward(plan) => assert!(!format!("{plan:?}").contains(SECRET)),
         Outcome::Respond(answer) => panic!("{}", answer.status),
     }

@@ -215,7 +215,7 @@ fn signing_out_everywhere_holds_against_a_refresh_at_any_step() {
             let done = refresh.steps(steps);
             let id = other.session_id().unwrap();
             let mark = (other.world.now().to_string(), other.world.now() + 500_000);
-            other.world.kv.entries.borrow_mut().insert(id.keys().user_ended, mark);
+            other.world.kv.entries.borrow_mut().insert(id.keys().user_ended(), mark);
             other.world.pass(1);
             let later = Browser::new(&other.world);
             assert_eq!(later.sign_in("/app/").status, 303);

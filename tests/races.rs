@@ -171,7 +171,11 @@ fn a_lost_answer_is_not_asked_for_once_more_when_the_session_has_been_renewed_or
         browser.world.pass(15);
         assert_eq!(browser.post(path, "").status, 200, "{path}");
         browser.world.finish_background();
-        assert_eq!(browser.world.cognito.token_requests(), token_requests, "{path}: the login, the lost one, and no other beside");
+        assert_eq!(
+            browser.world.cognito.token_requests(),
+            token_requests,
+            "{path}: the login, the lost one, and no other beside"
+        );
     }
 }
 
@@ -262,7 +266,7 @@ fn newer_by_two(browser: &Browser) -> Option<(String, (String, u64))> {
     record.version += 2;
     record.access_expires_at += 3600;
     let sealed = record.seal(&browser.config.keys, &id, &support::world::Ports(browser.world.clone()))?;
-    Some((id.keys().record, (sealed, record.expires_at)))
+    Some((id.keys().record(), (sealed, record.expires_at)))
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What to ask the site for, and what to change in its answer. Bodies never come here: the shell streams them.
 
+use crate::address::path_of;
 use crate::config::{Config, Site};
 use crate::ports::{IncomingRequest, Level};
 use crate::web::cookie::CookieStyle;
@@ -188,7 +189,7 @@ fn keep_private(edits: &mut HeaderEdits, readable: bool, header: &impl Fn(&str) 
 
 /// The assets know files only: a folder's page is its `index.html`, under the rule of the folder's own path.
 fn with_index(path_and_query: &str) -> String {
-    let (path, query) = path_and_query.split_once('?').map_or((path_and_query, None), |(path, query)| (path, Some(query)));
+    let (path, query) = path_and_query.split_at_checked(path_of(path_and_query).len()).unwrap_or((path_and_query, ""));
     let index = if path.ends_with('/') { "index.html" } else { "" };
-    query.map_or_else(|| format!("{path}{index}"), |query| format!("{path}{index}?{query}"))
+    [path, index, query].concat()
 }

@@ -52,7 +52,7 @@ impl<P: Ports> Gate<P> {
         if !self.ports.is_guarded() {
             return Ok(known);
         }
-        let key = &keys.record;
+        let key = keys.as_bytes();
         let give_up_at = self.ports.now().saturating_add(LOOK_SECS);
         loop {
             let now = self.ports.now();
@@ -71,7 +71,7 @@ impl<P: Ports> Gate<P> {
             }
             let may_look = self.memory.sessions.borrow_mut().may_look(key, now);
             if may_look {
-                return self.look(id, keys, known).await;
+                return Box::pin(self.look(id, keys, known)).await;
             }
             if now >= give_up_at {
                 return Err(unanswered(GuardError::Timeout));
@@ -105,7 +105,7 @@ impl<P: Ports> Gate<P> {
             },
             Ok(Answer::Newer { sealed }) => self.newer(&sealed, id, keys).map(Some),
             Ok(Answer::Ended) => {
-                self.memory.sessions.borrow_mut().end(&keys.record, self.ports.now());
+                self.memory.sessions.borrow_mut().end(keys.as_bytes(), self.ports.now());
                 Ok(None)
             }
             Ok(Answer::Held | Answer::Yes) => Ok(known),
@@ -118,19 +118,19 @@ impl<P: Ports> Gate<P> {
                 // For no longer than what was known before: the marks of a sign-out in KV must be looked at as ever.
                 let changed = newest.as_ref().filter(|record| record.version != generation);
                 if let Some(record) = changed
-                    && let Remembered::Ended = sessions.replace(&keys.record, record.clone(), now)
+                    && let Remembered::Ended = sessions.replace(keys.as_bytes(), record.clone(), now)
                 {
                     return Ok(None);
                 }
                 let generation = newest.as_ref().map_or(0, |record| record.version);
                 // From when it was asked: the answer may have been long on its way.
-                sessions.confirm(&keys.record, generation, self.config.guard_secs, asked_at);
+                sessions.confirm(keys.as_bytes(), generation, self.config.guard_secs, asked_at);
                 Ok(newest)
             }
             Err(error) => {
                 let failure = unanswered(error);
                 sessions.note_failure(&silence(keys), failure.clone(), SILENCE_SECS, now);
-                sessions.give_up_look(&keys.record);
+                sessions.give_up_look(keys.as_bytes());
                 Err(failure)
             }
         }
@@ -165,7 +165,7 @@ impl<P: Ports> Gate<P> {
     /// Gives a lease back beside the answer: the refresh came to nothing, and the next location may try.
     pub(super) fn release(&self, session: &Session, lease: Option<String>) {
         let Some(holder) = lease else { return };
-        let (gate, keys) = (self.clone(), session.keys.clone());
+        let (gate, keys) = (self.clone(), session.keys);
         self.ports.run(Box::pin(async move {
             // Without it the lease ends by itself.
             drop(gate.inquire(&keys, Question::Release { holder }).await);
@@ -208,7 +208,7 @@ impl<P: Ports> Gate<P> {
         let asked_at = self.ports.now();
         Ok(match self.inquire(keys, question).await? {
             Answer::Yes => {
-                self.memory.sessions.borrow_mut().confirm(&keys.record, record.version, self.config.guard_secs, asked_at);
+                self.memory.sessions.borrow_mut().confirm(keys.as_bytes(), record.version, self.config.guard_secs, asked_at);
                 Kept::Saved
             }
             Answer::Newer { sealed } => {
@@ -229,12 +229,12 @@ impl<P: Ports> Gate<P> {
 
     /// One question, and once more after a failure that may have been a moment's: each may be repeated.
     async fn inquire(&self, keys: &SessionKeys, question: Question) -> Result<Answer, GuardError> {
-        let inquiry = Inquiry { session: keys.hash().to_owned(), question };
+        let inquiry = Inquiry { session: keys.hash(), question };
         let text = inquiry.encode();
-        let mut reply = self.ports.ask(keys.user_tag(), &text).await;
+        let mut reply = self.ports.ask(&keys.user_tag(), &text).await;
         if reply == Err(GuardError::Unavailable) {
             self.pause(RETRY_AFTER_MS, RETRY_SPREAD_MS).await;
-            reply = self.ports.ask(keys.user_tag(), &text).await;
+            reply = self.ports.ask(&keys.user_tag(), &text).await;
         }
         Answer::parse(&reply?).ok_or(GuardError::Unavailable)
     }
@@ -249,8 +249,8 @@ fn unanswered(error: GuardError) -> Failure {
 }
 
 /// Where it is remembered that the guard of a session did not answer: beside the failures of its refreshes.
-fn silence(keys: &SessionKeys) -> String {
-    format!("guard/{}", keys.record)
+fn silence(keys: &SessionKeys) -> Vec<u8> {
+    [b"guard/", keys.as_bytes()].concat()
 }
 
 /// Nobody waits again for a silence that was just heard.

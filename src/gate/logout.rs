@@ -29,7 +29,7 @@ impl<P: Ports> Gate<P> {
             && !self.has_ended(&keys, visit.now)
             && self.may_exist(&id, &keys).await
         {
-            keys.log_name().clone_into(&mut visit.session_log_name.borrow_mut());
+            *visit.session_log_name.borrow_mut() = keys.log_name();
             let record = self.newest_record(&id, &keys).await;
             let ends_at =
                 record.as_ref().map_or(visit.now.saturating_add(self.config.session.ttl_secs), |record| record.expires_at);
@@ -51,7 +51,7 @@ impl<P: Ports> Gate<P> {
 
     /// Whether this isolate has just ended it, everywhere: nothing is left to do, and a loop of sign-outs costs nothing.
     fn has_ended(&self, keys: &SessionKeys, now: UnixSecs) -> bool {
-        self.memory.sessions.borrow().is_end_settled(&keys.record, now)
+        self.memory.sessions.borrow().is_end_settled(keys.as_bytes(), now)
     }
 
     async fn newest_record(&self, id: &SessionId, keys: &SessionKeys) -> Option<Rc<Record>> {
@@ -59,7 +59,7 @@ impl<P: Ports> Gate<P> {
             Ok(Loaded::Record(record)) => Some(record),
             Ok(Loaded::Absent(_) | Loaded::Ended) | Err(_) => None,
         };
-        let recalled = match self.memory.sessions.borrow().recall(&keys.record, self.ports.now()) {
+        let recalled = match self.memory.sessions.borrow().recall(keys.as_bytes(), self.ports.now()) {
             Some(Remembered::Record(record)) => Some(record),
             Some(Remembered::Ended) | None => None,
         };

@@ -107,17 +107,18 @@ impl<P: Ports> Gate<P> {
         if visit.method == "POST" && !matches!(route, Route::Site | Route::Unknown) {
             visit.check_own_page(&self.config)?;
         }
+        // Boxed, all but the one that nearly every request takes: a future is as large as the largest in it, and is moved about.
         let answer = match route {
             Route::Config => self.config_route(),
-            Route::UserInfo => self.user_info(visit).await?,
-            Route::Login => self.login(visit).await?,
-            Route::Callback => self.callback(visit).await?,
-            Route::Token => self.token(visit).await?,
-            Route::Refresh => self.refresh(visit).await?,
-            Route::Logout => self.logout(visit).await?,
-            Route::Status => self.status(visit).await?,
+            Route::UserInfo => Box::pin(self.user_info(visit)).await?,
+            Route::Login => Box::pin(self.login(visit)).await?,
+            Route::Callback => Box::pin(self.callback(visit)).await?,
+            Route::Token => Box::pin(self.token(visit)).await?,
+            Route::Refresh => Box::pin(self.refresh(visit)).await?,
+            Route::Logout => Box::pin(self.logout(visit)).await?,
+            Route::Status => Box::pin(self.status(visit)).await?,
             Route::Healthz => Self::healthz(),
-            Route::Readyz => self.readyz().await?,
+            Route::Readyz => Box::pin(self.readyz()).await?,
             Route::Unknown => return Err(GateError::NotFound.into()),
             Route::Site => return self.site(visit).await,
         };

@@ -130,7 +130,7 @@ fn page(error: GateError, message: &str, language: Language, request_id: &str, a
 /// The answer while nothing is known but that the configuration is wrong.
 pub(super) fn unconfigured<R: IncomingRequest>(request: &R, request_id: &str) -> Answer {
     let error = GateError::ConfigInvalid;
-    let path = Address::parse(&request.url()).map(|url| url.path().to_owned()).unwrap_or_default();
+    let path = Address::parse(request.url()).map(|url| url.path().to_owned()).unwrap_or_default();
     let route = Route::of(&path);
     if is_navigation(request) && !route.is_json() && !route.is_monitoring() {
         let language = Language::negotiate(request.header("accept-language").as_deref());

@@ -18,9 +18,9 @@ impl<P: Ports> Gate<P> {
         let body = self.body(visit).await?;
         let force = read_force(&body).ok_or(Failure::new(GateError::InvalidRequest, "refresh_body"))?;
         let session = self.find_session(visit).await?.required()?;
-        self.limit("refresh", session.keys.log_name()).await?;
+        self.limit("refresh", &session.keys.log_name()).await?;
 
-        let forced = force && self.memory.sessions.borrow_mut().may_force(&session.keys.record, visit.now);
+        let forced = force && self.memory.sessions.borrow_mut().may_force(session.keys.as_bytes(), visit.now);
         let near = standing(&session.record, &self.config.session, visit.now) == Standing::RenewSoon;
         let session =
             if forced || near { self.renewed_or_stored(session).await? } else { self.living(session, Need::Identity).await? };

@@ -69,7 +69,7 @@ impl<P: Ports> Gate<P> {
                 self.renew_beside(&session);
                 Ok(session)
             }
-            Standing::RenewNow => match self.renew(session.clone()).await {
+            Standing::RenewNow => match Box::pin(self.renew(session.clone())).await {
                 Renewal::Renewed(session) => Ok(session),
                 Renewal::Ended => Err(GateError::SessionExpired.into()),
                 Renewal::Refused => Err(GateError::RefreshRejected.into()),
@@ -86,13 +86,13 @@ impl<P: Ports> Gate<P> {
         let now = self.ports.now();
         let sessions = self.memory.sessions.borrow();
         let refused = session.record.refresh_token.as_ref().is_none_or(|token| sessions.is_refused(token, now));
-        let outage = sessions.last_trouble(&session.keys.record, now).is_some_and(|failure| failure.error.is_outage());
+        let outage = sessions.last_trouble(session.keys.as_bytes(), now).is_some_and(|failure| failure.error.is_outage());
         outage && !refused && grace_holds(&session.record, &self.config.session, now)
     }
 
     /// Renews after the answer, unless another request is at it or it was in vain a moment ago.
     fn renew_beside(&self, session: &Session) {
-        let (key, now) = (&session.keys.record, self.ports.now());
+        let (key, now) = (session.keys.as_bytes(), self.ports.now());
         let busy = {
             let sessions = self.memory.sessions.borrow();
             sessions.is_leased(key, now) || sessions.recent_failure(key, now).is_some()
@@ -108,11 +108,12 @@ impl<P: Ports> Gate<P> {
 
     /// Renews a session's tokens, or finds out that somebody else has.
     pub(super) async fn renew(&self, mut session: Session) -> Renewal {
-        let key = session.keys.record.clone();
+        let keys = session.keys;
+        let key = keys.as_bytes();
         let give_up_at = self.ports.now().saturating_add(PATIENCE_SECS);
         loop {
             let now = self.ports.now();
-            let recalled = self.memory.sessions.borrow().recall(&key, now);
+            let recalled = self.memory.sessions.borrow().recall(key, now);
             match recalled {
                 Some(Remembered::Ended) => return Renewal::Ended,
                 Some(Remembered::Record(record)) if record.version > session.record.version => {
@@ -128,10 +129,10 @@ impl<P: Ports> Gate<P> {
             if self.memory.sessions.borrow().is_refused(&refresh_token, now) {
                 return Renewal::Refused;
             }
-            if let Some((failure, until)) = self.memory.sessions.borrow().recent_failure(&key, now) {
+            if let Some((failure, until)) = self.memory.sessions.borrow().recent_failure(key, now) {
                 return Renewal::Failed(failure.retry_in(until.saturating_sub(now)));
             }
-            let lease = self.memory.sessions.borrow_mut().take_lease(&key, now);
+            let lease = self.memory.sessions.borrow_mut().take_lease(key, now);
             if let Some(mut until) = lease {
                 let asked = self.ask_with_leave(&session, &refresh_token, &mut until).await;
                 if let Asked::TimedOut(_) = asked {
@@ -141,7 +142,7 @@ impl<P: Ports> Gate<P> {
                     // With the lease in hand: of all who wait here, one asks the guard.
                     self.ports.sleep(GUARD_POLL_MS).await;
                 }
-                self.memory.sessions.borrow_mut().release_lease(&key, until);
+                self.memory.sessions.borrow_mut().release_lease(key, until);
                 match asked {
                     Asked::Renewal(renewal) => return renewal,
                     Asked::TimedOut(failure) => return Renewal::Failed(failure),
@@ -165,10 +166,10 @@ impl<P: Ports> Gate<P> {
             if gate.is_outdated(&session) {
                 return;
             }
-            let lease = gate.memory.sessions.borrow_mut().take_lease(&session.keys.record, gate.ports.now());
+            let lease = gate.memory.sessions.borrow_mut().take_lease(session.keys.as_bytes(), gate.ports.now());
             if let Some(mut until) = lease {
                 gate.ask_with_leave(&session, &refresh_token, &mut until).await;
-                gate.memory.sessions.borrow_mut().release_lease(&session.keys.record, until);
+                gate.memory.sessions.borrow_mut().release_lease(session.keys.as_bytes(), until);
             }
         }));
     }
@@ -186,7 +187,7 @@ impl<P: Ports> Gate<P> {
             Ok(Leave::Held) => Asked::Held,
             Ok(Leave::Newer(record)) => self.overtaken(session, record),
             Ok(Leave::Ended) => {
-                self.memory.sessions.borrow_mut().end(&session.keys.record, self.ports.now());
+                self.memory.sessions.borrow_mut().end(session.keys.as_bytes(), self.ports.now());
                 Asked::Renewal(Renewal::Ended)
             }
             Err(failure) => Asked::Renewal(Renewal::Failed(self.failed(session, failure, 0))),
@@ -197,7 +198,7 @@ impl<P: Ports> Gate<P> {
     /// remembered for longer than the one before.
     fn overtaken(&self, session: &Session, record: Rc<Record>) -> Asked {
         let now = self.ports.now();
-        let remembered = self.memory.sessions.borrow_mut().replace(&session.keys.record, record, now);
+        let remembered = self.memory.sessions.borrow_mut().replace(session.keys.as_bytes(), record, now);
         let Remembered::Record(record) = remembered else { return Asked::Renewal(Renewal::Ended) };
         let lives = now < record.access_expires_at;
         let newer = Session { record, ..session.clone() };
@@ -209,13 +210,13 @@ impl<P: Ports> Gate<P> {
         let mut answer = self.ports.send(build_refresh(&self.config.cognito, refresh_token)).await;
         if answer.as_ref().err() != Some(&HttpError::Timeout) && token_response::may_be_lost(&answer) {
             self.pause(LOST_AGAIN_MS, u8::MAX).await;
-            *lease = self.memory.sessions.borrow_mut().extend_lease(&session.keys.record, *lease, self.ports.now());
+            *lease = self.memory.sessions.borrow_mut().extend_lease(session.keys.as_bytes(), *lease, self.ports.now());
             answer = self.ports.send(build_refresh(&self.config.cognito, refresh_token)).await;
         }
         match token_response::read(answer) {
             Ok(tokens) => {
                 // Keys may have to be fetched now, and the old refresh token may be spent: nobody else may try it meanwhile.
-                *lease = self.memory.sessions.borrow_mut().extend_lease(&session.keys.record, *lease, self.ports.now());
+                *lease = self.memory.sessions.borrow_mut().extend_lease(session.keys.as_bytes(), *lease, self.ports.now());
                 match self.take_over(session, tokens).await {
                     // Overtaken, and by now that access token has run out as well.
                     Renewal::Renewed(newer) if self.ports.now() >= newer.record.access_expires_at => Asked::Newer(newer),
@@ -271,7 +272,7 @@ impl<P: Ports> Gate<P> {
             Ok(Some(record)) if record.version > session.record.version => self.overtaken(session, record),
             Ok(Some(_)) => {
                 // A read of another request here may have shown a newer record, and these still the old one.
-                let recalled = self.memory.sessions.borrow().recall(&session.keys.record, self.ports.now());
+                let recalled = self.memory.sessions.borrow().recall(session.keys.as_bytes(), self.ports.now());
                 if let Some(Remembered::Record(record)) = recalled
                     && record.version > session.record.version
                 {
@@ -282,7 +283,7 @@ impl<P: Ports> Gate<P> {
             }
             Ok(None) => {
                 // What is remembered here would be served on for its thirty seconds.
-                self.memory.sessions.borrow_mut().forget(&session.keys.record);
+                self.memory.sessions.borrow_mut().forget(session.keys.as_bytes());
                 Asked::Renewal(Renewal::Ended)
             }
             Err(failure) => Asked::Renewal(Renewal::Failed(self.failed(session, failure, 0))),
@@ -307,8 +308,8 @@ impl<P: Ports> Gate<P> {
         let [jitter] = jitter;
         let for_secs = RETRY_SECS.max(at_least_secs).saturating_add(u64::from(jitter % 4));
         let now = self.ports.now();
-        self.memory.sessions.borrow_mut().note_failure(&session.keys.record, failure.clone(), for_secs, now);
-        let fields = [("code", failure.error.describe().code), ("reason", failure.reason), ("session", session.keys.log_name())];
+        self.memory.sessions.borrow_mut().note_failure(session.keys.as_bytes(), failure.clone(), for_secs, now);
+        let fields = [("code", failure.error.describe().code), ("reason", failure.reason), ("session", &session.keys.log_name())];
         let level = if failure.error.level() == Level::Info { Level::Warn } else { failure.error.level() };
         self.ports.line(level, "refresh_failed", &fields);
         // Where Cognito has named a time, that is told.

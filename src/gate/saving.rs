@@ -18,7 +18,7 @@ impl<P: Ports> Gate<P> {
     pub(super) async fn save(&self, session: &Session, record: Record, rotated: bool) -> Renewal {
         let saved = Session { record: Rc::new(record), ..session.clone() };
         let now = self.ports.now();
-        let remembered = self.memory.sessions.borrow_mut().replace(&saved.keys.record, saved.record.clone(), now);
+        let remembered = self.memory.sessions.borrow_mut().replace(saved.keys.as_bytes(), saved.record.clone(), now);
         match remembered {
             Remembered::Ended => {
                 self.revoke(&saved.record);
@@ -34,7 +34,7 @@ impl<P: Ports> Gate<P> {
         match &kept {
             Ok(Kept::Newer(record)) => {
                 // As in `overtaken`: the marks were not looked at.
-                self.memory.sessions.borrow_mut().replace(&saved.keys.record, record.clone(), self.ports.now());
+                self.memory.sessions.borrow_mut().replace(saved.keys.as_bytes(), record.clone(), self.ports.now());
                 return Renewal::Renewed(Session { record: record.clone(), ..saved });
             }
             Ok(Kept::Ended) => return self.undo(saved).await,
@@ -70,7 +70,7 @@ impl<P: Ports> Gate<P> {
             return Err(failure);
         }
         let now = self.ports.now();
-        self.memory.sessions.borrow_mut().remember(&session.keys.record, session.record.clone(), now);
+        self.memory.sessions.borrow_mut().remember(session.keys.as_bytes(), session.record.clone(), now);
         Ok(())
     }
 
@@ -85,11 +85,11 @@ impl<P: Ports> Gate<P> {
     /// although KV or the guard said otherwise.
     fn abandon(&self, session: &Session) {
         self.revoke(&session.record);
-        let (gate, keys, ends_at) = (self.clone(), session.keys.clone(), session.record.expires_at);
+        let (gate, keys, ends_at) = (self.clone(), session.keys, session.record.expires_at);
         self.ports.run(Box::pin(async move {
             drop(gate.end_in_guard(&keys, ends_at).await);
-            if gate.ports.delete(&keys.record).await.is_err() {
-                gate.ports.line(Level::Warn, "unfinished_session_not_deleted", &[("session", keys.log_name())]);
+            if gate.ports.delete(&keys.record()).await.is_err() {
+                gate.ports.line(Level::Warn, "unfinished_session_not_deleted", &[("session", &keys.log_name())]);
             }
         }));
     }
@@ -99,7 +99,7 @@ impl<P: Ports> Gate<P> {
             return Err(KvError::Unavailable);
         };
         let expires_at = session.record.kv_expires_at(&self.config.session, self.ports.now());
-        self.ports.write(&session.keys.record, &sealed, expires_at).await
+        self.ports.write(&session.keys.record(), &sealed, expires_at).await
     }
 
     /// The second attempt, after KV's second for a key has passed, unless the session has ended meanwhile or somebody else's
@@ -117,7 +117,7 @@ impl<P: Ports> Gate<P> {
             return;
         }
         if self.write(session).await.is_err() {
-            let fields = [("code", GateError::StoreUnavailable.describe().code), ("session", session.keys.log_name())];
+            let fields = [("code", GateError::StoreUnavailable.describe().code), ("session", &session.keys.log_name())];
             self.ports.line(Level::Error, "renewed_session_not_saved", &fields);
         }
     }
@@ -125,7 +125,7 @@ impl<P: Ports> Gate<P> {
     /// Whether this isolate knows better by now: the first attempt may have hung for longer than the lease holds, and another
     /// request has renewed the session or ended it meanwhile. KV's reads may not show that yet.
     pub(super) fn is_outdated(&self, session: &Session) -> bool {
-        match self.memory.sessions.borrow().recall(&session.keys.record, self.ports.now()) {
+        match self.memory.sessions.borrow().recall(session.keys.as_bytes(), self.ports.now()) {
             Some(Remembered::Record(record)) => record.version > session.record.version,
             Some(Remembered::Ended) => true,
             None => false,
@@ -138,7 +138,7 @@ impl<P: Ports> Gate<P> {
         match self.is_marked(&saved).await {
             Ok(true) => self.undo(saved).await,
             Ok(false) => {
-                self.memory.sessions.borrow_mut().remember(&saved.keys.record, saved.record.clone(), now);
+                self.memory.sessions.borrow_mut().remember(saved.keys.as_bytes(), saved.record.clone(), now);
                 Renewal::Renewed(saved)
             }
             // KV could not say: the next cold read looks at the marks again.
@@ -148,10 +148,10 @@ impl<P: Ports> Gate<P> {
 
     /// The session was signed out while its tokens were renewed.
     async fn undo(&self, saved: Session) -> Renewal {
-        self.memory.sessions.borrow_mut().end(&saved.keys.record, self.ports.now());
+        self.memory.sessions.borrow_mut().end(saved.keys.as_bytes(), self.ports.now());
         self.revoke(&saved.record);
-        if self.ports.delete(&saved.keys.record).await.is_err() {
-            self.ports.line(Level::Warn, "ended_session_not_deleted", &[("session", saved.keys.log_name())]);
+        if self.ports.delete(&saved.keys.record()).await.is_err() {
+            self.ports.line(Level::Warn, "ended_session_not_deleted", &[("session", &saved.keys.log_name())]);
         }
         Renewal::Ended
     }

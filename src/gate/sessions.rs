@@ -75,7 +75,7 @@ impl<P: Ports> Gate<P> {
     pub(super) async fn find_session<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Found, Failure> {
         let Some(id) = Self::session_id(visit) else { return Ok(Found::None) };
         let keys = id.keys();
-        keys.log_name().clone_into(&mut visit.session_log_name.borrow_mut());
+        *visit.session_log_name.borrow_mut() = keys.log_name();
         let Some(record) = self.newest(&id, &keys, visit.now).await? else { return Ok(Found::Ended) };
         if runs_behind(&record, visit.now) {
             return Err(Failure::new(GateError::Internal, "clock_behind"));
@@ -89,15 +89,15 @@ impl<P: Ports> Gate<P> {
     /// The newest record that can be known here. `None`: the session has ended.
     async fn newest(&self, id: &SessionId, keys: &SessionKeys, now: UnixSecs) -> Result<Option<Rc<Record>>, Failure> {
         // A statement of its own: memory must not stay borrowed across the read below.
-        let recalled = self.memory.sessions.borrow().recall(&keys.record, now);
+        let recalled = self.memory.sessions.borrow().recall(keys.as_bytes(), now);
         // Another location may have renewed it meanwhile: an idle end is looked up before it is believed.
         let idle = |record: &Record| now < record.expires_at && standing(record, &self.config.session, now) == Standing::Ended;
         let recalled = recalled.filter(|it| !matches!(it, Remembered::Record(record) if idle(record)));
         let record = match recalled {
             Some(Remembered::Ended) => return Ok(None),
             Some(Remembered::Record(record)) => record,
-            None => match self.load(id, keys).await? {
-                Loaded::Record(record) => match self.memory.sessions.borrow_mut().remember(&keys.record, record, now) {
+            None => match Box::pin(self.load(id, keys)).await? {
+                Loaded::Record(record) => match self.memory.sessions.borrow_mut().remember(keys.as_bytes(), record, now) {
                     Remembered::Record(record) => record,
                     Remembered::Ended => return Ok(None),
                 },
@@ -105,7 +105,7 @@ impl<P: Ports> Gate<P> {
                 Loaded::Absent(user_ended) if id.is_from(&self.config.keys) => {
                     let record = self.confirmed(id, keys, None).await?;
                     if record.as_ref().is_some_and(|record| marked(record, user_ended.as_deref())) {
-                        self.memory.sessions.borrow_mut().end(&keys.record, self.ports.now());
+                        self.memory.sessions.borrow_mut().end(keys.as_bytes(), self.ports.now());
                         return Ok(None);
                     }
                     return Ok(record);
@@ -118,7 +118,7 @@ impl<P: Ports> Gate<P> {
 
     /// Reads record and marks in one operation.
     pub(super) async fn load(&self, id: &SessionId, keys: &SessionKeys) -> Result<Loaded, KvError> {
-        let [sealed, ended, user_ended] = self.read([&keys.record, &keys.ended, &keys.user_ended]).await?;
+        let [sealed, ended, user_ended] = self.read([&keys.record(), &keys.ended(), &keys.user_ended()]).await?;
         if ended.is_some() {
             return Ok(Loaded::Ended);
         }
@@ -134,7 +134,7 @@ impl<P: Ports> Gate<P> {
             Err(OpenError::UnknownKey | OpenError::UnknownFormat) => None,
             Err(OpenError::DoesNotOpen) => {
                 // The hash matched, the key is known: somebody has written to KV.
-                self.ports.line(Level::Error, "session_record_does_not_open", &[("session", keys.log_name())]);
+                self.ports.line(Level::Error, "session_record_does_not_open", &[("session", &keys.log_name())]);
                 None
             }
         }
@@ -147,21 +147,21 @@ impl<P: Ports> Gate<P> {
     /// KV did not take the mark, or the guard did not hear of it; the session may live on elsewhere.
     pub(super) async fn end_session(&self, keys: &SessionKeys, ends_at: UnixSecs) -> Result<(), Failure> {
         let now = self.ports.now();
-        self.memory.sessions.borrow_mut().end(&keys.record, now);
+        self.memory.sessions.borrow_mut().end(keys.as_bytes(), now);
         let ends_at = ends_at.max(now.saturating_add(MIN_KV_LIFE_SECS));
         let told = self.end_in_guard(keys, ends_at).await;
-        let mut marked = self.ports.write(&keys.ended, "1", ends_at).await;
+        let mut marked = self.ports.write(&keys.ended(), "1", ends_at).await;
         if matches!(marked, Err(KvError::TooManyWrites | KvError::Unavailable)) {
             self.pause(WRITE_AGAIN_MS, u8::MAX).await;
-            marked = self.ports.write(&keys.ended, "1", ends_at).await;
+            marked = self.ports.write(&keys.ended(), "1", ends_at).await;
         }
-        if self.ports.delete(&keys.record).await.is_err() {
+        if self.ports.delete(&keys.record()).await.is_err() {
             // The mark alone ends the session.
-            self.ports.line(Level::Warn, "ended_session_not_deleted", &[("session", keys.log_name())]);
+            self.ports.line(Level::Warn, "ended_session_not_deleted", &[("session", &keys.log_name())]);
         }
         marked?;
         told?;
-        self.memory.sessions.borrow_mut().settle_end(&keys.record, self.ports.now());
+        self.memory.sessions.borrow_mut().settle_end(keys.as_bytes(), self.ports.now());
         Ok(())
     }
 
@@ -170,7 +170,7 @@ impl<P: Ports> Gate<P> {
     /// # Errors
     /// KV could not answer.
     pub(super) async fn is_marked(&self, session: &Session) -> Result<bool, KvError> {
-        let [ended, user_ended] = self.read([&session.keys.ended, &session.keys.user_ended]).await?;
+        let [ended, user_ended] = self.read([&session.keys.ended(), &session.keys.user_ended()]).await?;
         Ok(ended.is_some() || marked(&session.record, user_ended.as_deref()))
     }
 }

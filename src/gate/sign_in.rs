@@ -148,7 +148,7 @@ impl<P: Ports> Gate<P> {
             .map_err(|failure| failure.into_failure(GateError::TokenRejected))?;
         let session = self.new_session(tokens, &flow.nonce);
         self.create(&session).await?;
-        session.keys.log_name().clone_into(&mut visit.session_log_name.borrow_mut());
+        *visit.session_log_name.borrow_mut() = session.keys.log_name();
         self.end_older(visit).await;
 
         let style = visit.cookie_style;
@@ -192,7 +192,7 @@ impl<P: Ports> Gate<P> {
             return;
         }
         if self.end_session(&keys, visit.now.saturating_add(self.config.session.ttl_secs)).await.is_err() {
-            self.ports.line(Level::Warn, "older_session_not_ended", &[("session", keys.log_name())]);
+            self.ports.line(Level::Warn, "older_session_not_ended", &[("session", &keys.log_name())]);
         }
     }
 }

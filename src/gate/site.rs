@@ -49,7 +49,7 @@ impl<P: Ports> Gate<P> {
     /// One answer for every unauthenticated caller. Trouble (5xx) stays what it is: it is not "signed out".
     fn unauthenticated<R: IncomingRequest>(&self, visit: &Visit<'_, R>, failure: Failure) -> Result<Outcome, Failure> {
         let signed_out = failure.error.is_signed_out();
-        let readable = matches!(visit.method.as_str(), "GET" | "HEAD");
+        let readable = matches!(visit.method, "GET" | "HEAD");
         if !signed_out || !visit.is_navigation() || !readable {
             return Err(failure);
         }
@@ -70,7 +70,7 @@ impl<P: Ports> Gate<P> {
 }
 
 fn check_method<R: IncomingRequest>(visit: &Visit<'_, R>) -> Result<(), Failure> {
-    if matches!(visit.method.as_str(), "GET" | "HEAD") {
+    if matches!(visit.method, "GET" | "HEAD") {
         return Ok(());
     }
     Err(Failure { allow: Some("GET, HEAD"), ..GateError::MethodNotAllowed.into() })

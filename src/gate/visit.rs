@@ -20,7 +20,7 @@ pub(super) struct Visit<'r, R> {
     /// The request itself, for headers and body.
     pub request: &'r R,
     /// Method in upper case.
-    pub method: String,
+    pub method: &'r str,
     /// The parsed URL.
     pub url: Address,
     /// The time, read once.
@@ -169,7 +169,7 @@ fn read(request: &impl IncomingRequest, cookie_header: &str) -> Result<(Address,
     if cookie_header.len() > MAX_COOKIE_BYTES || authorization_bytes > MAX_AUTHORIZATION_BYTES {
         return Err(GateError::HeadersTooLarge.into());
     }
-    let url = Address::parse(&url).ok_or_else(|| Failure::new(GateError::InvalidRequest, "url_malformed"))?;
+    let url = Address::parse(url).ok_or_else(|| Failure::new(GateError::InvalidRequest, "url_malformed"))?;
     let path = NormalPath::parse(url.path()).map_err(|_| Failure::new(GateError::InvalidRequest, "path_ambiguous"))?;
     Ok((url, path))
 }

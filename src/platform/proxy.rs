@@ -20,12 +20,15 @@ use super::{gate_for, isolate};
 /// client's headers.
 pub(super) fn plan_text(plan: &ForwardPlan, config: &Config, request: &NativeRequest) -> String {
     let Trace { request_id, started_ms, session } = &plan.trace;
-    let mut lines =
-        ["site", plan.keeping.name(), &started_ms.to_string(), request_id, session, &plan.begun_log_line()].join("\n");
+    let mut lines = String::with_capacity(TYPICAL_PLAN_BYTES);
+    for line in ["site", plan.keeping.name(), &started_ms.to_string(), request_id, session, &plan.begun_log_line()] {
+        push_line(&mut lines, &[line]);
+    }
     match &config.site {
         Site::Assets => {
-            let wanted = [config.public_url.as_str(), &plan.path_and_query].concat();
-            push_line(&mut lines, &[if wanted == request.url() { "" } else { &wanted }]);
+            let (host, path) = (config.public_url.as_str(), plan.path_and_query.as_str());
+            let is_its_own = request.url().strip_prefix(host) == Some(path);
+            push_line(&mut lines, if is_its_own { ["", ""] } else { [host, path] }.as_slice());
         }
         Site::Origin(origin) => {
             push_line(&mut lines, &[origin.as_str(), &plan.path_and_query]);
@@ -38,6 +41,9 @@ pub(super) fn plan_text(plan: &ForwardPlan, config: &Config, request: &NativeReq
     }
     lines
 }
+
+/// What is longer still fits, but is moved.
+const TYPICAL_PLAN_BYTES: usize = 512;
 
 /// Which headers of an answer `entry.js` hands over, a line each.
 #[wasm_bindgen]

@@ -10,26 +10,33 @@ use super::runtime::{self, Request, known, settled};
 pub(super) struct NativeRequest {
     /// Method, URL and the values of [`READ_AT_ONCE`], a line each; no part of them can hold a line break.
     head: String,
+    /// Where each line ends.
+    ends: [usize; LINES],
     request: Request,
 }
 
 impl NativeRequest {
     pub(super) fn new(head: String, request: Request) -> Self {
-        Self { head, request }
+        let mut ends = [head.len(); LINES];
+        let breaks = head.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at);
+        ends.iter_mut().zip(breaks).for_each(|(end, at)| *end = at);
+        Self { head, ends, request }
     }
 
     fn line(&self, index: usize) -> &str {
-        self.head.split('\n').nth(index).unwrap_or_default()
+        let before = index.checked_sub(1).and_then(|before| self.ends.get(before));
+        let start = before.map_or(0, |end| end.saturating_add(1));
+        self.ends.get(index).and_then(|end| self.head.get(start..*end)).unwrap_or_default()
     }
 }
 
 impl IncomingRequest for NativeRequest {
-    fn method(&self) -> String {
-        self.line(0).to_owned()
+    fn method(&self) -> &str {
+        self.line(0)
     }
 
-    fn url(&self) -> String {
-        self.line(1).to_owned()
+    fn url(&self) -> &str {
+        self.line(1)
     }
 
     fn header(&self, name: &str) -> Option<String> {
@@ -55,3 +62,6 @@ impl IncomingRequest for NativeRequest {
 
 /// What nearly every request is judged by. Any other header is a crossing of its own.
 pub(super) const READ_AT_ONCE: [&str; 4] = ["cookie", "authorization", "origin", "cf-connecting-ip"];
+
+/// Those, the method and the URL.
+const LINES: usize = READ_AT_ONCE.len() + 2;

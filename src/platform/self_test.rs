@@ -24,7 +24,7 @@ struct Case {
 
 /// Answers the tests' own requests; `None` for every other one.
 pub(super) async fn answer(request: &NativeRequest) -> Option<String> {
-    let url = Address::parse(&request.url())?;
+    let url = Address::parse(request.url())?;
     match url.path() {
         "/self-test/jws" => Some(judge(request).await),
         "/self-test/panic" => deliberate_panic(),

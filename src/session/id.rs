@@ -6,6 +6,8 @@
 //! | `ended/<user tag>/<hash>` | `1` | logout, a login that replaces the session | with the session |
 //! | `ended/<user tag>` | Unix seconds: sessions created up to then are refused | sign-out everywhere | with the last of them |
 
+use std::ops::Range;
+
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use hkdf::Hkdf;
 use sha2::{Digest, Sha256};
@@ -77,44 +79,61 @@ impl SessionId {
     #[must_use]
     pub fn keys(&self) -> SessionKeys {
         let hash = Sha256::new().chain_update("edgegate/lookup/1").chain_update(self.secret).finalize();
-        let tag = Base64UrlUnpadded::encode_string(&self.user_tag);
-        let hash = Base64UrlUnpadded::encode_string(&hash);
-        SessionKeys {
-            record: format!("session/{tag}/{hash}"),
-            ended: format!("ended/{tag}/{hash}"),
-            user_ended: format!("ended/{tag}"),
-        }
+        let mut bytes = [0; KEY_BYTES];
+        bytes.iter_mut().zip(self.user_tag.into_iter().chain(hash)).for_each(|(to, from)| *to = from);
+        SessionKeys(bytes)
     }
 }
 
-/// A session's KV keys. The record's key also names the session in this isolate's memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionKeys {
-    /// The sealed record.
-    pub record: String,
-    /// The mark of a logout.
-    pub ended: String,
-    /// The mark of a sign-out everywhere.
-    pub user_ended: String,
-}
+/// A session's KV keys, kept as what they are made of: user tag ‖ hash of the secret. Most requests need none of them written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionKeys([u8; KEY_BYTES]);
 
 impl SessionKeys {
+    /// What names the session in this isolate's memory.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The sealed record.
+    #[must_use]
+    pub fn record(&self) -> String {
+        ["session/", &self.user_tag(), "/", &self.hash()].concat()
+    }
+
+    /// The mark of a logout.
+    #[must_use]
+    pub fn ended(&self) -> String {
+        ["ended/", &self.user_tag(), "/", &self.hash()].concat()
+    }
+
+    /// The mark of a sign-out everywhere.
+    #[must_use]
+    pub fn user_ended(&self) -> String {
+        ["ended/", &self.user_tag()].concat()
+    }
+
     /// The hash of the secret, which names the session to its user's guard.
     #[must_use]
-    pub fn hash(&self) -> &str {
-        self.record.rsplit('/').next().unwrap_or_default()
+    pub fn hash(&self) -> String {
+        self.encoded(USER_TAG_BYTES..KEY_BYTES)
     }
 
     /// The tag of the user, which names their guard.
     #[must_use]
-    pub fn user_tag(&self) -> &str {
-        self.user_ended.rsplit('/').next().unwrap_or_default()
+    pub fn user_tag(&self) -> String {
+        self.encoded(0..USER_TAG_BYTES)
     }
 
-    /// A few characters of the hash, to follow a session through the log; of no use to anybody else.
+    /// Eight characters of the hash, to follow a session through the log; of no use to anybody else.
     #[must_use]
-    pub fn log_name(&self) -> &str {
-        self.hash().get(..LOG_NAME_CHARS).unwrap_or_default()
+    pub fn log_name(&self) -> String {
+        self.encoded(USER_TAG_BYTES..USER_TAG_BYTES + LOG_NAME_BYTES)
+    }
+
+    fn encoded(&self, part: Range<usize>) -> String {
+        Base64UrlUnpadded::encode_string(self.0.get(part).unwrap_or_default())
     }
 }
 
@@ -144,7 +163,9 @@ const MARK_BYTES: usize = 8;
 const MARK_LABEL: &[u8] = b"edgegate/session-id/1";
 /// Base64url of 48 bytes.
 const COOKIE_CHARS: usize = 64;
-const LOG_NAME_CHARS: usize = 8;
+const KEY_BYTES: usize = USER_TAG_BYTES + 32;
+/// Eight characters.
+const LOG_NAME_BYTES: usize = 6;
 
 #[cfg(test)]
 mod tests {
@@ -191,9 +212,9 @@ mod tests {
         assert!(SessionId::parse(&cookie).is_some_and(|read| read == id));
         let keys = id.keys();
         let secret = URL_SAFE_NO_PAD.encode(id.secret());
-        assert!(!keys.record.contains(&secret) && keys.record.len() <= 512);
-        assert_eq!(keys.record.replace("session/", "ended/"), keys.ended);
-        assert!(keys.ended.starts_with(&format!("{}/", keys.user_ended)));
+        assert!(!keys.record().contains(&secret) && keys.record().len() <= 512);
+        assert_eq!(keys.record().replace("session/", "ended/"), keys.ended());
+        assert!(keys.ended().starts_with(&format!("{}/", keys.user_ended())));
         assert!(id.is_of("iss", "sub") && !id.is_of("iss", "sub2") && !id.is_of("is", "ssub"));
     }
 
@@ -205,18 +226,14 @@ mod tests {
         let (tag, hash) = ("GNpPkN_-6iCbleRhjq9A6w", "jCEsPv1J4sAAuL5sZSxdtRZ6NjX1kDDm405-6goq6oI");
         assert_eq!(id.expose(), "GNpPkN_-6iCbleRhjq9A6wcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH");
         let keys = id.keys();
-        assert_eq!(keys.record, format!("session/{tag}/{hash}"));
-        assert_eq!((keys.user_tag(), keys.hash()), (tag, hash));
-        assert_eq!((keys.ended, keys.user_ended), (format!("ended/{tag}/{hash}"), format!("ended/{tag}")));
+        assert_eq!(keys.record(), format!("session/{tag}/{hash}"));
+        assert_eq!((keys.user_tag(), keys.hash()), (tag.to_owned(), hash.to_owned()));
+        assert_eq!((keys.ended(), keys.user_ended()), (format!("ended/{tag}/{hash}"), format!("ended/{tag}")));
     }
 
     #[test]
     fn the_log_sees_eight_characters_of_the_hash() {
         assert_eq!(SessionId { user_tag: user_tag("iss", "sub"), secret: [7; SECRET_BYTES] }.keys().log_name(), "jCEsPv1J");
-        let named = |record: &str| SessionKeys { record: record.to_owned(), ended: String::new(), user_ended: String::new() };
-        for (record, name) in [("session/a/12345678", "12345678"), ("session/a/1234567", ""), ("", ""), ("session/a/", "")] {
-            assert_eq!(named(record).log_name(), name, "{record}");
-        }
     }
 
     #[test]

@@ -63,138 +63,138 @@ impl<E> Default for SessionMemory<E> {
 }
 
 impl<E: Clone> SessionMemory<E> {
-    /// What is known of the session under this record key.
+    /// What is known of the session by this name ([`super::id::SessionKeys::as_bytes`]).
     #[must_use]
-    pub fn recall(&self, key: &str, now: UnixSecs) -> Option<Remembered> {
-        if self.ended.live(key.as_bytes(), now).is_some() {
+    pub fn recall(&self, key: &[u8], now: UnixSecs) -> Option<Remembered> {
+        if self.ended.live(key, now).is_some() {
             return Some(Remembered::Ended);
         }
-        self.records.live(key.as_bytes(), now).cloned().map(Remembered::Record)
+        self.records.live(key, now).cloned().map(Remembered::Record)
     }
 
     /// Remembers a record, unless a newer one or the session's end is known. Gives what holds now.
-    pub fn remember(&mut self, key: &str, record: Rc<Record>, now: UnixSecs) -> Remembered {
+    pub fn remember(&mut self, key: &[u8], record: Rc<Record>, now: UnixSecs) -> Remembered {
         self.keep(key, record, now.saturating_add(RECORD_SECS), now)
     }
 
     /// The same for a record that is about to be saved, or that somebody else has saved, but for no longer than what was known
     /// before, or than those need it who wait for it: the marks of a logout have not been looked at again. Once they have, it
     /// is remembered. What trouble there was is over.
-    pub fn replace(&mut self, key: &str, record: Rc<Record>, now: UnixSecs) -> Remembered {
-        self.trouble.remove(key.as_bytes());
-        let known_until = self.records.live_until(key.as_bytes(), now).map_or(now, |(_, until)| until);
+    pub fn replace(&mut self, key: &[u8], record: Rc<Record>, now: UnixSecs) -> Remembered {
+        self.trouble.remove(key);
+        let known_until = self.records.live_until(key, now).map_or(now, |(_, until)| until);
         self.keep(key, record, known_until.max(now.saturating_add(LEASE_SECS)), now)
     }
 
-    fn keep(&mut self, key: &str, record: Rc<Record>, until: UnixSecs, now: UnixSecs) -> Remembered {
+    fn keep(&mut self, key: &[u8], record: Rc<Record>, until: UnixSecs, now: UnixSecs) -> Remembered {
         match self.recall(key, now) {
             Some(Remembered::Ended) => return Remembered::Ended,
             Some(Remembered::Record(known)) if known.version > record.version => return Remembered::Record(known),
             _ => {}
         }
-        self.records.put(key.as_bytes(), record.clone(), until, now);
+        self.records.put(key, record.clone(), until, now);
         Remembered::Record(record)
     }
 
     /// Forgets the record: KV has another word of the session.
-    pub fn forget(&mut self, key: &str) {
-        self.records.remove(key.as_bytes());
+    pub fn forget(&mut self, key: &[u8]) {
+        self.records.remove(key);
     }
 
     /// Remembers that the session was ended, for longer than KV can be behind.
-    pub fn end(&mut self, key: &str, now: UnixSecs) {
+    pub fn end(&mut self, key: &[u8], now: UnixSecs) {
         self.forget(key);
-        self.ended.put(key.as_bytes(), 0, now.saturating_add(ENDED_SECS), now);
+        self.ended.put(key, 0, now.saturating_add(ENDED_SECS), now);
     }
 
     /// Remembers that the session's end was written down where all locations see it.
-    pub fn settle_end(&mut self, key: &str, now: UnixSecs) {
-        self.settled.put(key.as_bytes(), 0, now.saturating_add(ENDED_SECS), now);
+    pub fn settle_end(&mut self, key: &[u8], now: UnixSecs) {
+        self.settled.put(key, 0, now.saturating_add(ENDED_SECS), now);
     }
 
     /// Whether nothing is left to do about the session's end.
     #[must_use]
-    pub fn is_end_settled(&self, key: &str, now: UnixSecs) -> bool {
-        self.settled.live(key.as_bytes(), now).is_some()
+    pub fn is_end_settled(&self, key: &[u8], now: UnixSecs) -> bool {
+        self.settled.live(key, now).is_some()
     }
 
     /// Remembers that the guard knows no newer generation of the session than this one, for `for_secs`.
-    pub fn confirm(&mut self, key: &str, generation: u64, for_secs: u64, now: UnixSecs) {
-        self.looks.remove(key.as_bytes());
-        self.confirmed.put(key.as_bytes(), generation, now.saturating_add(for_secs), now);
+    pub fn confirm(&mut self, key: &[u8], generation: u64, for_secs: u64, now: UnixSecs) {
+        self.looks.remove(key);
+        self.confirmed.put(key, generation, now.saturating_add(for_secs), now);
     }
 
     /// Whether the guard has said lately that this generation is the newest.
     #[must_use]
-    pub fn is_confirmed(&self, key: &str, generation: u64, now: UnixSecs) -> bool {
-        self.confirmed.live(key.as_bytes(), now).is_some_and(|confirmed| *confirmed == generation)
+    pub fn is_confirmed(&self, key: &[u8], generation: u64, now: UnixSecs) -> bool {
+        self.confirmed.live(key, now).is_some_and(|confirmed| *confirmed == generation)
     }
 
     /// Whether this request is to ask the guard; false while another one does.
-    pub fn may_look(&mut self, key: &str, now: UnixSecs) -> bool {
-        self.looks.claim(key.as_bytes(), now.saturating_add(LOOK_SECS), now)
+    pub fn may_look(&mut self, key: &[u8], now: UnixSecs) -> bool {
+        self.looks.claim(key, now.saturating_add(LOOK_SECS), now)
     }
 
     /// The guard did not answer: the next may ask.
-    pub fn give_up_look(&mut self, key: &str) {
-        self.looks.remove(key.as_bytes());
+    pub fn give_up_look(&mut self, key: &[u8]) {
+        self.looks.remove(key);
     }
 
     /// Takes the refresh lease of a session, until the time given; `None` while another request holds it.
-    pub fn take_lease(&mut self, key: &str, now: UnixSecs) -> Option<UnixSecs> {
+    pub fn take_lease(&mut self, key: &[u8], now: UnixSecs) -> Option<UnixSecs> {
         let until = now.saturating_add(LEASE_SECS);
-        self.leases.claim(key.as_bytes(), until, now).then_some(until)
+        self.leases.claim(key, until, now).then_some(until)
     }
 
     /// Whether a request is refreshing this session.
     #[must_use]
-    pub fn is_leased(&self, key: &str, now: UnixSecs) -> bool {
-        self.leases.live(key.as_bytes(), now).is_some()
+    pub fn is_leased(&self, key: &[u8], now: UnixSecs) -> bool {
+        self.leases.live(key, now).is_some()
     }
 
     /// Prolongs the lease that was taken until then, unless somebody has taken it over; gives its new end.
-    pub fn extend_lease(&mut self, key: &str, until: UnixSecs, now: UnixSecs) -> UnixSecs {
-        if self.leases.live(key.as_bytes(), now).is_some() && !self.holds(key, until) {
+    pub fn extend_lease(&mut self, key: &[u8], until: UnixSecs, now: UnixSecs) -> UnixSecs {
+        if self.leases.live(key, now).is_some() && !self.holds(key, until) {
             return until;
         }
         let until = now.saturating_add(LEASE_SECS);
-        self.leases.put(key.as_bytes(), 0, until, now);
+        self.leases.put(key, 0, until, now);
         until
     }
 
-    fn holds(&self, key: &str, until: UnixSecs) -> bool {
-        self.leases.live_until(key.as_bytes(), 0).is_some_and(|(_, held_until)| held_until == until)
+    fn holds(&self, key: &[u8], until: UnixSecs) -> bool {
+        self.leases.live_until(key, 0).is_some_and(|(_, held_until)| held_until == until)
     }
 
     /// Gives back the lease that was taken until then; one that somebody took over stays theirs.
-    pub fn release_lease(&mut self, key: &str, until: UnixSecs) {
+    pub fn release_lease(&mut self, key: &[u8], until: UnixSecs) {
         if self.holds(key, until) {
-            self.leases.remove(key.as_bytes());
+            self.leases.remove(key);
         }
     }
 
     /// Remembers a passing failure for `for_secs`, and for longer that there was one.
-    pub fn note_failure(&mut self, key: &str, failure: E, for_secs: u64, now: UnixSecs) {
+    pub fn note_failure(&mut self, key: &[u8], failure: E, for_secs: u64, now: UnixSecs) {
         let failure = Rc::new(failure);
-        self.trouble.put(key.as_bytes(), failure.clone(), now.saturating_add(TROUBLE_SECS), now);
-        self.failures.put(key.as_bytes(), failure, now.saturating_add(for_secs), now);
+        self.trouble.put(key, failure.clone(), now.saturating_add(TROUBLE_SECS), now);
+        self.failures.put(key, failure, now.saturating_add(for_secs), now);
     }
 
     /// A passing failure of the last moments, and until when nobody tries again.
     #[must_use]
-    pub fn recent_failure(&self, key: &str, now: UnixSecs) -> Option<(E, UnixSecs)> {
-        self.failures.live_until(key.as_bytes(), now).map(|(failure, until)| (E::clone(failure), until))
+    pub fn recent_failure(&self, key: &[u8], now: UnixSecs) -> Option<(E, UnixSecs)> {
+        self.failures.live_until(key, now).map(|(failure, until)| (E::clone(failure), until))
     }
 
     /// How a refresh of the session has failed lately, if none has succeeded since.
     #[must_use]
-    pub fn last_trouble(&self, key: &str, now: UnixSecs) -> Option<&E> {
-        self.trouble.live(key.as_bytes(), now).map(Rc::as_ref)
+    pub fn last_trouble(&self, key: &[u8], now: UnixSecs) -> Option<&E> {
+        self.trouble.live(key, now).map(Rc::as_ref)
     }
 
     /// Whether a forced refresh is honoured now; if so, the next one is not for [`FORCE_INTERVAL_SECS`].
-    pub fn may_force(&mut self, key: &str, now: UnixSecs) -> bool {
-        self.forced.claim(key.as_bytes(), now.saturating_add(FORCE_INTERVAL_SECS), now)
+    pub fn may_force(&mut self, key: &[u8], now: UnixSecs) -> bool {
+        self.forced.claim(key, now.saturating_add(FORCE_INTERVAL_SECS), now)
     }
 
     /// Whether a login flow may send a code; if so, it may not again. Its cookie is cleared as well, but a client that keeps it

@@ -63,7 +63,7 @@ impl Record {
     /// Seals the record for its place in KV.
     #[must_use]
     pub fn seal(&self, keys: &KeyRing, id: &SessionId, random: &impl Random) -> Option<String> {
-        seal::seal(keys, Purpose::Session, id.secret(), &id.keys().record, self.encode().as_bytes(), random)
+        seal::seal(keys, Purpose::Session, id.secret(), &id.keys().record(), self.encode().as_bytes(), random)
     }
 
     /// Opens a record.
@@ -71,7 +71,7 @@ impl Record {
     /// # Errors
     /// It does not open, is not a record, or is not this id's.
     pub fn open(sealed: &str, keys: &KeyRing, id: &SessionId) -> Result<Self, OpenError> {
-        let plain = seal::open(keys, Purpose::Session, id.secret(), &id.keys().record, sealed)?;
+        let plain = seal::open(keys, Purpose::Session, id.secret(), &id.keys().record(), sealed)?;
         let record = Self::parse(&plain).ok_or(OpenError::UnknownFormat)?;
         if id.is_of(&record.issuer, &record.subject) { Ok(record) } else { Err(OpenError::DoesNotOpen) }
     }
@@ -175,7 +175,7 @@ mod tests {
     fn what_opens_and_is_no_record_is_of_an_unknown_format() {
         for plain in ["", "{}", "[]", "null", r#"{"version":1}"#] {
             let (id, random) = (id(), Counting::default());
-            let sealed = seal::seal(&ring(), Purpose::Session, id.secret(), &id.keys().record, plain.as_bytes(), &random);
+            let sealed = seal::seal(&ring(), Purpose::Session, id.secret(), &id.keys().record(), plain.as_bytes(), &random);
             assert_eq!(Record::open(&sealed.expect("seals"), &ring(), &id).err(), Some(OpenError::UnknownFormat), "{plain}");
         }
     }

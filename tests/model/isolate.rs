@@ -272,22 +272,29 @@ impl Log for Ports {
 
 struct Request {
     ask: Ask,
+    url: String,
     fixed: Arc<Fixed>,
 }
 
-impl IncomingRequest for Request {
-    fn method(&self) -> String {
-        if matches!(self.ask, Ask::Page | Ask::Login) { "GET" } else { "POST" }.to_owned()
-    }
-
-    fn url(&self) -> String {
-        let path = match self.ask {
+impl Request {
+    fn new(ask: Ask, fixed: Arc<Fixed>) -> Self {
+        let path = match ask {
             Ask::Page => "/app/",
             Ask::Refresh { .. } => "/auth/refresh",
             Ask::Logout => "/auth/logout",
-            Ask::Login => &self.fixed.login_callback,
+            Ask::Login => &fixed.login_callback,
         };
-        format!("{PUBLIC_URL}{path}")
+        Self { ask, url: format!("{PUBLIC_URL}{path}"), fixed }
+    }
+}
+
+impl IncomingRequest for Request {
+    fn method(&self) -> &str {
+        if matches!(self.ask, Ask::Page | Ask::Login) { "GET" } else { "POST" }
+    }
+
+    fn url(&self) -> &str {
+        &self.url
     }
 
     fn header(&self, name: &str) -> Option<String> {
@@ -340,7 +347,7 @@ impl Isolate {
         let task = match input {
             Input::Request(ask) => {
                 let gate = Gate::new(self.config.clone(), Ports(self.hub.clone()), self.memory.clone());
-                let request = Request { ask: *ask, fixed: self.hub.fixed.clone() };
+                let request = Request::new(*ask, self.hub.fixed.clone());
                 self.begin(Box::pin(async move { Some(reply(gate.handle(&request).await)) }))
             }
             Input::Outcome(task, outcome) => {

@@ -136,7 +136,7 @@ impl Model {
             .map(|(n, v)| (n.clone(), v.clone()))
             .unwrap();
         let session = SessionId::parse(&cookie).unwrap();
-        let record = world.kv.entries.borrow()[&session.keys().record].0.clone();
+        let record = world.kv.entries.borrow()[&session.keys().record()].0.clone();
         let nonce = world.cognito.nonce.borrow().clone();
         world.time.set_ms(START * 1000);
         let login_callback = browser.begin("/app/");
@@ -158,7 +158,7 @@ impl Model {
         let row = Row { generation: 1, sealed: record.clone(), expires_at: START + 400_000, ..Row::default() };
         let text = |text: &str| fixed.texts.of(text);
         Self {
-            keys: [text(&keys.record), text(&keys.ended), text(&keys.user_ended)],
+            keys: [text(&keys.record()), text(&keys.ended()), text(&keys.user_ended())],
             record: text(&record),
             row: text(&row.encode()),
             login_nonce: world.cognito.nonce.borrow().clone(),
@@ -586,11 +586,11 @@ impl Model {
         if self.is_broken(gateway, Broken::TalksTheGuardIntoAnything) && !matches!(said.text.as_str(), YES) {
             let taken = saved(&self.read(inquiry)).map(|sealed| {
                 let generation = self.facts(self.text(&sealed)).expect("a record").version;
-                (session.hash().to_owned(), Row { generation, sealed, ..Row::default() })
+                (session.hash(), Row { generation, sealed, ..Row::default() })
             });
             (said.text, said.changed) = (YES.to_owned(), taken);
         }
-        if let Some((_, row)) = said.changed.filter(|(of, _)| of == session.hash()) {
+        if let Some((_, row)) = said.changed.filter(|(of, _)| *of == session.hash()) {
             let before = before.clone().unwrap_or_default();
             let sealed = |row: &Row| (!row.sealed.is_empty()).then(|| self.text(&row.sealed));
             if row.ended && !state.told.ending {

@@ -78,7 +78,7 @@ pub fn record() -> Record {
 /// record in KV, and for what was sealed.
 pub fn session_cookie(data: &[u8]) -> Verdict {
     let (id, keys) = (id(), KeyRing::parse(RING).expect("a ring"));
-    let place = Place { purpose: Purpose::Session, secret: id.secret(), context: &id.keys().record };
+    let place = Place { purpose: Purpose::Session, secret: id.secret(), context: &id.keys().record() };
     place.keeps(data);
     let behind = Record::open(&place.seal(data), &keys, &id);
     if let Ok(record) = &behind {
@@ -103,9 +103,9 @@ fn is_session_id(cookie: &str) -> bool {
     let keys = id.keys();
     let hash = Sha256::digest([b"edgegate/lookup/1", &bytes[16..]].concat());
     let (tag, hash) = (encoded(&bytes[..16]), encoded(&hash));
-    assert_eq!(keys.record, format!("session/{tag}/{hash}"));
-    assert_eq!((keys.ended, keys.user_ended), (format!("ended/{tag}/{hash}"), format!("ended/{tag}")));
-    assert_eq!(keys.record.len(), "session/".len() + 22 + 1 + 43);
+    assert_eq!(keys.record(), format!("session/{tag}/{hash}"));
+    assert_eq!((keys.ended(), keys.user_ended()), (format!("ended/{tag}/{hash}"), format!("ended/{tag}")));
+    assert_eq!(keys.record().len(), "session/".len() + 22 + 1 + 43);
     true
 }
 

@@ -336,12 +336,12 @@ fn site() -> Rc<Config> {
 struct Visitor(String);
 
 impl IncomingRequest for Visitor {
-    fn method(&self) -> String {
-        "GET".to_owned()
+    fn method(&self) -> &'static str {
+        "GET"
     }
 
-    fn url(&self) -> String {
-        self.0.clone()
+    fn url(&self) -> &str {
+        &self.0
     }
 
     fn header(&self, _name: &str) -> Option<String> {

@@ -48,12 +48,12 @@ struct Request {
 }
 
 impl IncomingRequest for Request {
-    fn method(&self) -> String {
-        self.method.to_owned()
+    fn method(&self) -> &str {
+        self.method
     }
 
-    fn url(&self) -> String {
-        self.url.clone()
+    fn url(&self) -> &str {
+        &self.url
     }
 
     fn header(&self, name: &str) -> Option<String> {
@@ -116,7 +116,7 @@ impl Browser {
     pub fn stored(&self) -> Option<Record> {
         let id = self.session_id()?;
         let entries = self.world.kv.entries.borrow();
-        let (sealed, _) = entries.get(&id.keys().record)?;
+        let (sealed, _) = entries.get(&id.keys().record())?;
         Some(Record::open(sealed, &self.config.keys, &id).expect("a record that opens"))
     }
 

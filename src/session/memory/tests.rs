@@ -8,7 +8,7 @@ fn version(number: u64) -> Rc<Record> {
 }
 
 /// The version of the record that is remembered; 0 for an ended session.
-fn recalled(memory: &Memory, key: &str, now: UnixSecs) -> Option<u64> {
+fn recalled(memory: &Memory, key: &[u8], now: UnixSecs) -> Option<u64> {
     memory.recall(key, now).map(|remembered| number(&remembered))
 }
 
@@ -22,10 +22,10 @@ fn number(remembered: &Remembered) -> u64 {
 #[test]
 fn a_record_is_remembered_for_thirty_seconds() {
     let mut memory = Memory::default();
-    assert_eq!(recalled(&memory, "a", 1000), None);
-    assert_eq!(number(&memory.remember("a", version(1), 1000)), 1);
-    for (key, now, expected) in [("a", 1000, Some(1)), ("a", 1029, Some(1)), ("a", 1030, None), ("b", 1000, None)] {
-        assert_eq!(recalled(&memory, key, now), expected, "{key} at {now}");
+    assert_eq!(recalled(&memory, b"a", 1000), None);
+    assert_eq!(number(&memory.remember(b"a", version(1), 1000)), 1);
+    for (key, now, expected) in [(b"a", 1000, Some(1)), (b"a", 1029, Some(1)), (b"a", 1030, None), (b"b", 1000, None)] {
+        assert_eq!(recalled(&memory, key, now), expected, "{key:?} at {now}");
     }
 }
 
@@ -33,52 +33,52 @@ fn a_record_is_remembered_for_thirty_seconds() {
 fn of_two_copies_the_newer_is_remembered() {
     for (known, read, holds) in [(1, 2, 2), (2, 1, 2)] {
         let mut memory = Memory::default();
-        memory.remember("a", version(known), 1000);
-        assert_eq!(number(&memory.remember("a", version(read), 1010)), holds, "{known} then {read}");
-        assert_eq!(recalled(&memory, "a", 1010), Some(holds), "{known} then {read}");
+        memory.remember(b"a", version(known), 1000);
+        assert_eq!(number(&memory.remember(b"a", version(read), 1010)), holds, "{known} then {read}");
+        assert_eq!(recalled(&memory, b"a", 1010), Some(holds), "{known} then {read}");
     }
     let mut memory = Memory::default();
-    memory.remember("a", version(2), 1000);
-    assert_eq!(number(&memory.remember("a", version(1), 1030)), 1, "what is forgotten replaces nothing");
+    memory.remember(b"a", version(2), 1000);
+    assert_eq!(number(&memory.remember(b"a", version(1), 1030)), 1, "what is forgotten replaces nothing");
 }
 
 #[test]
 fn the_same_version_read_again_is_remembered_from_then_on() {
     let mut memory = Memory::default();
-    memory.remember("a", version(1), 1000);
-    memory.remember("a", version(1), 1020);
-    assert_eq!(recalled(&memory, "a", 1049), Some(1));
-    memory.remember("a", version(2), 1020);
-    memory.remember("a", version(1), 1040);
-    assert_eq!(recalled(&memory, "a", 1050), None, "an older one does not prolong a newer one");
+    memory.remember(b"a", version(1), 1000);
+    memory.remember(b"a", version(1), 1020);
+    assert_eq!(recalled(&memory, b"a", 1049), Some(1));
+    memory.remember(b"a", version(2), 1020);
+    memory.remember(b"a", version(1), 1040);
+    assert_eq!(recalled(&memory, b"a", 1050), None, "an older one does not prolong a newer one");
 }
 
 #[test]
 fn a_record_that_is_about_to_be_saved_is_remembered_no_longer_than_what_it_replaces() {
     for (read_at, saved_at, until) in [(1000, 1001, 1030), (1000, 1022, 1030), (1000, 1025, 1033), (1000, 1040, 1048)] {
         let mut memory = Memory::default();
-        memory.remember("a", version(1), read_at);
-        assert_eq!(number(&memory.replace("a", version(2), saved_at)), 2);
-        assert_eq!(recalled(&memory, "a", until - 1), Some(2), "saved at {saved_at}");
-        assert_eq!(recalled(&memory, "a", until), None, "saved at {saved_at}");
+        memory.remember(b"a", version(1), read_at);
+        assert_eq!(number(&memory.replace(b"a", version(2), saved_at)), 2);
+        assert_eq!(recalled(&memory, b"a", until - 1), Some(2), "saved at {saved_at}");
+        assert_eq!(recalled(&memory, b"a", until), None, "saved at {saved_at}");
     }
     let mut memory = Memory::default();
-    memory.remember("a", version(3), 1000);
-    assert_eq!(number(&memory.replace("a", version(2), 1029)), 3, "a newer one stays, as long as it would have");
-    assert_eq!(recalled(&memory, "a", 1030), None);
-    memory.end("a", 1030);
-    assert_eq!(number(&memory.replace("a", version(4), 1031)), 0);
+    memory.remember(b"a", version(3), 1000);
+    assert_eq!(number(&memory.replace(b"a", version(2), 1029)), 3, "a newer one stays, as long as it would have");
+    assert_eq!(recalled(&memory, b"a", 1030), None);
+    memory.end(b"a", 1030);
+    assert_eq!(number(&memory.replace(b"a", version(4), 1031)), 0);
 }
 
 #[test]
 fn an_ended_session_stays_so_for_five_minutes() {
     let mut memory = Memory::default();
-    memory.remember("a", version(1), 1000);
-    memory.remember("b", version(1), 1000);
-    memory.end("a", 1000);
-    assert_eq!(number(&memory.remember("a", version(9), 1010)), 0, "a late read brings nothing back");
-    for (key, now, expected) in [("a", 1000, Some(0)), ("a", 1299, Some(0)), ("a", 1300, None), ("b", 1029, Some(1))] {
-        assert_eq!(recalled(&memory, key, now), expected, "{key} at {now}");
+    memory.remember(b"a", version(1), 1000);
+    memory.remember(b"b", version(1), 1000);
+    memory.end(b"a", 1000);
+    assert_eq!(number(&memory.remember(b"a", version(9), 1010)), 0, "a late read brings nothing back");
+    for (key, now, expected) in [(b"a", 1000, Some(0)), (b"a", 1299, Some(0)), (b"a", 1300, None), (b"b", 1029, Some(1))] {
+        assert_eq!(recalled(&memory, key, now), expected, "{key:?} at {now}");
     }
     assert!(memory.records.live(b"a", 0).is_none(), "its tokens are gone at once");
 }
@@ -86,57 +86,58 @@ fn an_ended_session_stays_so_for_five_minutes() {
 #[test]
 fn one_request_holds_the_lease_for_eight_seconds() {
     let mut memory = Memory::default();
-    assert!(!memory.is_leased("a", 1000));
-    assert_eq!(memory.take_lease("a", 1000), Some(1008));
-    assert_eq!(memory.take_lease("a", 1007), None);
-    assert!(memory.is_leased("a", 1007) && !memory.is_leased("a", 1008) && !memory.is_leased("b", 1000));
-    assert_eq!(memory.take_lease("b", 1007), Some(1015), "each session has its own");
-    assert_eq!(memory.take_lease("a", 1008), Some(1016), "a request that was cancelled blocks nobody");
+    assert!(!memory.is_leased(b"a", 1000));
+    assert_eq!(memory.take_lease(b"a", 1000), Some(1008));
+    assert_eq!(memory.take_lease(b"a", 1007), None);
+    assert!(memory.is_leased(b"a", 1007) && !memory.is_leased(b"a", 1008) && !memory.is_leased(b"b", 1000));
+    assert_eq!(memory.take_lease(b"b", 1007), Some(1015), "each session has its own");
+    assert_eq!(memory.take_lease(b"a", 1008), Some(1016), "a request that was cancelled blocks nobody");
 }
 
 #[test]
 fn a_lease_is_given_back_by_its_holder_only() {
     let mut memory = Memory::default();
-    memory.take_lease("a", 1000);
-    memory.release_lease("b", 1008);
-    memory.release_lease("a", 1007);
-    assert!(memory.is_leased("a", 1000), "not that one");
-    memory.release_lease("a", 1008);
-    assert_eq!(memory.take_lease("a", 1001), Some(1009));
-    memory.release_lease("a", 1008);
-    assert!(memory.is_leased("a", 1001), "taken over");
+    memory.take_lease(b"a", 1000);
+    memory.release_lease(b"b", 1008);
+    memory.release_lease(b"a", 1007);
+    assert!(memory.is_leased(b"a", 1000), "not that one");
+    memory.release_lease(b"a", 1008);
+    assert_eq!(memory.take_lease(b"a", 1001), Some(1009));
+    memory.release_lease(b"a", 1008);
+    assert!(memory.is_leased(b"a", 1001), "taken over");
 }
 
 #[test]
 fn a_lease_is_prolonged_by_its_holder_or_when_it_is_free() {
     let mut memory = Memory::default();
-    memory.take_lease("a", 1000);
-    assert_eq!(memory.extend_lease("a", 1008, 1005), 1013, "by its holder");
-    assert!(memory.is_leased("a", 1012) && !memory.is_leased("a", 1013));
-    assert_eq!(memory.extend_lease("a", 1008, 1006), 1008, "somebody took it over");
-    assert!(memory.is_leased("a", 1012) && !memory.is_leased("a", 1013));
-    assert_eq!(memory.extend_lease("a", 1008, 1013), 1021, "it is free again");
-    assert!(memory.is_leased("a", 1020) && !memory.is_leased("a", 1021));
-    assert_eq!(memory.extend_lease("b", 1008, 1009), 1017, "nobody has it");
-    assert!(memory.is_leased("b", 1016));
+    memory.take_lease(b"a", 1000);
+    assert_eq!(memory.extend_lease(b"a", 1008, 1005), 1013, "by its holder");
+    assert!(memory.is_leased(b"a", 1012) && !memory.is_leased(b"a", 1013));
+    assert_eq!(memory.extend_lease(b"a", 1008, 1006), 1008, "somebody took it over");
+    assert!(memory.is_leased(b"a", 1012) && !memory.is_leased(b"a", 1013));
+    assert_eq!(memory.extend_lease(b"a", 1008, 1013), 1021, "it is free again");
+    assert!(memory.is_leased(b"a", 1020) && !memory.is_leased(b"a", 1021));
+    assert_eq!(memory.extend_lease(b"b", 1008, 1009), 1017, "nobody has it");
+    assert!(memory.is_leased(b"b", 1016));
 }
 
 #[test]
 fn a_failure_is_remembered_for_the_time_given() {
     let mut memory = Memory::default();
-    assert_eq!(memory.recent_failure("a", 1000), None);
-    memory.note_failure("a", "throttled", 12, 1000);
-    for (key, now, expected) in [("a", 1011, Some(("throttled", 1012))), ("a", 1012, None), ("b", 1000, None)] {
-        assert_eq!(memory.recent_failure(key, now), expected, "{key} at {now}");
+    assert_eq!(memory.recent_failure(b"a", 1000), None);
+    memory.note_failure(b"a", "throttled", 12, 1000);
+    for (key, now, expected) in [(b"a", 1011, Some(("throttled", 1012))), (b"a", 1012, None), (b"b", 1000, None)] {
+        assert_eq!(memory.recent_failure(key, now), expected, "{key:?} at {now}");
     }
 }
 
 #[test]
 fn a_forced_refresh_is_honoured_once_in_thirty_seconds() {
     let mut memory = Memory::default();
-    for (key, now, honoured) in [("a", 1000, true), ("a", 1000, false), ("b", 1001, true), ("a", 1029, false), ("a", 1030, true)]
+    for (key, now, honoured) in
+        [(b"a", 1000, true), (b"a", 1000, false), (b"b", 1001, true), (b"a", 1029, false), (b"a", 1030, true)]
     {
-        assert_eq!(memory.may_force(key, now), honoured, "{key} at {now}");
+        assert_eq!(memory.may_force(key, now), honoured, "{key:?} at {now}");
     }
 }
 
@@ -201,50 +202,51 @@ fn a_login_flow_may_send_one_code_in_its_life() {
 #[test]
 fn a_failure_is_trouble_for_a_minute() {
     let mut memory = Memory::default();
-    assert_eq!(memory.last_trouble("a", 1000), None);
-    memory.note_failure("a", "down", 10, 1000);
-    for (key, now, expected) in [("a", 1000, Some(&"down")), ("a", 1059, Some(&"down")), ("a", 1060, None), ("b", 1000, None)] {
-        assert_eq!(memory.last_trouble(key, now), expected, "{key} at {now}");
+    assert_eq!(memory.last_trouble(b"a", 1000), None);
+    memory.note_failure(b"a", "down", 10, 1000);
+    for (key, now, expected) in [(b"a", 1000, Some(&"down")), (b"a", 1059, Some(&"down")), (b"a", 1060, None), (b"b", 1000, None)]
+    {
+        assert_eq!(memory.last_trouble(key, now), expected, "{key:?} at {now}");
     }
-    memory.replace("a", version(2), 1010);
-    assert_eq!(memory.last_trouble("a", 1010), None, "renewed");
+    memory.replace(b"a", version(2), 1010);
+    assert_eq!(memory.last_trouble(b"a", 1010), None, "renewed");
 }
 
 #[test]
 fn an_end_is_settled_once_it_was_written_down() {
     let mut memory = Memory::default();
-    memory.end("a", 1000);
-    assert!(!memory.is_end_settled("a", 1000));
-    memory.settle_end("a", 1000);
-    assert!(memory.is_end_settled("a", 1299) && !memory.is_end_settled("a", 1300) && !memory.is_end_settled("b", 1000));
+    memory.end(b"a", 1000);
+    assert!(!memory.is_end_settled(b"a", 1000));
+    memory.settle_end(b"a", 1000);
+    assert!(memory.is_end_settled(b"a", 1299) && !memory.is_end_settled(b"a", 1300) && !memory.is_end_settled(b"b", 1000));
 }
 
 #[test]
 fn the_guards_word_holds_for_its_time_and_for_that_generation() {
     let mut memory = Memory::default();
-    memory.confirm("a", 2, 10, 1000);
+    memory.confirm(b"a", 2, 10, 1000);
     for (key, generation, now, expected) in [
-        ("a", 2, 1000, true),
-        ("a", 2, 1009, true),
-        ("a", 2, 1010, false),
-        ("a", 1, 1000, false),
-        ("a", 3, 1000, false),
-        ("b", 2, 1000, false),
+        (b"a", 2, 1000, true),
+        (b"a", 2, 1009, true),
+        (b"a", 2, 1010, false),
+        (b"a", 1, 1000, false),
+        (b"a", 3, 1000, false),
+        (b"b", 2, 1000, false),
     ] {
-        assert_eq!(memory.is_confirmed(key, generation, now), expected, "{key} {generation} at {now}");
+        assert_eq!(memory.is_confirmed(key, generation, now), expected, "{key:?} {generation} at {now}");
     }
-    memory.confirm("a", 3, 10, 1005);
-    assert!(memory.is_confirmed("a", 3, 1014) && !memory.is_confirmed("a", 2, 1005));
+    memory.confirm(b"a", 3, 10, 1005);
+    assert!(memory.is_confirmed(b"a", 3, 1014) && !memory.is_confirmed(b"a", 2, 1005));
 }
 
 #[test]
 fn one_request_at_a_time_asks_the_guard_about_a_session() {
     let mut memory = Memory::default();
-    assert!(memory.may_look("a", 1000) && memory.may_look("b", 1000));
-    assert!(!memory.may_look("a", 1007), "while it may still hear");
-    assert!(memory.may_look("a", 1008), "one that was cancelled blocks nobody for longer");
-    memory.give_up_look("a");
-    assert!(memory.may_look("a", 1008));
-    memory.confirm("a", 1, 10, 1009);
-    assert!(memory.may_look("a", 1009) && !memory.may_look("b", 1007));
+    assert!(memory.may_look(b"a", 1000) && memory.may_look(b"b", 1000));
+    assert!(!memory.may_look(b"a", 1007), "while it may still hear");
+    assert!(memory.may_look(b"a", 1008), "one that was cancelled blocks nobody for longer");
+    memory.give_up_look(b"a");
+    assert!(memory.may_look(b"a", 1008));
+    memory.confirm(b"a", 1, 10, 1009);
+    assert!(memory.may_look(b"a", 1009) && !memory.may_look(b"b", 1007));
 }
