@@ -13,7 +13,7 @@ use crate::session::record::Record;
 
 use super::sessions::Session;
 use super::visit::random_name;
-use super::{Failure, Gate, GateError};
+use super::{Failure, Gate, GateError, apart};
 
 /// What the guard says to a refresh.
 pub(super) enum Leave {
@@ -71,7 +71,7 @@ impl<P: Ports> Gate<P> {
             }
             let may_look = self.memory.sessions.borrow_mut().may_look(key, now);
             if may_look {
-                return Box::pin(self.look(id, keys, known)).await;
+                return apart(self.look(id, keys, known)).await;
             }
             if now >= give_up_at {
                 return Err(unanswered(GuardError::Timeout));

@@ -32,6 +32,8 @@ mod user_info;
 mod visit;
 mod words;
 
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use crate::config::{Config, ConfigProblem};
@@ -107,18 +109,18 @@ impl<P: Ports> Gate<P> {
         if visit.method == "POST" && !matches!(route, Route::Site | Route::Unknown) {
             visit.check_own_page(&self.config)?;
         }
-        // Boxed, all but the one that nearly every request takes: a future is as large as the largest in it, and is moved about.
+        // All apart but the one that nearly every request takes.
         let answer = match route {
             Route::Config => self.config_route(),
-            Route::UserInfo => Box::pin(self.user_info(visit)).await?,
-            Route::Login => Box::pin(self.login(visit)).await?,
-            Route::Callback => Box::pin(self.callback(visit)).await?,
-            Route::Token => Box::pin(self.token(visit)).await?,
-            Route::Refresh => Box::pin(self.refresh(visit)).await?,
-            Route::Logout => Box::pin(self.logout(visit)).await?,
-            Route::Status => Box::pin(self.status(visit)).await?,
+            Route::UserInfo => apart(self.user_info(visit)).await?,
+            Route::Login => apart(self.login(visit)).await?,
+            Route::Callback => apart(self.callback(visit)).await?,
+            Route::Token => apart(self.token(visit)).await?,
+            Route::Refresh => apart(self.refresh(visit)).await?,
+            Route::Logout => apart(self.logout(visit)).await?,
+            Route::Status => apart(self.status(visit)).await?,
             Route::Healthz => Self::healthz(),
-            Route::Readyz => Box::pin(self.readyz()).await?,
+            Route::Readyz => apart(self.readyz()).await?,
             Route::Unknown => return Err(GateError::NotFound.into()),
             Route::Site => return self.site(visit).await,
         };
@@ -139,6 +141,12 @@ impl<P: Ports> Gate<P> {
         fields.extend(more);
         self.ports.line(level, "request", &fields);
     }
+}
+
+/// Work that few requests come to. A future holds the largest of those in it, in its size and in its code, and whoever begins it pays for
+/// both: this one is held by its address.
+fn apart<'a, T>(work: impl Future<Output = T> + 'a) -> Pin<Box<dyn Future<Output = T> + 'a>> {
+    Box::pin(work)
 }
 
 /// The answer to every request while the configuration is wrong: nothing is served, and the details are in the log only.

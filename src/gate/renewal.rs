@@ -16,7 +16,7 @@ use crate::session::record::Record;
 use super::guard::Leave;
 use super::sessions::{Loaded, Session};
 use super::tokens::VerifiedTokens;
-use super::{Failure, Gate, GateError};
+use super::{Failure, Gate, GateError, apart};
 
 /// What a session is needed for while Cognito cannot be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl<P: Ports> Gate<P> {
                 self.renew_beside(&session);
                 Ok(session)
             }
-            Standing::RenewNow => match Box::pin(self.renew(session.clone())).await {
+            Standing::RenewNow => match apart(self.renew(session.clone())).await {
                 Renewal::Renewed(session) => Ok(session),
                 Renewal::Ended => Err(GateError::SessionExpired.into()),
                 Renewal::Refused => Err(GateError::RefreshRejected.into()),

@@ -11,7 +11,7 @@ use crate::session::seal::OpenError;
 
 use super::saving::WRITE_AGAIN_MS;
 use super::visit::Visit;
-use super::{Failure, Gate, GateError};
+use super::{Failure, Gate, GateError, apart};
 
 /// A session that has not ended. Whether its access token still lives is another question (`renewal`).
 #[derive(Clone)]
@@ -96,7 +96,7 @@ impl<P: Ports> Gate<P> {
         let record = match recalled {
             Some(Remembered::Ended) => return Ok(None),
             Some(Remembered::Record(record)) => record,
-            None => match Box::pin(self.load(id, keys)).await? {
+            None => match apart(self.load(id, keys)).await? {
                 Loaded::Record(record) => match self.memory.sessions.borrow_mut().remember(keys.as_bytes(), record, now) {
                     Remembered::Record(record) => record,
                     Remembered::Ended => return Ok(None),
