@@ -23,6 +23,26 @@ fn a_login_ends_at_its_deep_link_with_one_session() {
 }
 
 #[test]
+fn a_session_that_is_remembered_opens_to_the_whole_of_its_cookie_alone() {
+    for world in [World::new(), World::guarded()] {
+        let browser = Browser::new(&world);
+        browser.sign_in("/app/");
+        assert!(browser.open("/app/").site, "and is remembered");
+        let (name, cookie) =
+            browser.cookies.borrow().first_key_value().map(|(name, cookie)| (name.clone(), cookie.clone())).unwrap();
+        // The user's tag is its first third, the secret what follows.
+        for at in [0, 10, 20, 22, 40, 63] {
+            let changed = if cookie[at..].starts_with('A') { "B" } else { "A" };
+            let other = [&cookie[..at], changed, &cookie[at + 1..]].concat();
+            browser.cookies.borrow_mut().insert(name.clone(), other);
+            assert_eq!(browser.get("/user-info").status, 401, "character {at}");
+        }
+        browser.cookies.borrow_mut().insert(name, cookie);
+        assert!(browser.open("/app/").site);
+    }
+}
+
+#[test]
 fn whatever_goes_wrong_leaves_no_session_behind() {
     let claims = |claims| Trouble::Claims(claims);
     for (trouble, status, code) in [
