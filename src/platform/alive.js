@@ -8,9 +8,9 @@ import { instance } from './runtime.js';
  */
 export function alive(call) {
   if (instance.ended) {
+    reset();
     instance.ended = false;
     instance.number += 1;
-    reset();
   }
   try {
     return call();

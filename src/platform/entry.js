@@ -57,8 +57,9 @@ async function forward(plan, text, request, env, context) {
     return respond(alive(() => gate.site_failed(text, request, env, context, plan, error === 'timeout')));
   }
   const changes = answerEdits(keeping, response.headers, env);
-  console.log(`${logLine},"status":"${response.status}","duration_ms":"${Date.now() - startedMs}"}`);
-  return changes === '' ? response : edited(response, changes);
+  const answer = changes === '' ? response : edited(response, changes);
+  console.log(`${logLine},"status":"${answer.status}","duration_ms":"${Date.now() - startedMs}"}`);
+  return answer;
 }
 
 function askAssets(url, request, { ASSETS }) {

@@ -6,11 +6,12 @@
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::config::{Config, Site};
-use crate::gate::{ANSWER_HEADERS, ForwardPlan, GateError, HeaderEdits, Keeping, Trace, own_request_headers};
+use crate::gate::{ANSWER_HEADERS, ForwardPlan, GateError, HeaderEdits, Keeping, Trace, config_invalid, own_request_headers};
 use crate::ports::IncomingRequest;
 use crate::web::headers::passes_to_origin;
 
 use super::answer::answer_text;
+use super::log::Runtime;
 use super::request::NativeRequest;
 use super::runtime::{Context, Env, Request};
 use super::{gate_for, isolate};
@@ -58,7 +59,7 @@ pub fn answer_headers() -> String {
 #[must_use]
 pub fn request_edits(names: &str, connection: &str) -> String {
     let mut lines = String::new();
-    for name in names.split('\n').filter(|name| !passes_to_origin(name, Some(connection))) {
+    for name in names.split('\n').filter(|name| !name.is_empty() && !passes_to_origin(name, Some(connection))) {
         push_line(&mut lines, &["-", name]);
     }
     lines
@@ -70,8 +71,7 @@ pub fn request_edits(names: &str, connection: &str) -> String {
 #[must_use]
 pub fn answer_edits(env: &Env, keeping: &str, values: &str) -> String {
     let (isolate, keeping) = (isolate(env), Keeping::named(keeping).unwrap_or(Keeping::RedirectPage));
-    // Without a configuration nothing is asked of the site.
-    let Ok(config) = &isolate.config else { return String::new() };
+    let Ok(config) = &isolate.config else { return UNCONFIGURED_EDITS.to_owned() };
     let header = |name: &str| {
         let index = ANSWER_HEADERS.iter().position(|it| *it == name)?;
         values.split('\n').nth(index)?.strip_prefix(':').map(str::to_owned)
@@ -80,21 +80,26 @@ pub fn answer_edits(env: &Env, keeping: &str, values: &str) -> String {
     as_lines(&keeping.edit_answer(config, header, &set_cookies))
 }
 
+/// Without a configuration nothing is asked of the site. Should that ever be otherwise, nobody keeps what it says.
+const UNCONFIGURED_EDITS: &str = "=cache-control:no-store\n-set-cookie";
+
 /// The answer when the site gave none, as [`answer_text`] has it.
 #[wasm_bindgen]
 #[must_use]
 pub fn site_failed(head: String, request: Request, env: Env, context: Context, plan: &str, timed_out: bool) -> String {
-    let isolate = isolate(&env);
-    // Without a configuration nothing is asked of the site.
-    let Ok(config) = &isolate.config else { return String::new() };
-    let request = NativeRequest::new(head, request);
+    let (isolate, request) = (isolate(&env), NativeRequest::new(head, request));
+    let is_head = request.method() == "HEAD";
+    let config = match &isolate.config {
+        Ok(config) => config,
+        Err(problems) => return answer_text(&config_invalid(&Runtime, &request, problems), is_head),
+    };
     let mut lines = plan.split('\n').skip(2);
     let mut line = || lines.next().unwrap_or_default();
     let trace =
         Trace { started_ms: line().parse().unwrap_or_default(), request_id: line().to_owned(), session: line().to_owned() };
     let error = if timed_out { GateError::OriginTimeout } else { GateError::OriginUnavailable };
     let answer = gate_for(&isolate, config, env, context).origin_failed(&request, &trace, error);
-    answer_text(&answer, request.method() == "HEAD")
+    answer_text(&answer, is_head)
 }
 
 fn as_lines(edits: &HeaderEdits) -> String {

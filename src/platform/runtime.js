@@ -122,18 +122,20 @@ export async function askGuard({ SESSION_GUARD }, userTag, inquiry) {
 }
 
 /** Best effort: without it the next isolate fetches for itself. */
-export async function cacheLoad(url) {
-  const response = await caches.default.match(url).catch(() => undefined);
-  return response?.text();
+export function cacheLoad(url) {
+  const exchange = async () => (await caches.default.match(url))?.text();
+  return inTime(exchange(), BESIDE_TIMEOUT_MS).catch(() => undefined);
 }
 
-export async function cacheKeep(url, text, maxAgeSecs) {
-  await caches.default.put(url, new Response(text, { headers: { 'cache-control': `public, max-age=${maxAgeSecs}` } }));
+export function cacheKeep(url, text, maxAgeSecs) {
+  const response = new Response(text, { headers: { 'cache-control': `public, max-age=${maxAgeSecs}` } });
+  return inTime(caches.default.put(url, response), BESIDE_TIMEOUT_MS);
 }
 
 /** Not bound, or failing: a limit protects Cognito's quotas, it does not decide who may come in. */
 export async function isWithinLimit({ RATE_LIMITER }, key) {
-  const outcome = await RATE_LIMITER?.limit({ key }).catch(() => undefined);
+  if (!RATE_LIMITER) return true;
+  const outcome = await inTime(RATE_LIMITER.limit({ key }), BESIDE_TIMEOUT_MS).catch(() => undefined);
   return outcome?.success !== false;
 }
 
@@ -174,5 +176,7 @@ const MAX_IMPORTED = 8;
 const READ_CACHE_SECS = 30;
 /** A cold read takes a few hundred milliseconds, a write a second at times. */
 const KV_TIMEOUT_MS = 8000;
+/** The cache and the rate limiter: nobody waits longer for what can be done without. */
+const BESIDE_TIMEOUT_MS = 1000;
 /** A guard that starts at the other end of the world answers within a second. */
 const GUARD_TIMEOUT_MS = 4000;

@@ -13,6 +13,7 @@
 //   guard        'fail' or 'hang': what asking strict mode's guard comes to
 //   unreachable  requests to URLs that begin so find nobody
 //   signatures   'fail': the platform's cryptography throws
+//   cache        'hang': the location's cache never answers
 //
 // A step is an operation and the kinds of its keys, `get session+ended+ended`, `put ended`, `delete session`, or a question to the
 // guard: `guard look`.
@@ -21,7 +22,7 @@ import Gate from '../../build/index.js';
 
 export { SessionGuard } from '../../build/index.js';
 
-const { fetch: realFetch, Date: RealDate } = globalThis;
+const { fetch: realFetch, Date: RealDate, caches: { default: realCache } } = globalThis;
 const realVerify = crypto.subtle.verify.bind(crypto.subtle);
 const steps = [];
 const held = [];
@@ -46,6 +47,9 @@ globalThis.fetch = (address, init) => {
 };
 
 crypto.subtle.verify = (...given) => (world.signatures === 'fail' ? Promise.reject(new Error('no cryptography')) : realVerify(...given));
+
+const cacheOperation = (name) => (...given) => (world.cache === 'hang' ? never() : realCache[name](...given));
+globalThis.caches = { default: { match: cacheOperation('match'), put: cacheOperation('put') } };
 
 /** The state of the wasm instance (src/platform/runtime.js). */
 const instance = globalThis.edgegateInstance;

@@ -112,3 +112,11 @@ describe('a client that Cognito refuses', () => {
     });
   }
 });
+
+test('a cache that hangs is waited for a moment: who comes first asks Cognito for its keys', async () => {
+  await gateway.crash(); // no keys are remembered
+  await gateway.setWorld({ cache: 'hang' });
+  const login = await timed(() => gateway.signedIn());
+  assert.equal(gateway.asked('/jwks.json').length, 1);
+  assert.ok(login.ms < WAITED_MS, `${login.ms} ms`);
+});
