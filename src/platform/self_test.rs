@@ -13,6 +13,7 @@ use crate::ports::IncomingRequest;
 
 use super::ports::verify_rs256;
 use super::request::NativeRequest;
+use super::runtime::{settled, sleep};
 
 /// A token and the key that is said to have signed it.
 #[derive(Deserialize)]
@@ -29,6 +30,14 @@ pub(super) async fn answer(request: &NativeRequest) -> Option<String> {
         "/self-test/jws" => Some(judge(request).await),
         "/self-test/panic" => deliberate_panic(),
         "/self-test/abort" => std::process::abort(),
+        "/self-test/panic-later" => {
+            drop(settled(sleep(20)).await);
+            deliberate_panic()
+        }
+        "/self-test/abort-later" => {
+            drop(settled(sleep(20)).await);
+            std::process::abort()
+        }
         _ => None,
     }
 }

@@ -38,6 +38,22 @@ test('an end that no panic announces, as when memory or stack run out, costs no 
   }
 });
 
+for (const path of ['/self-test/panic-later', '/self-test/abort-later']) {
+  test(`${path.slice(11)}, when the request has waited for something, costs that request and those that wait beside it`, async () => {
+    const browser = await gateway.signedIn();
+    for (const round of [1, 2, 3]) {
+      const failed = await browser.navigate(path);
+      assert.equal(failed.status, 500, `round ${round}`);
+      assert.equal(failed.headers.get('set-cookie'), null);
+      const info = await browser.script('/user-info');
+      assert.equal(info.status, 200, `round ${round}`);
+      assert.equal((await info.json()).email, 'alice@example.com');
+    }
+    const renewed = await browser.post('/auth/refresh', { force: true });
+    assert.equal(renewed.status, 200, 'and what waits for Cognito and KV goes on as ever');
+  });
+}
+
 test('after a panic nobody is let in who was not before', async () => {
   await panic();
   const response = await gateway.browser().script('/user-info');
