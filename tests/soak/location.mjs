@@ -5,7 +5,8 @@ import Gate from '../../build/index.js';
 import { Draws, Faults } from './draws.mjs';
 
 const { fetch: realFetch } = globalThis;
-const realRandom = crypto.getRandomValues.bind(crypto);
+/** The state of the wasm instance (src/platform/runtime.js). */
+const instance = globalThis.edgegateInstance;
 
 /** Set once by the run: name, rates, how long reads may lag. */
 let place;
@@ -14,14 +15,6 @@ let faults;
 const copies = new Map();
 /** Kept until the run has heard of them. */
 const notes = [];
-let dying = false;
-
-/** No randomness, no Worker: it stops the wasm instance, with whatever it was doing and all that it remembers. */
-crypto.getRandomValues = (array) => {
-  if (!dying) return realRandom(array);
-  dying = false;
-  throw new Error('this isolate dies');
-};
 
 /** The run answers for Cognito and the origin; a connection that broke is marked, since the harness makes an answer of it. */
 globalThis.fetch = async (address, init = {}) => {
@@ -108,7 +101,8 @@ async function control(request, env, context) {
     faults = { get: kinds('get'), put: kinds('put'), delete: kinds('delete'), times: draws('times') };
   }
   if (order === 'die') {
-    dying = true;
+    // The next request comes to a new one: gone is whatever it was doing, and all that it remembered.
+    instance.ended = true;
     await Gate.fetch(new Request(`${env.PUBLIC_URL}/healthz`), env, context);
   }
   if (order === 'forget keys') await caches.default.delete(given.url);

@@ -292,6 +292,7 @@ export class World {
     const { status, headers } = answer;
     const body = await answer.text();
     const tokens = { status, ...JSON.parse(body) };
+    exchange.tokens = tokens; // spent is spent, however long the answer is on its way
     if (fault === 'lost') return { answer: broken(), tokens };
     if (fault === 'slow') await this.#pause(PAST(GATEWAY.tokenTimeoutMs));
     if (fault === 'late') await this.#pause(this.#draws.between(500, 3000));

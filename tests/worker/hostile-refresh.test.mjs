@@ -20,6 +20,7 @@ after(async () => {
 });
 
 beforeEach(async () => {
+  await gateway.crash(); // of the test before nothing goes on, such as a refresh that is asked for once more
   await gateway.allWell();
   await gateway.emptyKv();
 });

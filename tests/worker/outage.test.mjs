@@ -19,6 +19,7 @@ const gateway = await startGateway({ main: FAULTY });
 const { cognito } = gateway;
 after(() => gateway.close());
 beforeEach(async () => {
+  await gateway.crash(); // of the test before nothing goes on, such as a refresh that is asked for once more
   await gateway.allWell();
   await gateway.emptyKv();
 });
@@ -114,7 +115,6 @@ describe('a client that Cognito refuses', () => {
 });
 
 test('a cache that hangs is waited for a moment: who comes first asks Cognito for its keys', async () => {
-  await gateway.crash(); // no keys are remembered
   await gateway.setWorld({ cache: 'hang' });
   const login = await timed(() => gateway.signedIn());
   assert.equal(gateway.asked('/jwks.json').length, 1);
