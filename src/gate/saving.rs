@@ -122,8 +122,8 @@ impl<P: Ports> Gate<P> {
         }
     }
 
-    /// Whether this isolate knows better by now: the first attempt may have hung for longer than the lease holds, and another
-    /// request has renewed the session or ended it meanwhile. KV's reads may not show that yet.
+    /// Whether this isolate knows better by now: another request has renewed the session or ended it meanwhile, which KV's reads may
+    /// not show yet.
     pub(super) fn is_outdated(&self, session: &Session) -> bool {
         match self.memory.sessions.borrow().recall(session.keys.as_bytes(), self.ports.now()) {
             Some(Remembered::Record(record)) => record.version > session.record.version,

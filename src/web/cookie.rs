@@ -15,7 +15,7 @@ impl<'a> Cookies<'a> {
 
     /// The cookies in the browser's order: older ones first (RFC 6265bis §5.8.3).
     pub fn pairs(self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.0.split(';').filter_map(|pair| without_blanks(pair).split_once('='))
+        self.0.split(';').filter_map(|pair| pair.trim_matches([' ', '\t']).split_once('='))
     }
 
     /// The value of a cookie that is there exactly once. A second one of the same name was planted by somebody, and
@@ -64,7 +64,7 @@ impl CookieStyle {
     /// are, in any case, so that no browser or server with lax ideas of case is led astray; on localhost the plain ones too.
     #[must_use]
     pub fn reserves(self, name: &str) -> bool {
-        let name = without_blanks(name).to_ascii_lowercase();
+        let name = name.trim_matches([' ', '\t']).to_ascii_lowercase();
         let ours = |name: &str| name == "session" || name == "sign-ins" || name.starts_with("login-");
         name.strip_prefix("__host-").map_or(!self.secure && ours(&name), ours)
     }
@@ -88,18 +88,13 @@ impl CookieStyle {
     #[must_use]
     pub fn without_ours(self, header: &str) -> Option<String> {
         let ours = |part: &str| self.reserves(part.split_once('=').map_or(part, |(name, _)| name));
-        let kept: Vec<&str> =
-            header.split(';').map(without_blanks).filter(|pair| !pair.is_empty() && !pair.split(',').any(ours)).collect();
+        let kept: Vec<&str> = header
+            .split(';')
+            .map(|pair| pair.trim_matches([' ', '\t']))
+            .filter(|pair| !pair.is_empty() && !pair.split(',').any(ours))
+            .collect();
         (!kept.is_empty()).then(|| kept.join("; "))
     }
-}
-
-/// Without the blanks and tabs around it.
-fn without_blanks(text: &str) -> &str {
-    let stands = |byte: u8| byte != b' ' && byte != b'\t';
-    let start = text.bytes().position(stands).unwrap_or(text.len());
-    let end = text.bytes().rposition(stands).map_or(start, |last| last.saturating_add(1));
-    text.get(start..end).unwrap_or_default()
 }
 
 #[cfg(test)]

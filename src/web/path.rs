@@ -40,7 +40,7 @@ impl NormalPath {
         // A decoded `?` or `#` would end the path for one that parses the decoded text again.
         let odd = |c: char| c.is_control() || matches!(c, '\\' | ';' | '?' | '#');
         let dots = path.split('/').any(|segment| segment == "." || segment == "..");
-        if !path.starts_with('/') || path.as_bytes().windows(2).any(|pair| pair == b"//") || path.contains(odd) || dots {
+        if !path.starts_with('/') || path.contains("//") || path.contains(odd) || dots {
             return Err(PathError::AmbiguousPath);
         }
         Ok(Self(path))

@@ -229,6 +229,11 @@ export class Gateway {
     return this.#parsedLogs().filter(({ request_id: id }) => !this.#lastLines.has(id));
   }
 
+  /** The line of a request. */
+  async lineOf(requestId) {
+    return (await this.logs()).find(({ request_id: id }) => id === requestId);
+  }
+
   #parsedLogs() {
     return this.server.getLogs().map(({ message }) => {
       const text = Array.isArray(message) ? message.join(' ') : String(message);

@@ -20,7 +20,7 @@ export async function assertNothingLeft(gateway, browser, response) {
 export async function assertRefusedPage(gateway, response, status, code, reason) {
   const page = await assertErrorPage(response, status, code);
   const [, requestId] = /<code>([0-9a-f]{16})<\/code>/.exec(page);
-  const line = (await gateway.logs()).find(({ request_id: id }) => id === requestId);
+  const line = await gateway.lineOf(requestId);
   assert.equal(line.code, code, 'the code in the log');
   assert.equal(line.reason, reason, 'the reason in the log');
   assert.doesNotMatch(JSON.stringify(line), /eyJ/, 'a token in the log');

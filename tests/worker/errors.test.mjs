@@ -169,7 +169,7 @@ describe('produced in the real runtime:', () => {
       const answers = await (late[code] ?? askAll(each));
       const { requestId } = await assertErrorJson(answers.script, CODES[code], code);
       if (code !== 'config_invalid') {
-        const line = (await where.logs()).find(({ request_id: id }) => id === requestId);
+        const line = await where.lineOf(requestId);
         assert.equal(line?.code, code, 'the log has the same code under the same id');
         assert.equal(line.status, String(CODES[code]));
       }

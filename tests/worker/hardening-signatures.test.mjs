@@ -45,7 +45,7 @@ const ask = (bearer) => gateway.fetch('/user-info', { headers: { authorization: 
 
 async function assertRefused(bearer, reason) {
   const { requestId } = await assertErrorJson(await ask(bearer), 401, 'token_invalid');
-  const line = (await gateway.logs()).find(({ request_id: id }) => id === requestId);
+  const line = await gateway.lineOf(requestId);
   assert.ok([reason].flat().includes(line.reason), `refused for ${line.reason}`);
 }
 

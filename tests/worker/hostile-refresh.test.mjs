@@ -40,7 +40,7 @@ async function assertRefused(browser, switches, { status, code, reason }) {
   const response = await browser.post('/auth/refresh');
   assert.deepEqual(response.headers.getSetCookie(), []);
   const { requestId } = await assertErrorJson(response, status, code);
-  const line = (await gateway.logs()).find(({ request_id: id }) => id === requestId);
+  const line = await gateway.lineOf(requestId);
   assert.equal(line?.reason, reason, 'the reason in the log');
   assert.deepEqual(await gateway.dumpKv(), stored, 'the record');
   const writes = (await gateway.kvOperations()).filter((name) => name !== 'get');

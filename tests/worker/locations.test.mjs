@@ -208,7 +208,7 @@ describe('an answer of Cognito that is lost', () => {
     await places.passTime(RETRY_SECS);
     for (const each of [browser, other]) {
       const { requestId } = await assertErrorJson(await each.script('/user-info'), 401, 'refresh_rejected');
-      const line = (await here.logs()).find(({ request_id: id }) => id === requestId);
+      const line = await here.lineOf(requestId);
       assert.equal(line?.code, 'refresh_rejected');
       assert.match((await each.navigate('/app/')).headers.get('location'), /^\/auth\/login\?/);
     }

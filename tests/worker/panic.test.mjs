@@ -39,7 +39,7 @@ test('an end that no panic announces, as when memory or stack run out, costs no 
 });
 
 for (const path of ['/self-test/panic-later', '/self-test/abort-later']) {
-  test(`${path.slice(11)}, when the request has waited for something, costs that request and those that wait beside it`, async () => {
+  test(`${path.slice(11)}, when the request has waited for something, costs that request; the next one is answered as ever`, async () => {
     const browser = await gateway.signedIn();
     for (const round of [1, 2, 3]) {
       const failed = await browser.navigate(path);
