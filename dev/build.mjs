@@ -23,9 +23,6 @@ const WASM_FEATURES = [
   'sign-ext',
 ];
 
-/** Eight times what `opt-level = "z"` inlines: nearly as fast as "s", and 10 kB smaller. */
-const RUSTFLAGS = '-Cllvm-args=-inline-threshold=40';
-
 /** What is deployed. */
 export const DEPLOYED = { folder: path.join(ROOT, 'build'), cargoOptions: [] };
 /** The same with the routes of src/platform/self_test.rs. */
@@ -65,7 +62,7 @@ async function buildNow({ folder, cargoOptions }) {
 
 /** The crate as wasm. */
 async function compile(cargoOptions) {
-  const env = toolEnv({ RUSTFLAGS, CARGO_TERM_COLOR: process.stdout.isTTY ? 'always' : 'auto' });
+  const env = toolEnv({ CARGO_TERM_COLOR: process.stdout.isTTY ? 'always' : 'auto' });
   const args = ['build', '--release', '--lib', '--target', WASM_TARGET, '--target-dir', path.join(ROOT, 'target'), '--locked', ...cargoOptions];
   const built = await run('cargo', args, { env, onLine: newsFilter((line) => console.log(line)) });
   if (!built.ok) throw new Stop('The Worker could not be built: the lines above say why.');
@@ -93,7 +90,7 @@ async function bundle() {
   for (const name of scripts) copyFileSync(path.join(platform, name), path.join(STAGING, name));
   const { build: esbuild } = await import('esbuild');
   await esbuild({
-    entryPoints: [path.join(STAGING, 'entry.js')], outfile: module, allowOverwrite: true,
+    entryPoints: [path.join(STAGING, 'shim.js')], outfile: module, allowOverwrite: true,
     bundle: true, format: 'esm', target: 'es2024', minify: true, external: ['./index_bg.wasm', 'cloudflare:*'], logLevel: 'warning',
     logOverride: { 'duplicate-object-key': 'silent' }, // wasm-bindgen names ./runtime.js twice, each time the same
   });

@@ -3,8 +3,11 @@
 //! Each port is small and says what failure means. `platform/` implements them on Workers, the tests on fakes.
 //! Futures are not `Send`: a Worker isolate has one thread.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
+
+use serde::Serialize;
 
 /// A moment as whole seconds since the Unix epoch.
 pub type UnixSecs = u64;
@@ -218,7 +221,89 @@ pub trait IncomingRequest {
     async fn body(&self, max_bytes: usize) -> Result<Vec<u8>, BodyError>;
 }
 
-/// Everything the gate needs, in one bound.
+/// Changes to the headers of a message, in this order; without any it passes untouched.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct HeaderEdits {
+    /// Headers to remove.
+    pub remove: Vec<Cow<'static, str>>,
+    /// Headers to set, in place of what is there.
+    pub set: Vec<(&'static str, String)>,
+    /// Header lines to add to what is there.
+    pub add: Vec<(&'static str, String)>,
+}
+
+impl HeaderEdits {
+    /// Whether the message passes untouched.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()
+    }
+
+    /// Removes headers of these names.
+    pub fn remove_each(&mut self, names: impl IntoIterator<Item = &'static str>) {
+        self.remove.extend(names.into_iter().map(Cow::Borrowed));
+    }
+}
+
+/// A request to the site, made of the client's GET or HEAD.
+pub enum UpstreamRequest {
+    /// To the Worker's own static assets, which see the client's request as it is.
+    Assets {
+        /// Another address to ask for in its place.
+        url: Option<String>,
+    },
+    /// To a server of its own.
+    Origin(OriginRequest),
+}
+
+/// A request to the site's origin. It holds the origin's secret, so it is not printed.
+pub struct OriginRequest {
+    /// Absolute; the origin is configuration, path and query are the client's.
+    pub url: String,
+    /// Which of the client's headers go along, by name. It depends on nothing else, so that it may be remembered.
+    pub passes: fn(&str) -> bool,
+    /// Changes to those that do.
+    pub headers: HeaderEdits,
+    /// Whether Cloudflare's own cache may keep the answer.
+    pub may_be_cached: bool,
+    /// Limit for the answer to begin, in milliseconds.
+    pub timeout_ms: u32,
+}
+
+/// Why the site gave no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UpstreamError {
+    /// The answer did not begin within the limit; the request was given up.
+    #[error("timed out")]
+    TimedOut,
+    /// No connection, or it broke.
+    #[error("unreachable")]
+    Unreachable,
+}
+
+/// An answer of the site: status and headers are read here, its body is the platform's to stream.
+pub trait UpstreamAnswer {
+    /// The HTTP status.
+    fn status(&self) -> u16;
+    /// A header's value; several lines are joined by the runtime.
+    fn header(&self, name: &str) -> Option<String>;
+    /// The `Set-Cookie` lines, one by one.
+    fn set_cookies(&self) -> &[String];
+}
+
+/// The site. `R` is the client's request as the runtime has it.
+pub trait Upstream<R> {
+    /// What it answers.
+    type Answer: UpstreamAnswer;
+
+    /// Asks once, without following redirects.
+    ///
+    /// # Errors
+    /// No answer came.
+    async fn upstream_send(&self, client: &R, request: UpstreamRequest) -> Result<Self::Answer, UpstreamError>;
+}
+
+/// Everything the gate needs but the site, in one bound.
 pub trait Ports:
     Clock + Random + Kv + Guard + Http + Signatures + KeySetCache + Background + Limiter + Log + Clone + 'static
 {

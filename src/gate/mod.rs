@@ -37,25 +37,24 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use crate::config::{Config, ConfigProblem};
-use crate::ports::{IncomingRequest, Level, Log, Ports, Random};
+use crate::ports::{HeaderEdits, IncomingRequest, Level, Log, Ports, Random, Upstream, UpstreamAnswer};
 
 pub use answer::Answer;
 pub use error::{Description, Failure, GateError};
-pub use forward::{ANSWER_HEADERS, ForwardPlan, HeaderEdits, Keeping, own_request_headers};
+pub use forward::{ANSWER_HEADERS, CachePolicy, own_request_headers};
 pub use memory::Memory;
-pub use visit::Trace;
 
 use cors::readable;
 use route::Route;
 use visit::Visit;
 
-/// What to do with a request.
+/// What a request comes to.
 #[derive(Debug)]
-pub enum Outcome {
-    /// Answer it.
+pub enum Outcome<A> {
+    /// An answer of the gateway's own.
     Respond(Answer),
-    /// Ask the site for it.
-    Forward(Box<ForwardPlan>),
+    /// The site's answer, and what changes in its headers.
+    Forward(A, HeaderEdits),
 }
 
 /// The gateway: configuration, the world, and what this isolate remembers.
@@ -73,35 +72,37 @@ impl<P: Ports> Gate<P> {
         Self { config, ports, memory }
     }
 
-    /// Handles a request to its end, but for the site's own answer: that is the shell's to fetch.
-    pub async fn handle<R: IncomingRequest>(&self, request: &R) -> Outcome {
+    /// Handles a request to its end.
+    pub async fn handle<R: IncomingRequest>(&self, request: &R) -> Outcome<P::Answer>
+    where
+        P: Upstream<R>,
+    {
         let visit = Visit::new(request, &self.config, &self.ports);
         let route = Route::of(visit.path());
         match self.dispatch(route, &visit).await {
             Ok(Outcome::Respond(answer)) => {
-                self.log(Level::Info, route, &visit.trace(), answer.status, &[]);
+                self.log(Level::Info, route, &visit, answer.status, &[]);
                 Outcome::Respond(readable(answer, route, &visit, &self.config).secured(&self.config))
             }
-            Ok(forward @ Outcome::Forward(_)) => forward,
-            Err(failure) => Outcome::Respond(self.failed_answer(route, &visit, &visit.trace(), &failure)),
+            Ok(Outcome::Forward(answer, edits)) => {
+                self.log(Level::Info, route, &visit, answer.status(), &[]);
+                Outcome::Forward(answer, edits)
+            }
+            Err(failure) => Outcome::Respond(self.failed_answer(route, &visit, &failure)),
         }
     }
 
-    /// What the browser gets when the site gave nothing.
-    pub fn origin_failed<R: IncomingRequest>(&self, request: &R, trace: &Trace, error: GateError) -> Answer {
-        let mut visit = Visit::new(request, &self.config, &self.ports);
-        visit.request_id.clone_from(&trace.request_id);
-        self.failed_answer(Route::Site, &visit, trace, &error.into())
-    }
-
-    fn failed_answer<R: IncomingRequest>(&self, route: Route, visit: &Visit<'_, R>, trace: &Trace, failure: &Failure) -> Answer {
+    fn failed_answer<R: IncomingRequest>(&self, route: Route, visit: &Visit<'_, R>, failure: &Failure) -> Answer {
         let Description { status, code, .. } = failure.error.describe();
-        self.log(failure.level, route, trace, status, &[("code", code), ("reason", failure.reason)]);
+        self.log(failure.level, route, visit, status, &[("code", code), ("reason", failure.reason)]);
         let answer = page::failure_answer(&self.config, visit, route, failure);
         readable(answer, route, visit, &self.config).secured(&self.config)
     }
 
-    async fn dispatch<R: IncomingRequest>(&self, route: Route, visit: &Visit<'_, R>) -> Result<Outcome, Failure> {
+    async fn dispatch<R: IncomingRequest>(&self, route: Route, visit: &Visit<'_, R>) -> Result<Outcome<P::Answer>, Failure>
+    where
+        P: Upstream<R>,
+    {
         visit.check()?;
         if let Some(answer) = route.check_method(visit)? {
             return Ok(Outcome::Respond(answer));
@@ -128,15 +129,15 @@ impl<P: Ports> Gate<P> {
     }
 
     /// One line a request.
-    fn log(&self, level: Level, route: Route, trace: &Trace, status: u16, more: &[(&str, &str)]) {
-        let duration_ms = self.ports.now_ms().saturating_sub(trace.started_ms).to_string();
-        let status = status.to_string();
+    fn log<R: IncomingRequest>(&self, level: Level, route: Route, visit: &Visit<'_, R>, status: u16, more: &[(&str, &str)]) {
+        let duration_ms = self.ports.now_ms().saturating_sub(visit.started_ms).to_string();
+        let (status, session) = (status.to_string(), visit.session_log_name.borrow());
         let mut fields = vec![
             ("route", route.name()),
             ("status", &status),
-            ("request_id", &trace.request_id),
+            ("request_id", &visit.request_id),
             ("duration_ms", &duration_ms),
-            ("session", &trace.session),
+            ("session", &session),
         ];
         fields.extend(more);
         self.ports.line(level, "request", &fields);

@@ -1,10 +1,10 @@
 //! Everything that is not ours: the site, under its rules.
 
 use crate::config::Access;
-use crate::ports::{IncomingRequest, Level, Ports};
+use crate::ports::{IncomingRequest, Level, Ports, Upstream, UpstreamError};
 use crate::web::query::encode;
 
-use super::forward::ForwardPlan;
+use super::forward::{CachePolicy, request_for_site};
 use super::renewal::Need;
 use super::rounds::is_loop;
 use super::sessions::Session;
@@ -16,20 +16,22 @@ impl<P: Ports> Gate<P> {
     /// 2. Who may read the path: everybody, or a session whose access token lives, and for a group rule its groups.
     /// 3. Nobody signed in: a navigation goes to the login (unless it has just been there, in vain), anything else gets 401.
     /// 4. GET and HEAD only, after the rules: a POST that meets an ended session must get 401, not become a GET.
-    pub(super) async fn site<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Outcome, Failure> {
+    /// 5. Ask the site; its answer passes, with other headers where the policy says so.
+    pub(super) async fn site<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Outcome<P::Answer>, Failure>
+    where
+        P: Upstream<R>,
+    {
         if self.config.redirect_page_path() == Some(visit.path()) {
-            check_method(visit)?;
-            return Ok(forward(ForwardPlan::redirect_page(&self.config, visit)));
+            return self.ask_site(visit, CachePolicy::NoStore).await;
         }
         let access = self.config.rules.access(visit.path());
         if *access == Access::Public {
-            check_method(visit)?;
-            return Ok(forward(ForwardPlan::public(&self.config, visit)));
+            return self.ask_site(visit, CachePolicy::Public).await;
         }
         let need = if matches!(access, Access::Groups(_)) { Need::Identity } else { Need::Page };
         let session = match self.signed_in(visit, need).await {
             Ok(session) => session,
-            Err(failure) => return self.unauthenticated(visit, failure),
+            Err(failure) => return self.unauthenticated(visit, failure).map(Outcome::Respond),
         };
         if let Access::Groups(groups) = access {
             let member = session.record.profile.groups.iter().any(|group| groups.contains(group));
@@ -37,8 +39,7 @@ impl<P: Ports> Gate<P> {
                 return Err(GateError::Forbidden.into());
             }
         }
-        check_method(visit)?;
-        Ok(forward(ForwardPlan::gated(&self.config, visit)))
+        self.ask_site(visit, CachePolicy::gated(&self.config, visit)).await
     }
 
     async fn signed_in<R: IncomingRequest>(&self, visit: &Visit<'_, R>, need: Need) -> Result<Session, Failure> {
@@ -46,8 +47,19 @@ impl<P: Ports> Gate<P> {
         self.living(session, need).await
     }
 
+    async fn ask_site<R: IncomingRequest>(&self, visit: &Visit<'_, R>, policy: CachePolicy) -> Result<Outcome<P::Answer>, Failure>
+    where
+        P: Upstream<R>,
+    {
+        check_method(visit)?;
+        let wanted = request_for_site(&self.config, visit, policy);
+        let answer = self.ports.upstream_send(visit.request, wanted).await?;
+        let edits = policy.edit_answer(&self.config, &answer);
+        Ok(Outcome::Forward(answer, edits))
+    }
+
     /// One answer for every unauthenticated caller. Trouble (5xx) stays what it is: it is not "signed out".
-    fn unauthenticated<R: IncomingRequest>(&self, visit: &Visit<'_, R>, failure: Failure) -> Result<Outcome, Failure> {
+    fn unauthenticated<R: IncomingRequest>(&self, visit: &Visit<'_, R>, failure: Failure) -> Result<Answer, Failure> {
         let signed_out = failure.error.is_signed_out();
         let readable = matches!(visit.method, "GET" | "HEAD");
         if !signed_out || !visit.is_navigation() || !readable {
@@ -65,7 +77,7 @@ impl<P: Ports> Gate<P> {
             // A login begun under this host could not come back to it.
             format!("{public_url}{}", visit.path_and_query())
         };
-        Ok(Outcome::Respond(Answer::redirect(302, &location)))
+        Ok(Answer::redirect(302, &location))
     }
 }
 
@@ -76,6 +88,11 @@ fn check_method<R: IncomingRequest>(visit: &Visit<'_, R>) -> Result<(), Failure>
     Err(Failure { allow: Some("GET, HEAD"), ..GateError::MethodNotAllowed.into() })
 }
 
-fn forward(plan: ForwardPlan) -> Outcome {
-    Outcome::Forward(Box::new(plan))
+impl From<UpstreamError> for Failure {
+    fn from(error: UpstreamError) -> Self {
+        match error {
+            UpstreamError::TimedOut => GateError::OriginTimeout.into(),
+            UpstreamError::Unreachable => GateError::OriginUnavailable.into(),
+        }
+    }
 }

@@ -38,17 +38,6 @@ pub(super) struct Visit<'r, R> {
     problem: Option<Failure>,
 }
 
-/// What the log says of a request.
-#[derive(Clone, Debug, Default)]
-pub struct Trace {
-    /// Names it in answer and log.
-    pub request_id: String,
-    /// When it began.
-    pub started_ms: u64,
-    /// Names its session; empty without one.
-    pub session: String,
-}
-
 impl<'r, R: IncomingRequest> Visit<'r, R> {
     /// Reads the request. What is wrong with it is kept for [`Self::check`], so that even then the answer can be a page in
     /// the right language.
@@ -78,12 +67,6 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
     /// The request is too long, or its path could be read in two ways: no handler may see it.
     pub(super) fn check(&self) -> Result<(), Failure> {
         self.problem.clone().map_or(Ok(()), Err)
-    }
-
-    /// What the log says of it so far.
-    pub(super) fn trace(&self) -> Trace {
-        let session = self.session_log_name.borrow().clone();
-        Trace { request_id: self.request_id.clone(), started_ms: self.started_ms, session }
     }
 
     /// The normal path.

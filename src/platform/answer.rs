@@ -1,17 +1,15 @@
-//! The gate's answers in the words of `entry.js`.
+//! The gate's answers as the runtime's.
+
+use wasm_bindgen::JsValue;
+use web_sys::Response;
 
 use crate::gate::Answer;
 
-/// The answer as text: `answer`, the status, each header as `name:value`, an empty line, the body; a HEAD gets everything but the
-/// body. No header can hold a line break.
-pub(super) fn answer_text(answer: &Answer, is_head: bool) -> String {
-    let mut text = format!("answer\n{}", answer.status);
-    for (name, value) in &answer.headers {
-        text.extend(["\n", name, ":", value]);
-    }
-    text.push_str("\n\n");
-    if !is_head {
-        text.push_str(&answer.body);
-    }
-    text
+use super::native;
+
+/// An answer of the gate. A HEAD gets everything but the body.
+pub(super) fn respond(answer: &Answer, is_head: bool) -> Result<Response, JsValue> {
+    let headers = serde_json::to_string(&answer.headers).map_err(|error| error.to_string())?;
+    let body = (!is_head && !answer.body.is_empty()).then_some(answer.body.as_str());
+    native::answer(answer.status, &headers, body)
 }

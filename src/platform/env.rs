@@ -1,15 +1,19 @@
 //! Variables, secrets and bindings of the Worker's environment.
 
+use js_sys::{JSON, Reflect};
+use wasm_bindgen::JsValue;
+use worker::Env;
+
 use crate::config::{Config, ConfigProblem, Site};
 
-use super::runtime::{Env, has_binding, variable};
-
 /// Session records.
-const SESSIONS: &str = "SESSIONS";
+pub(super) const SESSIONS: &str = "SESSIONS";
 /// Static assets.
-const ASSETS: &str = "ASSETS";
+pub(super) const ASSETS: &str = "ASSETS";
 /// The optional guard of strict mode.
 pub(super) const SESSION_GUARD: &str = "SESSION_GUARD";
+/// The optional rate limit.
+pub(super) const RATE_LIMITER: &str = "RATE_LIMITER";
 
 /// Parses the configuration and checks that the bindings are there.
 pub(super) fn parse_config(env: &Env) -> Result<Config, Vec<ConfigProblem>> {
@@ -38,4 +42,16 @@ pub(super) fn parse_config(env: &Env) -> Result<Config, Vec<ConfigProblem>> {
             Err(problems)
         }
     }
+}
+
+/// A variable or secret as text. `Env::var` knows text only; TOML's numbers and tables arrive as numbers and objects, and `RULES` may
+/// be written so.
+fn variable(env: &Env, name: &str) -> Option<String> {
+    let value = Reflect::get(env, &name.into()).ok().filter(|value| !value.is_null() && !value.is_undefined())?;
+    value.as_string().or_else(|| JSON::stringify(&value).ok()?.as_string())
+}
+
+/// Whether a binding of that name is there.
+pub(super) fn has_binding(env: &Env, name: &str) -> bool {
+    Reflect::get(env, &name.into()).as_ref().is_ok_and(JsValue::is_object)
 }

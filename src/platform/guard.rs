@@ -1,25 +1,141 @@
-//! Being strict mode's guard: what `guard.js` answers and keeps is `session::guard`'s to say.
+//! Strict mode's guard as a Durable Object with an SQL store, one a user: asking it, and being it. What it answers is
+//! `session::guard`'s to say.
 
-use js_sys::Function;
-use wasm_bindgen::prelude::wasm_bindgen;
+use serde::Deserialize;
+use wasm_bindgen::JsValue;
+use worker::{
+    DurableObject, Env, Method, Request, RequestInit, Response, ScheduledTime, SqlStorage, SqlStorageValue, State, durable_object,
+};
 
+use crate::ports::{GuardError, UnixSecs};
 use crate::session::guard::{Row, RowError, reply};
 
-use super::ports::now_ms;
-use super::runtime::text_of;
+use super::env::SESSION_GUARD;
+use super::time::{now_ms, within};
 
-/// The answer to an inquiry, and if a row changes, its session, when it ends and the row, a line each. `read` gives the row of a session,
-/// or nothing. `None`: the inquiry or its row cannot be read.
-#[wasm_bindgen]
-#[must_use]
-pub fn guard_reply(inquiry: &str, read: &Function) -> Option<String> {
-    let row = |session: &str| match text_of(read, session) {
-        Ok(text) => text.map(|text| Row::parse(&text)).transpose(),
-        Err(_) => Err(RowError),
-    };
-    let reply = reply(inquiry, row, now_ms() / 1000)?;
-    Some(match reply.changed {
-        Some((session, row)) => [reply.text, session, row.expires_at.to_string(), row.encode()].join("\n"),
-        None => reply.text,
-    })
+/// Asks the guard of a user.
+pub(super) async fn ask(env: &Env, user_tag: &str, inquiry: &str) -> Result<String, GuardError> {
+    let answer = within(TIMEOUT_MS, exchange(env, user_tag, inquiry)).await.ok_or(GuardError::Timeout)?;
+    answer.ok().flatten().ok_or(GuardError::Unavailable)
 }
+
+/// `None`: it has no answer.
+async fn exchange(env: &Env, user_tag: &str, inquiry: &str) -> worker::Result<Option<String>> {
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post).with_body(Some(JsValue::from_str(inquiry)));
+    let guard = env.durable_object(SESSION_GUARD)?.get_by_name(user_tag)?;
+    let mut response = guard.fetch_with_request(Request::new_with_init(ADDRESS, &init)?).await?;
+    let text = response.text().await?;
+    Ok((response.status_code() == 200).then_some(text))
+}
+
+/// A Durable Object has no address but its name.
+const ADDRESS: &str = "https://guard/";
+/// One that starts at the other end of the world answers within a second.
+const TIMEOUT_MS: u32 = 4000;
+
+/// The guard of one user's sessions. The runtime gives it one request at a time between two waits, and it waits for nothing
+/// between reading a row and writing it.
+#[durable_object(alarm)]
+pub struct SessionGuard {
+    state: State,
+    sql: SqlStorage,
+}
+
+impl DurableObject for SessionGuard {
+    fn new(state: State, _env: Env) -> Self {
+        let sql = state.storage().sql();
+        Self { state, sql }
+    }
+
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+        let inquiry = request.text().await?;
+        let Some(reply) = reply(&inquiry, |session| self.row(session), now_ms() / 1000) else {
+            return Response::error("the inquiry or its row cannot be read", 500);
+        };
+        if let Some((session, row)) = &reply.changed {
+            self.keep(session, row)?;
+            self.tidy_at(row.expires_at).await?;
+        }
+        Response::ok(reply.text)
+    }
+
+    /// Forgets sessions that are over by their own times, and in the end all.
+    async fn alarm(&self) -> worker::Result<Response> {
+        self.sql.exec("DELETE FROM sessions WHERE expires_at <= ?", vec![integer(now_ms() / 1000)?])?;
+        let next: Next = self.sql.exec("SELECT min(expires_at) AS expires_at FROM sessions", None)?.one()?;
+        match next.expires_at {
+            Some(expires_at) => self.tidy_at(expires_at).await?,
+            None => self.state.storage().delete_all().await?,
+        }
+        Response::empty()
+    }
+}
+
+/// A table of that name.
+#[derive(Deserialize)]
+struct Table {
+    #[serde(rename = "name")]
+    _name: String,
+}
+
+/// What is kept of a session.
+#[derive(Deserialize)]
+struct Stored {
+    row: String,
+}
+
+/// When the next session ends, if there is one.
+#[derive(Deserialize)]
+struct Next {
+    expires_at: Option<UnixSecs>,
+}
+
+impl SessionGuard {
+    fn row(&self, session: &str) -> Result<Option<Row>, RowError> {
+        // Nothing is made for a question: a guard that keeps nothing leaves nothing behind.
+        let tables: Vec<Table> = self.rows(TABLE, None)?;
+        if tables.is_empty() {
+            return Ok(None);
+        }
+        let stored: Vec<Stored> = self.rows("SELECT row FROM sessions WHERE session = ?", vec![session.into()])?;
+        stored.first().map(|stored| Row::parse(&stored.row)).transpose()
+    }
+
+    fn rows<T: for<'a> Deserialize<'a>>(
+        &self,
+        query: &str,
+        values: impl Into<Option<Vec<SqlStorageValue>>>,
+    ) -> Result<Vec<T>, RowError> {
+        self.sql.exec(query, values).and_then(|cursor| cursor.to_array()).map_err(|_| RowError)
+    }
+
+    fn keep(&self, session: &str, row: &Row) -> worker::Result<()> {
+        self.sql.exec(CREATE, None)?;
+        let values = vec![session.into(), integer(row.expires_at)?, row.encode().into()];
+        self.sql.exec("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?)", values)?;
+        Ok(())
+    }
+
+    async fn tidy_at(&self, at: UnixSecs) -> worker::Result<()> {
+        let storage = self.state.storage();
+        if storage.get_alarm().await?.is_none() {
+            storage.set_alarm(ScheduledTime::new(js_sys::Date::new(&milliseconds(at).into()))).await?;
+        }
+        Ok(())
+    }
+}
+
+fn integer(value: u64) -> worker::Result<SqlStorageValue> {
+    let value = i64::try_from(value).map_err(|error| worker::Error::RustError(error.to_string()))?;
+    SqlStorageValue::try_from_i64(value)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a time is far below 2^53 milliseconds")]
+fn milliseconds(at: UnixSecs) -> f64 {
+    at.saturating_mul(1000) as f64
+}
+
+const TABLE: &str = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'sessions'";
+const CREATE: &str = "CREATE TABLE IF NOT EXISTS sessions \
+     (session TEXT PRIMARY KEY, expires_at INTEGER NOT NULL, row TEXT NOT NULL) WITHOUT ROWID";

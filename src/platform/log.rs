@@ -2,10 +2,12 @@
 
 use std::cell::RefCell;
 
+use worker::{console_error, console_log, console_warn};
+
 use crate::ports::{Level, Log, Random};
 use crate::web::log_line::log_line;
 
-use super::runtime;
+use super::crypto;
 
 /// The runtime as such.
 #[derive(Clone, Copy)]
@@ -13,18 +15,14 @@ pub(super) struct Runtime;
 
 impl Random for Runtime {
     /// A name for each request is eight bytes: those are drawn ahead, many at once. What opens something is longer, and drawn for itself.
-    ///
-    /// # Panics
-    /// Without a random generator nothing here is safe: the isolate stops.
     fn fill(&self, bytes: &mut [u8]) {
-        let draw = |bytes: &mut [u8]| assert!(runtime::fill(bytes).is_ok(), "the runtime has no random generator");
         if bytes.len() > SHORT_BYTES {
-            return draw(bytes);
+            return crypto::fill(bytes);
         }
         AHEAD.with_borrow_mut(|ahead| {
             if ahead.len() < bytes.len() {
                 ahead.resize(AHEAD_BYTES, 0);
-                draw(ahead);
+                crypto::fill(ahead);
             }
             let left = ahead.len().saturating_sub(bytes.len());
             bytes.iter_mut().zip(ahead.drain(left..)).for_each(|(to, from)| *to = from);
@@ -43,9 +41,9 @@ impl Log for Runtime {
     fn line(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
         let line = log_line(level, message, fields);
         match level {
-            Level::Info => runtime::log(&line),
-            Level::Warn => runtime::warn(&line),
-            Level::Error => runtime::error(&line),
+            Level::Info => console_log!("{line}"),
+            Level::Warn => console_warn!("{line}"),
+            Level::Error => console_error!("{line}"),
         }
     }
 }

@@ -1,39 +1,37 @@
 //! Cloudflare Workers: carries requests, answers and ports; decides nothing.
 //!
-//! The entry is `entry.js`: it hands over a request's head in one text and carries out what the gate says about the site on the
-//! runtime's own `Request` and `Response`, so that the site's answer passes untouched and unread.
-
-#![expect(unreachable_pub, reason = "wasm-bindgen exports public items only")]
+//! It works on the runtime's own `Request` and `Response`, so that the site's answer passes untouched and unread. `shim.js` is the
+//! module that the runtime calls, `native.js` saves crossings.
 
 mod answer;
-mod begin;
+mod body;
+mod crypto;
 mod env;
 mod guard;
+mod http;
+mod kv;
 mod log;
+mod native;
 mod ports;
-mod proxy;
 mod request;
-mod runtime;
 #[cfg(feature = "self-test")]
 mod self_test;
+mod site;
+mod time;
 
 use std::cell::OnceCell;
 use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
-use wasm_bindgen::prelude::wasm_bindgen;
+use worker::{Context, Env, console_error, event};
 
 use crate::config::{Config, ConfigProblem};
-#[cfg(feature = "self-test")]
-use crate::gate::Answer;
 use crate::gate::{Gate, Memory, Outcome, config_invalid};
-use crate::ports::IncomingRequest;
+use crate::ports::IncomingRequest as _;
 
-use self::answer::answer_text;
 use self::log::Runtime;
-use self::ports::WorkerPorts;
-use self::request::{NativeRequest, READ_AT_ONCE};
-use self::runtime::{Context, Env, Request, ended, has_binding, panicked};
+use self::ports::{Lifetime, WorkerPorts};
+use self::request::NativeRequest;
 
 /// What outlives a request: the configuration, parsed once, and the gate's memory.
 struct Isolate {
@@ -50,7 +48,7 @@ thread_local! {
 fn isolate(env: &Env) -> Rc<Isolate> {
     ISOLATE.with(|isolate| {
         let new = || {
-            let (config, guarded) = (env::parse_config(env).map(Rc::new), has_binding(env, env::SESSION_GUARD));
+            let (config, guarded) = (env::parse_config(env).map(Rc::new), env::has_binding(env, env::SESSION_GUARD));
             Rc::new(Isolate { config, guarded, memory: Rc::default() })
         };
         isolate.get_or_init(new).clone()
@@ -59,48 +57,39 @@ fn isolate(env: &Env) -> Rc<Isolate> {
 
 /// Each instance begins here. A panic ends it: where is logged, not what, which could hold what a request brought. Whatever else ends
 /// it, memory that runs out say, is heard of as well.
-#[wasm_bindgen(start)]
+#[event(start)]
 fn start() {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(|place| [place.file(), ":", &place.line().to_string()].concat());
-        panicked(&place.unwrap_or_default());
+        let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line())).unwrap_or_default();
+        console_error!("{}", serde_json::json!({"level": "error", "message": format!("panicked at {place}")}));
+        native::ended();
     }));
-    wasm_bindgen::handler::set_on_abort(ended);
+    wasm_bindgen::handler::set_on_abort(native::ended);
 }
 
-/// Which headers `entry.js` hands over with every request, a line each.
-#[wasm_bindgen]
-#[must_use]
-pub fn headers_read_at_once() -> String {
-    READ_AT_ONCE.join("\n")
+/// Every request. An error that reaches the runtime becomes a plain 500 there, never a page of the site.
+#[event(fetch)]
+async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
+    let (request, lifetime) = (NativeRequest::new(request), Rc::new(Lifetime::new(context)));
+    let answered = answer(&request, env, &lifetime).await;
+    lifetime.end();
+    answered.map_err(|_| worker::Error::RustError("the answer could not be made".to_owned()))
 }
 
-/// Every request; `head` is what [`NativeRequest`] says. Gives as text what to answer ([`answer_text`]) or how to ask the site
-/// ([`proxy::plan_text`]), or a promise of it where something had to be waited for.
-#[wasm_bindgen]
-#[must_use]
-pub fn handle(head: String, request: Request, env: Env, context: Context) -> JsValue {
-    begin::begin(outcome(head, request, env, context))
-}
-
-async fn outcome(head: String, request: Request, env: Env, context: Context) -> String {
-    let request = NativeRequest::new(head, request);
+async fn answer(request: &NativeRequest, env: Env, lifetime: &Rc<Lifetime>) -> Result<web_sys::Response, JsValue> {
     #[cfg(feature = "self-test")]
-    if let Some(answered) = self_test::answer(&request).await {
-        return answer_text(&Answer { body: answered, ..Answer::empty(200) }, false);
+    if let Some(answered) = self_test::answer(request).await {
+        return answered;
     }
     let isolate = isolate(&env);
     let is_head = request.method() == "HEAD";
-    match &isolate.config {
-        Err(problems) => answer_text(&config_invalid(&Runtime, &request, problems), is_head),
-        Ok(config) => match gate_for(&isolate, config, env, context).handle(&request).await {
-            Outcome::Respond(answer) => answer_text(&answer, is_head),
-            Outcome::Forward(plan) => proxy::plan_text(&plan, config, &request),
-        },
+    let config = match &isolate.config {
+        Ok(config) => config,
+        Err(problems) => return answer::respond(&config_invalid(&Runtime, request, problems), is_head),
+    };
+    let ports = WorkerPorts::new(env, lifetime.clone(), config, isolate.guarded);
+    match Gate::new(config.clone(), ports, isolate.memory.clone()).handle(request).await {
+        Outcome::Respond(answer) => answer::respond(&answer, is_head),
+        Outcome::Forward(answer, edits) => answer.edited(&edits),
     }
-}
-
-fn gate_for(isolate: &Isolate, config: &Rc<Config>, env: Env, context: Context) -> Gate<WorkerPorts> {
-    let ports = WorkerPorts::new(env, context, config, isolate.guarded);
-    Gate::new(config.clone(), ports, isolate.memory.clone())
 }

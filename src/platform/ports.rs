@@ -1,36 +1,40 @@
 //! The ports on Workers.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
-use js_sys::Promise;
+use js_sys::{Function, Promise, Reflect};
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::future_to_promise;
+use worker::{Cache, Context, Env, Headers, Response};
 
 use crate::config::Config;
 use crate::ports::{
     Background, Clock, Guard, GuardError, Http, HttpError, HttpRequest, HttpResponse, KeySetCache, Kv, KvError, Level, Limiter,
-    Log, Random, RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs,
+    Log, Random, RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs, Upstream, UpstreamError, UpstreamRequest,
 };
 use crate::web::query::encode;
 
+use super::env::RATE_LIMITER;
 use super::log::Runtime;
-use super::runtime::{self, Context, Env, Fetched, settled};
+use super::request::NativeRequest;
+use super::site::{self, SiteAnswer};
+use super::time::{now_ms, sleep, within};
+use super::{crypto, guard, http, kv};
 
 /// One request's view of the runtime.
 #[derive(Clone)]
 pub(super) struct WorkerPorts {
     env: Env,
-    context: Context,
+    lifetime: Rc<Lifetime>,
     config: Rc<Config>,
     guarded: bool,
 }
 
 impl WorkerPorts {
-    pub(super) fn new(env: Env, context: Context, config: &Rc<Config>, guarded: bool) -> Self {
-        Self { env, context, config: config.clone(), guarded }
+    pub(super) fn new(env: Env, lifetime: Rc<Lifetime>, config: &Rc<Config>, guarded: bool) -> Self {
+        Self { env, lifetime, config: config.clone(), guarded }
     }
 
     /// A URL of our own that nobody is served from; the issuer is in it, so that another pool's keys are never found.
@@ -39,10 +43,36 @@ impl WorkerPorts {
     }
 }
 
-/// Whole milliseconds since the Unix epoch.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "far below 2^53")]
-pub(super) fn now_ms() -> u64 {
-    runtime::now() as u64
+/// How long a request's work goes on. The runtime drops it when the client goes; what has begun to ask Cognito, KV or the guard is
+/// carried through, since a refresh must store the token that it has been given. A request that asks none of them costs no `waitUntil`.
+pub(super) struct Lifetime {
+    context: Context,
+    /// Settles the promise that the runtime waits for.
+    done: RefCell<Option<Function>>,
+}
+
+impl Lifetime {
+    pub(super) fn new(context: Context) -> Self {
+        Self { context, done: RefCell::default() }
+    }
+
+    /// From here on the runtime waits for the end of the request's work.
+    fn prolong(&self) {
+        let mut done = self.done.borrow_mut();
+        if done.is_some() {
+            return;
+        }
+        let promise = Promise::new(&mut |resolve, _| *done = Some(resolve));
+        // Without it the work lasts as long as the client stays.
+        drop(self.context.as_ref().wait_until(&promise));
+    }
+
+    /// The work is done.
+    pub(super) fn end(&self) {
+        if let Some(done) = self.done.take() {
+            drop(done.call0(&JsValue::UNDEFINED));
+        }
+    }
 }
 
 impl Clock for WorkerPorts {
@@ -51,7 +81,7 @@ impl Clock for WorkerPorts {
     }
 
     async fn sleep(&self, duration_ms: u32) {
-        drop(settled(runtime::sleep(duration_ms)).await);
+        sleep(duration_ms).await;
     }
 }
 
@@ -63,31 +93,19 @@ impl Random for WorkerPorts {
 
 impl Kv for WorkerPorts {
     async fn read<const N: usize>(&self, keys: [&str; N]) -> Result<[Option<String>; N], KvError> {
-        let text = kv(runtime::kv_read(&self.env, &keys.join("\n"))).await?.as_string();
-        let mut lines = text.as_deref().map(|text| text.split('\n')).into_iter().flatten();
-        let mut values = [const { None }; N];
-        for value in &mut values {
-            *value = lines.next().ok_or(KvError::Unavailable)?.strip_prefix(':').map(str::to_owned);
-        }
-        Ok(values)
+        self.lifetime.prolong();
+        kv::read(&self.env, keys).await
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a time is far below 2^53 seconds")]
     async fn write(&self, key: &str, value: &str, expires_at: UnixSecs) -> Result<(), KvError> {
-        kv(runtime::kv_write(&self.env, key, value, expires_at as f64)).await.map(drop)
+        self.lifetime.prolong();
+        kv::write(&self.env, key, value, expires_at).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), KvError> {
-        kv(runtime::kv_delete(&self.env, key)).await.map(drop)
+        self.lifetime.prolong();
+        kv::delete(&self.env, key).await
     }
-}
-
-async fn kv(operation: Promise) -> Result<JsValue, KvError> {
-    settled(operation).await.map_err(|word| match word.as_str() {
-        "timeout" => KvError::Timeout,
-        "too_many_writes" => KvError::TooManyWrites,
-        _ => KvError::Unavailable,
-    })
 }
 
 impl Guard for WorkerPorts {
@@ -96,64 +114,59 @@ impl Guard for WorkerPorts {
     }
 
     async fn ask(&self, user_tag: &str, inquiry: &str) -> Result<String, GuardError> {
-        match settled(runtime::ask_guard(&self.env, user_tag, inquiry)).await {
-            Ok(answer) => answer.as_string().ok_or(GuardError::Unavailable),
-            Err(word) if word == "timeout" => Err(GuardError::Timeout),
-            Err(_) => Err(GuardError::Unavailable),
-        }
+        self.lifetime.prolong();
+        guard::ask(&self.env, user_tag, inquiry).await
     }
 }
 
 impl Http for WorkerPorts {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let headers: Vec<String> = request.headers.iter().map(|(name, value)| [name, ":", value].concat()).collect();
-        let max_bytes = u32::try_from(request.max_body_bytes).unwrap_or(u32::MAX);
-        let sent = runtime::send(&request.url, &headers.join("\n"), request.form.as_deref(), request.timeout_ms, max_bytes);
-        let fetched: Fetched = settled(sent).await.map(runtime::known).map_err(|word| match word.as_str() {
-            "timeout" => HttpError::Timeout,
-            "too_large" => HttpError::TooLarge,
-            _ => HttpError::Unreachable,
-        })?;
-        Ok(HttpResponse { status: fetched.status(), retry_after: fetched.retry_after(), body: fetched.body() })
+        self.lifetime.prolong();
+        http::send(request).await
     }
 }
 
 impl Signatures for WorkerPorts {
     async fn verify_rs256(&self, key: &RsaPublicKey, message: &[u8], signature: &[u8]) -> Result<bool, SignatureCheckFailed> {
-        verify_rs256(key, message, signature).await
+        crypto::verify_rs256(key, message, signature).await
     }
 }
 
-/// Whether `signature` over `message` is by `key`.
-pub(super) async fn verify_rs256(key: &RsaPublicKey, message: &[u8], signature: &[u8]) -> Result<bool, SignatureCheckFailed> {
-    let (n, e) = (Base64UrlUnpadded::encode_string(&key.n), Base64UrlUnpadded::encode_string(&key.e));
-    let verdict = settled(runtime::verify(&n, &e, message, signature)).await;
-    verdict.ok().and_then(|verdict| verdict.as_bool()).ok_or(SignatureCheckFailed)
-}
-
+/// Best effort: without it the next isolate fetches for itself.
 impl KeySetCache for WorkerPorts {
     async fn load(&self) -> Option<String> {
-        settled(runtime::cache_load(&self.key_set_url())).await.ok()?.as_string()
+        let cache = cache()?;
+        let found = within(BESIDE_TIMEOUT_MS, async { cache.get(self.key_set_url(), false).await.ok()??.text().await.ok() });
+        found.await.flatten()
     }
 
     async fn keep(&self, text: &str, max_age_secs: u32) {
-        // Best effort: without it the next isolate fetches for itself.
-        drop(settled(runtime::cache_keep(&self.key_set_url(), text, max_age_secs)).await);
+        let Some(cache) = cache() else { return };
+        let headers = Headers::new();
+        let kept = headers.set("cache-control", &format!("public, max-age={max_age_secs}")).is_ok();
+        if let (true, Ok(response)) = (kept, Response::ok(text)) {
+            drop(within(BESIDE_TIMEOUT_MS, cache.put(self.key_set_url(), response.with_headers(headers))).await);
+        }
     }
+}
+
+/// The location's cache, where there is one: `Cache::default` takes it for granted.
+fn cache() -> Option<Cache> {
+    Reflect::has(&js_sys::global(), &"caches".into()).unwrap_or(false).then(Cache::default)
 }
 
 impl Background for WorkerPorts {
     fn run(&self, work: Pin<Box<dyn Future<Output = ()>>>) {
-        self.context.wait_until(&future_to_promise(async move {
-            work.await;
-            Ok(JsValue::UNDEFINED)
-        }));
+        self.lifetime.context.wait_until(work);
     }
 }
 
 impl Limiter for WorkerPorts {
     async fn allows(&self, key: &str) -> bool {
-        settled(runtime::is_within_limit(&self.env, key)).await.ok().and_then(|within| within.as_bool()).unwrap_or(true)
+        // Not bound, or failing: a limit protects Cognito's quotas, it does not decide who may come in.
+        let Ok(limiter) = self.env.rate_limiter(RATE_LIMITER) else { return true };
+        let outcome = within(BESIDE_TIMEOUT_MS, limiter.limit(key.to_owned())).await;
+        !matches!(outcome, Some(Ok(outcome)) if !outcome.success)
     }
 }
 
@@ -162,3 +175,14 @@ impl Log for WorkerPorts {
         Runtime.line(level, message, fields);
     }
 }
+
+impl Upstream<NativeRequest> for WorkerPorts {
+    type Answer = SiteAnswer;
+
+    async fn upstream_send(&self, client: &NativeRequest, request: UpstreamRequest) -> Result<SiteAnswer, UpstreamError> {
+        site::send(&self.env, client, request).await
+    }
+}
+
+/// The cache and the rate limiter: nobody waits longer for what can be done without.
+const BESIDE_TIMEOUT_MS: u32 = 1000;

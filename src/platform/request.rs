@@ -1,48 +1,48 @@
 //! The runtime's request as the core sees it.
 
-use js_sys::Uint8Array;
+use js_sys::Array;
+use worker::Request;
 
 use crate::ports::{BodyError, IncomingRequest};
 
-use super::runtime::{self, Request, known, settled};
+use super::body::{self, ReadError};
+use super::native;
 
-/// A request: its head as `entry.js` handed it over, and the runtime's own object for what is seldom asked for.
+/// A request: its head, read in one crossing, and the runtime's own object for what is seldom asked for.
 pub(super) struct NativeRequest {
-    /// Method, URL and the values of [`READ_AT_ONCE`], a line each; no part of them can hold a line break.
-    head: String,
-    /// Where each line ends.
-    ends: [usize; LINES],
-    request: Request,
+    method: String,
+    url: String,
+    /// The values of [`READ_AT_ONCE`].
+    headers: Vec<Option<String>>,
+    request: web_sys::Request,
 }
 
 impl NativeRequest {
-    pub(super) fn new(head: String, request: Request) -> Self {
-        let mut ends = [head.len(); LINES];
-        let breaks = head.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at);
-        ends.iter_mut().zip(breaks).for_each(|(end, at)| *end = at);
-        Self { head, ends, request }
+    pub(super) fn new(request: web_sys::Request) -> Self {
+        let head = NAMES.with(|names| native::request_head(&request, names));
+        let (method, url, headers) = serde_json::from_str(&head).unwrap_or_default();
+        Self { method, url, headers, request }
     }
 
-    fn line(&self, index: usize) -> &str {
-        let before = index.checked_sub(1).and_then(|before| self.ends.get(before));
-        let start = before.map_or(0, |end| end.saturating_add(1));
-        self.ends.get(index).and_then(|end| self.head.get(start..*end)).unwrap_or_default()
+    /// The runtime's own.
+    pub(super) fn native(&self) -> &web_sys::Request {
+        &self.request
     }
 }
 
 impl IncomingRequest for NativeRequest {
     fn method(&self) -> &str {
-        self.line(0)
+        &self.method
     }
 
     fn url(&self) -> &str {
-        self.line(1)
+        &self.url
     }
 
     fn header(&self, name: &str) -> Option<String> {
-        match READ_AT_ONCE.iter().position(|read| *read == name) {
-            Some(index) => self.line(index.saturating_add(2)).strip_prefix(':').map(str::to_owned),
-            None => runtime::header(&self.request, name),
+        match READ_AT_ONCE.iter().position(|it| *it == name) {
+            Some(index) => self.headers.get(index)?.clone(),
+            None => self.request.headers().get(name).ok().flatten(),
         }
     }
 
@@ -51,17 +51,20 @@ impl IncomingRequest for NativeRequest {
         if announced.is_some_and(|length| length > max_bytes) {
             return Err(BodyError::TooLarge);
         }
-        let max_bytes = u32::try_from(max_bytes).unwrap_or(u32::MAX);
-        match settled(runtime::read_body(&self.request, max_bytes)).await {
-            Ok(bytes) => Ok(known::<Uint8Array>(bytes).to_vec()),
-            Err(word) if word == "too_large" => Err(BodyError::TooLarge),
-            Err(_) => Err(BodyError::Broken),
+        if self.request.body().is_none() {
+            return Ok(Vec::new());
         }
+        let stream = Request::from(Clone::clone(&self.request)).stream().map_err(|_| BodyError::Broken)?;
+        body::read(stream, max_bytes).await.map_err(|error| match error {
+            ReadError::TooLarge => BodyError::TooLarge,
+            ReadError::Broken(_) => BodyError::Broken,
+        })
     }
 }
 
-/// What nearly every request is judged by. Any other header is a crossing of its own.
-pub(super) const READ_AT_ONCE: [&str; 4] = ["cookie", "authorization", "origin", "cf-connecting-ip"];
+/// The headers that nearly every request is judged by.
+const READ_AT_ONCE: [&str; 6] = ["cookie", "authorization", "origin", "connection", "cf-connecting-ip", "accept-language"];
 
-/// Those, the method and the URL.
-const LINES: usize = READ_AT_ONCE.len() + 2;
+thread_local! {
+    static NAMES: Array = native::names(&READ_AT_ONCE);
+}

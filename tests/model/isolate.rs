@@ -13,10 +13,12 @@ use edgegate::config::Config;
 use edgegate::gate::{Gate, Memory, Outcome as Handled};
 use edgegate::ports::{
     Background, BodyError, Clock, Guard, GuardError, Http, HttpError, HttpRequest, HttpResponse, IncomingRequest, KeySetCache,
-    Kv, KvError, Level, Limiter, Log, Random, RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs,
+    Kv, KvError, Level, Limiter, Log, Random, RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs, Upstream,
+    UpstreamError, UpstreamRequest,
 };
 
 use super::support::cognito::{Cognito, fake_signature};
+use super::support::site::SiteAnswer;
 use super::support::{PUBLIC_URL, START};
 use super::texts::{Text, Texts};
 
@@ -316,6 +318,15 @@ impl IncomingRequest for Request {
     }
 }
 
+/// The site answers at once: what a session opens is decided before.
+impl Upstream<Request> for Ports {
+    type Answer = SiteAnswer;
+
+    async fn upstream_send(&self, _client: &Request, _request: UpstreamRequest) -> Result<SiteAnswer, UpstreamError> {
+        Ok(SiteAnswer::default())
+    }
+}
+
 /// The isolate, alive.
 pub struct Isolate {
     hub: Rc<Hub>,
@@ -398,9 +409,9 @@ impl Isolate {
     }
 }
 
-fn reply(handled: Handled) -> Reply {
+fn reply(handled: Handled<SiteAnswer>) -> Reply {
     match handled {
-        Handled::Forward(_) => Reply::Served,
+        Handled::Forward(..) => Reply::Served,
         Handled::Respond(answer) => match answer.status {
             200 if answer.body.contains("access_token") => Reply::Served,
             200 | 303 => Reply::Done,

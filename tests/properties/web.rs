@@ -9,7 +9,7 @@ use edgegate::gate::{Gate, Outcome};
 use edgegate::oidc::authorize::{PassThrough, build_authorize_url};
 use edgegate::oidc::callback::{CallbackAnswer, CallbackParams};
 use edgegate::oidc::flow::LoginFlow;
-use edgegate::ports::{BodyError, IncomingRequest};
+use edgegate::ports::{BodyError, IncomingRequest, UpstreamRequest};
 use edgegate::web::cookie::{CookieStyle, Cookies};
 use edgegate::web::headers::public_location;
 use edgegate::web::path::NormalPath;
@@ -300,9 +300,11 @@ fn has_one_reading(raw: &str, path: &str) {
 fn visit(raw: &str) {
     let request = Visitor(format!("{PUBLIC_URL}{raw}"));
     let Ok(url) = Url::parse(&request.0) else { return };
-    let gate = Gate::new(site(), Ports(World::new()), Rc::default());
-    let Outcome::Forward(plan) = futures_executor::block_on(gate.handle(&request)) else { return };
-    let forwarded = plan.path_and_query.split('?').next().unwrap();
+    let world = World::new();
+    let gate = Gate::new(site(), Ports(world.clone()), Rc::default());
+    let Outcome::Forward(..) = futures_executor::block_on(gate.handle(&request)) else { return };
+    let Some(UpstreamRequest::Origin(asked)) = world.site.asked.take().pop() else { panic!("the origin is asked") };
+    let forwarded = asked.url.strip_prefix("https://origin.example.com").expect("the origin").split('?').next().unwrap();
     assert_eq!(forwarded, url.path(), "as the browser wrote it");
     assert_eq!(Url::parse("https://origin.example.com").unwrap().join(forwarded).unwrap().path(), forwarded);
     let read = obliging_path(forwarded);

@@ -5,7 +5,7 @@ import Gate from '../../build/index.js';
 import { Draws, Faults } from './draws.mjs';
 
 const { fetch: realFetch } = globalThis;
-/** The state of the wasm instance (src/platform/runtime.js). */
+/** The state of the wasm instance (src/platform/native.js). */
 const instance = globalThis.edgegateInstance;
 
 /** Set once by the run: name, rates, how long reads may lag. */
@@ -18,7 +18,7 @@ const notes = [];
 
 /** The run answers for Cognito and the origin; a connection that broke is marked, since the harness makes an answer of it. */
 globalThis.fetch = async (address, init = {}) => {
-  const headers = new Headers(init.headers);
+  const headers = new Headers(init.headers ?? address.headers);
   headers.set('x-soak-location', place.name);
   const response = await realFetch(address, { ...init, headers });
   if (response.headers.get('x-soak-broken')) throw new Error('Network connection lost.');

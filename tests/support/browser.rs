@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::world::{Ports, World};
 use super::{PUBLIC_URL, config};
 
-/// What came back: an answer, or the site (status 200, no body of ours).
+/// What came back: an answer of the gateway's, or the site's with the headers that the gateway set.
 pub struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
@@ -189,7 +189,12 @@ impl Browser {
         let request = Request { method, url: format!("{PUBLIC_URL}{path}"), headers, body };
         let gate = Gate::new(self.config.clone(), Ports(self.world.clone()), self.memory.clone());
         let reply = match gate.handle(&request).await {
-            Outcome::Forward(_) => Reply { status: 200, headers: Vec::new(), body: String::new(), site: true },
+            Outcome::Forward(answer, edits) => Reply {
+                status: answer.status,
+                headers: edits.set.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+                body: String::new(),
+                site: true,
+            },
             Outcome::Respond(answer) => {
                 let headers = answer.headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
                 Reply { status: answer.status, headers, body: answer.body, site: false }

@@ -51,7 +51,7 @@ crypto.subtle.verify = (...given) => (world.signatures === 'fail' ? Promise.reje
 const cacheOperation = (name) => (...given) => (world.cache === 'hang' ? never() : realCache[name](...given));
 globalThis.caches = { default: { match: cacheOperation('match'), put: cacheOperation('put') } };
 
-/** The state of the wasm instance (src/platform/runtime.js). */
+/** The state of the wasm instance (src/platform/native.js). */
 const instance = globalThis.edgegateInstance;
 const never = () => new Promise(() => {});
 const wait = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
@@ -88,20 +88,24 @@ function faultyKv(kv) {
   };
 }
 
+/** The gateway knows bindings by the names of their classes. */
+class DurableObjectNamespace {}
+
 function faultyGuard(guards) {
   const getByName = (name) => ({
-    async fetch(address, init) {
-      const step = `guard ${JSON.parse(init.body).question.ask}`;
+    async fetch(request) {
+      const { question } = await request.clone().json();
+      const step = `guard ${question.ask}`;
       steps.push(step);
       await holdUp(step);
       if (world.guard === 'fail') throw new Error('Network connection lost.');
       if (world.guard === 'hang') await never();
-      const response = await guards.getByName(name).fetch(address, init);
+      const response = await guards.getByName(name).fetch(request);
       await holdUp(step, true);
       return response;
     },
   });
-  return { getByName };
+  return Object.assign(new DurableObjectNamespace(), { getByName });
 }
 
 /** Another request changes the world: its promises are not ours to wait for, so this looks now and then. */

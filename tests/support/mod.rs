@@ -13,6 +13,7 @@ pub mod counts;
 pub mod golden;
 pub mod guard;
 pub mod kv;
+pub mod site;
 pub mod time;
 pub mod world;
 

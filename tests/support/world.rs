@@ -9,12 +9,13 @@ use std::task::{Context, Poll, Waker};
 
 use edgegate::ports::{
     Background, Clock, Guard, GuardError, Http, HttpError, HttpRequest, HttpResponse, KeySetCache, Kv, KvError, Level, Limiter,
-    Log, Random, RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs,
+    Log, Random, RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs, Upstream, UpstreamError, UpstreamRequest,
 };
 
 use super::cognito::{Cognito, fake_signature};
 use super::guard::FakeGuard;
 use super::kv::{FakeKv, View};
+use super::site::{FakeSite, SiteAnswer};
 use super::time::Time;
 
 type Work = Pin<Box<dyn Future<Output = ()>>>;
@@ -30,6 +31,8 @@ pub struct World {
     pub cognito: Rc<Cognito>,
     /// Strict mode's guard, shared by the locations of a time; `None`: not bound.
     pub guard: Option<Rc<FakeGuard>>,
+    /// What stands behind the gateway.
+    pub site: FakeSite,
     pub logs: RefCell<Vec<String>>,
     background: RefCell<Vec<Work>>,
     key_set: RefCell<Option<String>>,
@@ -67,6 +70,7 @@ impl World {
             view: View::default(),
             cognito,
             guard,
+            site: FakeSite::default(),
             logs: RefCell::default(),
             background: RefCell::default(),
             key_set: RefCell::default(),
@@ -279,5 +283,13 @@ impl Limiter for Ports {
 impl Log for Ports {
     fn line(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
         self.0.logs.borrow_mut().push(format!("{level:?} {message} {fields:?}"));
+    }
+}
+
+impl<R> Upstream<R> for Ports {
+    type Answer = SiteAnswer;
+
+    async fn upstream_send(&self, _client: &R, request: UpstreamRequest) -> Result<SiteAnswer, UpstreamError> {
+        self.0.site.answer(request)
     }
 }

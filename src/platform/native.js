@@ -1,0 +1,66 @@
+// What would cost many crossings piece by piece, in one call each. Nothing here decides, and no header is known by its name: what is wanted
+// is said in Rust (native.rs).
+
+/** The wasm instance: whether it has ended, and how many did before it. Outside of wasm, since it outlives each instance. */
+export const instance = (globalThis.edgegateInstance = { ended: false, number: 0 });
+
+export function ended() {
+  instance.ended = true;
+}
+
+/** `[method, url, values]` as JSON, `null` for an absent header. */
+export function requestHead({ method, url, headers }, names) {
+  return JSON.stringify([method, url, names.map((name) => headers.get(name))]);
+}
+
+/** `[status, values, Set-Cookie lines]` as JSON. */
+export function answerHead({ status, headers }, names) {
+  return JSON.stringify([status, names.map((name) => headers.get(name)), headers.getSetCookie()]);
+}
+
+export function answer(status, headers, body) {
+  return new Response(body, { status, headers: JSON.parse(headers) });
+}
+
+/** A copy with other headers around the same, unread body. */
+export function edited(response, edits) {
+  const copy = new Response(response.body, response);
+  edit(copy.headers, edits);
+  return copy;
+}
+
+/** Asks another server in the client's words: its method, its headers but for those that `stopped` names, with `edits`. */
+export function pass(request, url, init, stopped, edits, timeoutMs) {
+  const headers = new Headers(request.headers);
+  for (const name of namesToStop(headers, stopped)) headers.delete(name);
+  edit(headers, edits);
+  const { method } = request;
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(new DOMException('no answer yet', 'TimeoutError')), timeoutMs);
+  return fetch(url, { ...init, method, headers, signal: limit.signal }).finally(() => clearTimeout(timer));
+}
+
+/** Lists of names by sets of names: clients send a few sets of headers. */
+const remembered = new Map();
+
+function namesToStop(headers, stopped) {
+  const names = Array.from(headers.keys());
+  const key = names.join();
+  let stops = remembered.get(key);
+  if (stops === undefined) {
+    stops = stopped(names);
+    if (remembered.size >= MAX_REMEMBERED) remembered.clear();
+    if (key.length <= MAX_KEY_CHARS) remembered.set(key, stops);
+  }
+  return stops;
+}
+
+function edit(headers, edits) {
+  const { remove, set, add } = JSON.parse(edits);
+  for (const name of remove) headers.delete(name);
+  for (const [name, value] of set) headers.set(name, value);
+  for (const [name, value] of add) headers.append(name, value);
+}
+
+const MAX_REMEMBERED = 200;
+const MAX_KEY_CHARS = 1000;

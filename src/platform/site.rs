@@ -1,0 +1,120 @@
+//! Asking the site: the Worker's assets, or its origin. Bodies stream through unread; an answer that needs no change is the site's own
+//! object.
+
+use js_sys::{Array, Promise, Reflect};
+use wasm_bindgen::prelude::{Closure, wasm_bindgen};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Request, RequestCache, RequestInit, RequestRedirect, Response};
+use worker::Env;
+
+use crate::gate::ANSWER_HEADERS;
+use crate::ports::{HeaderEdits, OriginRequest, UpstreamAnswer, UpstreamError, UpstreamRequest};
+
+use super::env::ASSETS;
+use super::http::is_timeout;
+use super::native;
+use super::request::NativeRequest;
+
+/// An answer of the site: its head, read in one crossing, and the runtime's own object.
+pub(super) struct SiteAnswer {
+    status: u16,
+    /// The values of [`ANSWER_HEADERS`].
+    headers: Vec<Option<String>>,
+    set_cookies: Vec<String>,
+    response: Response,
+}
+
+impl SiteAnswer {
+    fn new(response: Response) -> Result<Self, UpstreamError> {
+        let head = ANSWER_NAMES.with(|names| native::answer_head(&response, names));
+        let (status, headers, set_cookies) = serde_json::from_str(&head).map_err(|_| UpstreamError::Unreachable)?;
+        Ok(Self { status, headers, set_cookies, response })
+    }
+
+    /// The answer with these changes: a copy around the same body, or itself where there are none.
+    pub(super) fn edited(self, edits: &HeaderEdits) -> Result<Response, JsValue> {
+        if edits.is_empty() { Ok(self.response) } else { native::edited(&self.response, &json(edits)?) }
+    }
+}
+
+impl UpstreamAnswer for SiteAnswer {
+    fn status(&self) -> u16 {
+        self.status
+    }
+
+    fn header(&self, name: &str) -> Option<String> {
+        match ANSWER_HEADERS.iter().position(|it| *it == name) {
+            Some(index) => self.headers.get(index)?.clone(),
+            None => self.response.headers().get(name).ok().flatten(),
+        }
+    }
+
+    fn set_cookies(&self) -> &[String] {
+        &self.set_cookies
+    }
+}
+
+/// Asks the site once.
+pub(super) async fn send(env: &Env, client: &NativeRequest, request: UpstreamRequest) -> Result<SiteAnswer, UpstreamError> {
+    let asked = match request {
+        UpstreamRequest::Assets { url } => ask_assets(env, client.native(), url),
+        UpstreamRequest::Origin(wanted) => ask_origin(client.native(), &wanted),
+    };
+    let answered = match asked {
+        Ok(promise) => JsFuture::from(promise).await,
+        Err(error) => Err(error),
+    };
+    SiteAnswer::new(answered.map_err(|error| classify(&error))?.unchecked_into())
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// The binding of the assets. `worker`'s own method makes an answer of it that would be built anew on its way out.
+    type Assets;
+    #[wasm_bindgen(method, catch)]
+    fn fetch(this: &Assets, request: &Request) -> Result<Promise, JsValue>;
+}
+
+fn ask_assets(env: &Env, client: &Request, url: Option<String>) -> Result<Promise, JsValue> {
+    let assets: Assets = env.assets(ASSETS).map_err(JsValue::from)?.into_rpc();
+    match url {
+        None => assets.fetch(client),
+        Some(url) => assets.fetch(&Request::new_with_str_and_init(&url, client.unchecked_ref::<RequestInit>())?),
+    }
+}
+
+fn ask_origin(client: &Request, wanted: &OriginRequest) -> Result<Promise, JsValue> {
+    let edits = json(&wanted.headers)?;
+    let passes = wanted.passes;
+    let stopped = Closure::new(move |names: Array| -> Array {
+        names.iter().filter(|name| !name.as_string().is_some_and(|name| passes(&name))).collect()
+    });
+    let init = if wanted.may_be_cached { &CACHED } else { &NOT_CACHED };
+    init.with(|init| native::pass(client, &wanted.url, init, &stopped, &edits, wanted.timeout_ms))
+}
+
+fn json(edits: &HeaderEdits) -> Result<String, JsValue> {
+    serde_json::to_string(edits).map_err(|error| error.to_string().into())
+}
+
+fn classify(error: &JsValue) -> UpstreamError {
+    let name = Reflect::get(error, &"name".into()).ok().and_then(|name| name.as_string());
+    if name.as_deref().is_some_and(is_timeout) { UpstreamError::TimedOut } else { UpstreamError::Unreachable }
+}
+
+thread_local! {
+    static ANSWER_NAMES: Array = native::names(&ANSWER_HEADERS);
+    static CACHED: RequestInit = not_followed();
+    static NOT_CACHED: RequestInit = {
+        let init = not_followed();
+        init.set_cache(RequestCache::NoStore);
+        init
+    };
+}
+
+fn not_followed() -> RequestInit {
+    let init = RequestInit::new();
+    init.set_redirect(RequestRedirect::Manual);
+    init
+}
