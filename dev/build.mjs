@@ -92,7 +92,7 @@ async function bundle() {
   await esbuild({
     entryPoints: [path.join(STAGING, 'shim.js')], outfile: module, allowOverwrite: true,
     bundle: true, format: 'esm', target: 'es2024', minify: true, external: ['./index_bg.wasm', 'cloudflare:*'], logLevel: 'warning',
-    logOverride: { 'duplicate-object-key': 'silent' }, // wasm-bindgen names ./runtime.js twice, each time the same
+    logOverride: { 'duplicate-object-key': 'silent' }, // wasm-bindgen names ./native.js twice, each time the same
   });
 }
 

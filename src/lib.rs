@@ -1,10 +1,10 @@
 //! Edgegate: a sign-in gateway for static sites and single-page apps on Amazon Cognito, as one Cloudflare Worker.
 //!
 //! # Life of a request
-//! `platform/entry.js` hands a request's head to `platform::handle`, which builds a [`gate::Gate`] from the isolate's
+//! `platform/shim.js` hands the runtime's request to `platform::fetch`, which builds a [`gate::Gate`] from the isolate's
 //! [`config::Config`] and the adapters of [`ports`] → the gate reads the request once, finds its route and runs that handler →
-//! handlers decide with pure steps of [`oidc`], [`jose`], [`session`] and [`web`], and do I/O through ports only → the outcome is
-//! an answer, or a plan by which `entry.js` fetches the site and streams it back.
+//! handlers decide with pure steps of [`oidc`], [`jose`], [`session`] and [`web`], and do I/O through ports only; the site is one of
+//! them → the outcome is an answer of the gateway's own, or the site's with other headers, whose body only the platform streams.
 //!
 //! # Trust boundaries
 //! - **The browser** is trusted with a session cookie that means nothing without the Worker and KV, and, unless
