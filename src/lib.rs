@@ -15,7 +15,7 @@
 //! - **The site's origin** is trusted with paths and the site's own cookies; it sees neither session nor tokens.
 //!
 //! # Modules
-//! Dependencies point one way: `platform` → [`gate`] → [`session`] → [`oidc`] → [`jose`], [`web`] → [`config`] → [`json`], [`ports`] → [`address`].
+//! Dependencies point one way: `platform` → [`gate`] → [`session`] → [`oidc`] → [`web`] → [`config`] → [`jose`] → [`ports`] → [`address`].
 //! Everything but `platform` is plain Rust and is tested natively.
 
 // In the Worker; tests may count and cut.
@@ -26,7 +26,6 @@ pub mod address;
 pub mod config;
 pub mod gate;
 pub mod jose;
-pub mod json;
 pub mod oidc;
 mod percent;
 pub mod ports;

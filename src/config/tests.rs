@@ -120,6 +120,10 @@ fn each_wrong_value_is_named_alone() {
                 "[{\"path\":\"/my files/*\",\"allow\":\"public\"}]",
                 "[[\"/a\",\"public\"]]",
                 "[{\"path\":\"/a\",\"allow\":{\"public\":null}}]",
+                "[{\"path\":\"/a\",\"allow\":[[\"admin\"]]}]",
+                "[{\"path\":\"/a\",\"allow\":{\"groups\":[\"a\"],\"x\":1}}]",
+                "[{\"path\":\"/a\",\"allow\":{\"groups\":[\"a\"],\"groups\":[\"b\"]}}]",
+                "[{\"path\":\"/a\",\"allow\":\"signed-in\",\"allow\":\"public\"}]",
             ],
         ),
     ];

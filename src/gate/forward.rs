@@ -2,12 +2,11 @@
 
 use crate::address::path_of;
 use crate::config::{Config, Site};
-use crate::ports::{IncomingRequest, Level};
+use crate::ports::{IncomingRequest, Level, log_line};
 use crate::web::cookie::CookieStyle;
 use crate::web::headers::{
     LEAVE_TO_READ, ORIGIN_VERIFY, SHARED_CACHE_HEADERS, private_cache_control, public_location, varying_by, varying_by_cookie,
 };
-use crate::web::log_line::begin_line;
 use crate::web::origin::readable_by;
 
 use super::route::Route;
@@ -84,7 +83,9 @@ impl ForwardPlan {
     #[must_use]
     pub fn begun_log_line(&self) -> String {
         let fields = [("route", Route::Site.name()), ("request_id", &self.trace.request_id), ("session", &self.trace.session)];
-        begin_line(Level::Info, "request", &fields)
+        let mut line = log_line(Level::Info, "request", &fields);
+        line.pop();
+        line
     }
 }
 

@@ -2,11 +2,11 @@
 //! a return path that was checked and sealed by us.
 
 use base64ct::{Base64, Encoding as _};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::address::Address;
 use crate::config::Config;
-use crate::json::Json;
 use crate::ports::IncomingRequest;
 use crate::web::fetch_metadata::is_navigation;
 use crate::web::language::Language;
@@ -16,19 +16,24 @@ use super::logout::CLEAR_SITE_DATA;
 use super::route::Route;
 use super::visit::Visit;
 use super::words::{in_circles, korean, words};
-use super::{Answer, Failure, GateError};
+use super::{Answer, Description, Failure, GateError};
 
 /// `{"error","message","requestId"}`, with `loginUrl` on 401 and `logoutUrl` where signing out was not complete.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ErrorBody<'a> {
+    error: &'static str,
+    message: &'static str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logout_url: Option<&'a str>,
+}
+
 fn error_json(error: GateError, request_id: &str, login_url: Option<&str>, logout_url: Option<&str>) -> Answer {
-    let description = error.describe();
-    let body = [
-        ("error", description.code.into()),
-        ("message", description.message.into()),
-        ("requestId", request_id.into()),
-        ("loginUrl", Json::if_some(login_url)),
-        ("logoutUrl", Json::if_some(logout_url)),
-    ];
-    Answer::json(description.status, &body)
+    let Description { status, code, message } = error.describe();
+    Answer::json(status, &ErrorBody { error: code, message, request_id, login_url, logout_url })
 }
 
 /// The answer to a failed request.

@@ -2,8 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::ports::{Level, Log, Random};
-use crate::web::log_line::log_line;
+use crate::ports::{Level, Log, Random, log_line};
 
 use super::runtime;
 
