@@ -1,7 +1,8 @@
 //! Errors as answers: JSON for scripts, a small page for people. Neither holds anything that came from outside, but for
 //! a return path that was checked and sealed by us.
 
-use base64ct::{Base64, Encoding as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -120,7 +121,7 @@ fn page(error: GateError, message: &str, language: Language, request_id: &str, a
         error_code = description.code,
         request = words.request,
     );
-    let style = Base64::encode_string(&Sha256::digest(STYLE));
+    let style = STANDARD.encode(Sha256::digest(STYLE));
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{style}'; form-action {form_targets}; frame-ancestors 'none'; base-uri 'none'"
     );

@@ -1,6 +1,7 @@
 //! The key set (RFC 7517): which keys are fit to verify RS256, and choosing one by its exact id.
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -78,7 +79,7 @@ pub fn rs256_key(jwk: &Value) -> Option<RsaPublicKey> {
 
 /// Base64urlUInt (RFC 7518 §2), tolerating leading zeros that some encoders add.
 fn unsigned(text: &str) -> Option<Vec<u8>> {
-    let bytes = Base64UrlUnpadded::decode_vec(text).ok()?;
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     Some(bytes.into_iter().skip(zeros).collect())
 }
@@ -93,8 +94,6 @@ const EXPONENT_65537: [u8; 3] = [1, 0, 1];
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::json;
 
     /// An odd number of so many bytes, with its top bit set.

@@ -1,6 +1,7 @@
 //! What a verified token must say (OIDC Core §3.1.3.7, §12.2; Cognito's `token_use` and `client_id`).
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -210,7 +211,7 @@ fn subject(members: &Map<String, Value>) -> Result<String, ClaimError> {
 fn access_token_hash(access_token: &str) -> String {
     let digest = Sha256::digest(access_token);
     let (left, _) = digest.split_at(digest.len() / 2);
-    Base64UrlUnpadded::encode_string(left)
+    URL_SAFE_NO_PAD.encode(left)
 }
 
 #[cfg(test)]

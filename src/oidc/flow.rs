@@ -4,7 +4,8 @@
 //! The flow is sealed under a key derived from the key ring *and* the state (`gate/flow_cookies.rs`): neither the cookie
 //! with the Worker's keys nor the state alone opens it, and a callback with another state finds nothing to open.
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -72,7 +73,7 @@ impl LoginFlow {
 pub fn flow_tag(state: &str) -> String {
     let digest = Sha256::new().chain_update("edgegate/flow/1").chain_update(state).finalize();
     let (tag, _) = digest.split_at(FLOW_TAG_BYTES);
-    Base64UrlUnpadded::encode_string(tag)
+    URL_SAFE_NO_PAD.encode(tag)
 }
 
 /// Time to type a password and a second factor.

@@ -4,7 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use js_sys::Promise;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::future_to_promise;
@@ -126,7 +127,7 @@ impl Signatures for WorkerPorts {
 
 /// Whether `signature` over `message` is by `key`.
 pub(super) async fn verify_rs256(key: &RsaPublicKey, message: &[u8], signature: &[u8]) -> Result<bool, SignatureCheckFailed> {
-    let (n, e) = (Base64UrlUnpadded::encode_string(&key.n), Base64UrlUnpadded::encode_string(&key.e));
+    let (n, e) = (URL_SAFE_NO_PAD.encode(&key.n), URL_SAFE_NO_PAD.encode(&key.e));
     let verdict = settled(runtime::verify(&n, &e, message, signature)).await;
     verdict.ok().and_then(|verdict| verdict.as_bool()).ok_or(SignatureCheckFailed)
 }
