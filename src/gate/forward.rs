@@ -1,6 +1,5 @@
 //! What to ask the site for, and what to change in its answer. Bodies never come here: the shell streams them.
 
-use crate::address::path_of;
 use crate::config::{Config, Site};
 use crate::ports::{IncomingRequest, Level, log_line};
 use crate::web::cookie::CookieStyle;
@@ -68,7 +67,7 @@ impl ForwardPlan {
 
     /// Code and state stay here: the page is asked for without its query.
     pub(super) fn redirect_page<R: IncomingRequest>(config: &Config, visit: &Visit<'_, R>) -> Self {
-        Self::new(config, visit, visit.url.path(), Keeping::RedirectPage)
+        Self::new(config, visit, visit.raw_path(), Keeping::RedirectPage)
     }
 
     fn new<R: IncomingRequest>(config: &Config, visit: &Visit<'_, R>, path_and_query: &str, keeping: Keeping) -> Self {
@@ -190,7 +189,7 @@ fn keep_private(edits: &mut HeaderEdits, readable: bool, header: &impl Fn(&str) 
 
 /// The assets know files only: a folder's page is its `index.html`, under the rule of the folder's own path.
 fn with_index(path_and_query: &str) -> String {
-    let (path, query) = path_and_query.split_at_checked(path_of(path_and_query).len()).unwrap_or((path_and_query, ""));
+    let (path, query) = path_and_query.split_once('?').map_or((path_and_query, None), |(path, query)| (path, Some(query)));
     let index = if path.ends_with('/') { "index.html" } else { "" };
-    [path, index, query].concat()
+    query.map_or_else(|| format!("{path}{index}"), |query| format!("{path}{index}?{query}"))
 }

@@ -5,8 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use url::Url;
 
-use crate::address::Address;
 use crate::config::Config;
 use crate::ports::IncomingRequest;
 use crate::web::fetch_metadata::is_navigation;
@@ -136,8 +136,7 @@ fn page(error: GateError, message: &str, language: Language, request_id: &str, a
 /// The answer while nothing is known but that the configuration is wrong.
 pub(super) fn unconfigured<R: IncomingRequest>(request: &R, request_id: &str) -> Answer {
     let error = GateError::ConfigInvalid;
-    let path = Address::parse(request.url()).map(|url| url.path().to_owned()).unwrap_or_default();
-    let route = Route::of(&path);
+    let route = Url::parse(request.url()).map_or(Route::Unknown, |url| Route::of(url.path()));
     if is_navigation(request) && !route.is_json() && !route.is_monitoring() {
         let language = Language::negotiate(request.header("accept-language").as_deref());
         return page(error, message(error, language), language, request_id, "", "'none'");

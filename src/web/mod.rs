@@ -3,7 +3,6 @@
 pub mod cookie;
 pub mod fetch_metadata;
 pub mod headers;
-pub(crate) mod hex;
 pub mod language;
 pub mod origin;
 pub mod path;
