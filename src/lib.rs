@@ -15,20 +15,17 @@
 //! - **The site's origin** is trusted with paths and the site's own cookies; it sees neither session nor tokens.
 //!
 //! # Modules
-//! Dependencies point one way: `platform` → [`gate`] → [`session`] → [`oidc`] → [`jose`], [`web`] → [`config`] → [`json`], [`ports`] → [`address`].
+//! Dependencies point one way: `platform` → [`gate`] → [`session`] → [`oidc`] → [`web`] → [`config`] → [`jose`] → [`ports`].
 //! Everything but `platform` is plain Rust and is tested natively.
 
 // In the Worker; tests may count and cut.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::string_slice))]
 #![expect(async_fn_in_trait, reason = "an isolate has one thread: the futures of ports need no Send bound")]
 
-pub mod address;
 pub mod config;
 pub mod gate;
 pub mod jose;
-pub mod json;
 pub mod oidc;
-mod percent;
 pub mod ports;
 pub mod session;
 pub mod web;

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// A moment as whole seconds since the Unix epoch.
 pub type UnixSecs = u64;
@@ -195,6 +195,32 @@ pub trait Log {
     fn line(&self, level: Level, message: &str, fields: &[(&str, &str)]);
 }
 
+/// One line of the log: a JSON object of `level`, `message` and the fields in the order given, empty values left out. JSON escapes
+/// CR and LF, so that no value can forge another line.
+#[must_use]
+pub fn log_line(level: Level, message: &str, fields: &[(&str, &str)]) -> String {
+    // Texts are always written.
+    serde_json::to_string(&LogLine { level, message, fields }).unwrap_or_default()
+}
+
+struct LogLine<'a> {
+    level: Level,
+    message: &'a str,
+    fields: &'a [(&'a str, &'a str)],
+}
+
+impl Serialize for LogLine<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let level = match self.level {
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        };
+        let fields = self.fields.iter().filter(|(_, value)| !value.is_empty()).copied();
+        serializer.collect_map([("level", level), ("message", self.message)].into_iter().chain(fields))
+    }
+}
+
 /// Why a request body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
@@ -312,4 +338,27 @@ pub trait Ports:
 impl<T> Ports for T where
     T: Clock + Random + Kv + Guard + Http + Signatures + KeySetCache + Background + Limiter + Log + Clone + 'static
 {
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_line_is_an_object_in_the_order_given_without_what_is_empty() {
+        let fields = [("route", "site"), ("session", ""), ("status", "200")];
+        let line = r#"{"level":"info","message":"request","route":"site","status":"200"}"#;
+        assert_eq!(log_line(Level::Info, "request", &fields), line);
+        assert_eq!(log_line(Level::Error, "x", &[]), r#"{"level":"error","message":"x"}"#);
+    }
+
+    #[test]
+    fn no_value_breaks_out_of_its_log_line() {
+        for text in ["a\"b\\c", "\r\n{\"level\":\"forged\"}\t\0\x1b", "\u{7f}\u{85}\u{2028}", "한글 é 😀"] {
+            let line = log_line(Level::Warn, text, &[("field", text)]);
+            assert!(!line.contains(['\r', '\n']), "{line}");
+            let read: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+            assert_eq!(read, serde_json::json!({"level": "warn", "message": text, "field": text}));
+        }
+    }
 }

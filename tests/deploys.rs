@@ -7,13 +7,14 @@ mod support;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use edgegate::ports::{HttpRequest, KeySetCache};
 use edgegate::session::id::SessionId;
 use edgegate::session::record::Record;
 use edgegate::session::seal::{Purpose, open, seal};
 use serde_json::{Value, json};
 use support::golden;
 use support::world::Ports;
-use support::{Browser, START, Trouble, World, config};
+use support::{Browser, ISSUER, START, Trouble, World, config};
 
 /// A browser with the session of an earlier version.
 fn with_record(sealed: &str) -> Browser {
@@ -76,6 +77,21 @@ fn a_login_flow_of_the_first_format_ends_in_a_session() {
         let rounds = browser.cookies.borrow()["__Host-sign-ins"].clone();
         assert!(rounds.starts_with(if again { "1." } else { "0." }), "a sign-in that is a round is counted: {rounds}");
     }
+}
+
+#[test]
+fn a_key_set_that_an_earlier_version_left_in_the_cache_is_used() {
+    let (world, config) = (World::new(), config(&[]));
+    let ports = Ports(world.clone());
+    let url = config.jwks_url();
+    let request = HttpRequest { url, headers: Vec::new(), form: None, timeout_ms: 1000, max_body_bytes: 65_536 };
+    let key_set = world.cognito.answer(&request, START).expect("a key set").body;
+    let plain = format!(r#"{{"fetched_at":{START},"body":{}}}"#, json!(String::from_utf8(key_set).unwrap()));
+    let sealed = seal(&config.keys, Purpose::KeySet, &[], ISSUER, plain.as_bytes(), &ports).expect("seals");
+    futures_executor::block_on(ports.keep(&sealed, 86_400));
+    world.cognito.keys_down.set(true);
+    assert_eq!(Browser::new(&world).sign_in("/app/").status, 303);
+    assert_eq!(world.cognito.key_fetches.get(), 1, "this test's own");
 }
 
 #[test]

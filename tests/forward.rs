@@ -84,11 +84,8 @@ fn an_outcome_does_not_print_the_origins_secret() {
 
 #[test]
 fn the_origin_is_asked_in_the_clients_words_but_for_what_is_ours() {
-    let headers = &[
-        ("connection", "close, x-hop"),
-        ("cf-connecting-ip", "198.51.100.7"),
-        ("cookie", "theme=dark; __Host-session=x"),
-    ];
+    let headers =
+        &[("connection", "close, x-hop"), ("cf-connecting-ip", "198.51.100.7"), ("cookie", "theme=dark; __Host-session=x")];
     let asked = asked_of_origin(&WITH_SECRET, &request("/?a=1", headers));
     assert_eq!(asked.url, format!("{ORIGIN}/?a=1"));
     assert!(asked.may_be_cached, "a public page");
@@ -116,7 +113,9 @@ fn a_redirect_page_is_asked_for_without_its_query_and_kept_by_nobody() {
 
 #[test]
 fn the_assets_see_the_request_as_it_is_but_for_a_folders_page() {
-    for (path, wanted) in [("/", Some("https://app.example.com/index.html")), ("/?a", Some("https://app.example.com/index.html?a"))] {
+    for (path, wanted) in
+        [("/", Some("https://app.example.com/index.html")), ("/?a", Some("https://app.example.com/index.html?a"))]
+    {
         let UpstreamRequest::Assets { url } = asked(&[], &request(path, &[])) else { panic!("the origin") };
         assert_eq!(url.as_deref(), wanted, "{path}");
     }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use base64ct::{Base64, Encoding as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 /// A named 256-bit key.
 #[derive(Clone, PartialEq, Eq)]
@@ -74,7 +75,7 @@ fn parse_key(item: &str) -> Option<RingKey> {
     let (name, encoded) = item.split_once(':')?;
     let named = (1..=MAX_NAME_CHARS).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    let key: [u8; 32] = Base64::decode_vec(encoded).ok()?.try_into().ok()?;
+    let key: [u8; 32] = STANDARD.decode(encoded).ok()?.try_into().ok()?;
     let [first, ..] = key;
     let repeated_byte = key.iter().all(|byte| *byte == first);
     (named && !repeated_byte).then(|| RingKey { name: name.to_owned(), key })

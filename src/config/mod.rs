@@ -7,7 +7,7 @@ mod key_ring;
 mod rules;
 mod urls;
 
-use crate::address::Address;
+use url::Url;
 
 pub use key_ring::{KeyRing, RingKey};
 pub use rules::{Access, Rules};
@@ -65,7 +65,7 @@ pub struct Cognito {
     /// Scopes asked for, separated by single spaces.
     pub scopes: String,
     /// Where Cognito returns to; on `PUBLIC_URL`'s origin.
-    pub redirect_uri: Address,
+    pub redirect_uri: Url,
     /// Registered sign-out URL.
     pub logout_uri: String,
     /// Its origin.
@@ -267,7 +267,7 @@ impl Config {
                     None
                 }
             }
-            (Some(public), None) => Address::parse(&format!("{public}{CALLBACK_PATH}")),
+            (Some(public), None) => Url::parse(&format!("{public}{CALLBACK_PATH}")).ok(),
             (None, _) => None,
         };
 
@@ -365,8 +365,8 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
 }
 
 /// The redirect URI is the gateway's callback, or a public page that is not one of the gateway's own routes.
-fn is_redirect_page(public_url: &Origin, page: &Address, rules: &Rules) -> bool {
-    if page.origin() != public_url.as_str() {
+fn is_redirect_page(public_url: &Origin, page: &Url, rules: &Rules) -> bool {
+    if page.origin().ascii_serialization() != public_url.as_str() {
         return false;
     }
     let path = page.path();

@@ -1,8 +1,8 @@
 //! Who may read which path (`RULES`): an ordered list, first match wins, no match means signed-in.
 
-use serde_json::Value;
+use serde::Deserialize;
 
-use crate::json::{self, Members};
+use crate::jose::unique_json;
 
 /// Who may read a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +37,8 @@ impl Rules {
     /// Parses the JSON list: `[{"path","allow"}]`, `allow` being `"public"`, `"signed-in"` or `{"groups":[…]}`.
     #[must_use]
     pub fn parse(json: &str) -> Option<Self> {
-        let Value::Array(rules) = json::parse(json.as_bytes(), u8::MAX)? else { return None };
-        rules.into_iter().map(Rule::parse).collect::<Option<_>>().map(Self)
+        let written: Vec<Written> = serde_json::from_str(json).ok()?;
+        written.into_iter().map(Rule::read).collect::<Option<_>>().map(Self)
     }
 
     /// Who may read `path`: decoded once, normal (see `web::path`), compared case-sensitively.
@@ -61,29 +61,49 @@ impl Default for Rules {
     }
 }
 
+/// A rule as it is written. All its members are known, so that none is there that nobody understands, and none twice.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenRule {
+    path: String,
+    allow: WrittenAccess,
+}
+
+/// One in a list.
+#[derive(Deserialize)]
+struct Written(#[serde(deserialize_with = "unique_json::object")] WrittenRule);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenAccess {
+    Word(String),
+    #[serde(deserialize_with = "unique_json::object")]
+    Groups(WrittenGroups),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenGroups {
+    groups: Vec<String>,
+}
+
 impl Rule {
-    fn parse(rule: Value) -> Option<Self> {
-        let mut members = members(rule, 2)?;
-        Some(Self { pattern: Pattern::parse(&members.text("path")?)?, access: Access::parse(members.take("allow"))? })
+    fn read(Written(WrittenRule { path, allow }): Written) -> Option<Self> {
+        Some(Self { pattern: Pattern::parse(&path)?, access: Access::read(allow)? })
     }
 }
 
 impl Access {
-    fn parse(allow: Value) -> Option<Self> {
-        match allow.as_str() {
-            Some("public") => Some(Self::Public),
-            Some("signed-in") => Some(Self::SignedIn),
-            _ => {
-                let groups = members(allow, 1)?.texts("groups")?;
+    fn read(allow: WrittenAccess) -> Option<Self> {
+        match allow {
+            WrittenAccess::Word(word) if word == "public" => Some(Self::Public),
+            WrittenAccess::Word(word) if word == "signed-in" => Some(Self::SignedIn),
+            WrittenAccess::Word(_) => None,
+            WrittenAccess::Groups(WrittenGroups { groups }) => {
                 (!groups.is_empty() && !groups.iter().any(String::is_empty)).then_some(Self::Groups(groups))
             }
         }
     }
-}
-
-/// An object of so many members: each is asked for, so that there is none that nobody understands.
-fn members(value: Value, count: usize) -> Option<Members> {
-    Members::of(value).filter(|members| members.0.len() == count)
 }
 
 impl Pattern {

@@ -120,6 +120,10 @@ fn each_wrong_value_is_named_alone() {
                 "[{\"path\":\"/my files/*\",\"allow\":\"public\"}]",
                 "[[\"/a\",\"public\"]]",
                 "[{\"path\":\"/a\",\"allow\":{\"public\":null}}]",
+                "[{\"path\":\"/a\",\"allow\":[[\"admin\"]]}]",
+                "[{\"path\":\"/a\",\"allow\":{\"groups\":[\"a\"],\"x\":1}}]",
+                "[{\"path\":\"/a\",\"allow\":{\"groups\":[\"a\"],\"groups\":[\"b\"]}}]",
+                "[{\"path\":\"/a\",\"allow\":\"signed-in\",\"allow\":\"public\"}]",
             ],
         ),
     ];
@@ -178,6 +182,62 @@ fn http_is_for_loopback_only() {
     }
     for origin in ["http://localhost.example.com", "http://127.0.0.2", "http://0.0.0.0"] {
         assert!(Config::parse(with("PUBLIC_URL", origin)).is_err(), "{origin}");
+    }
+}
+
+#[test]
+fn a_host_is_written_as_browsers_write_it() {
+    for (host, accepted) in [
+        ("api.example.com", true),
+        ("API.example.com", true),
+        ("api.example.com.", true),
+        ("api.example.com:8443", true),
+        ("api.example.com:443", true),
+        ("api.example.com:", true),
+        ("xn--bcher-kva.example", true),
+        ("203.0.113.7", true),
+        ("[::1]", true),
+        ("", false),
+        (":443", false),
+        ("user@api.example.com", false),
+        ("user:password@api.example.com", false),
+        ("api.example.com:443@api.example.com", false),
+        ("api.example.com:@api.example.com", false),
+        ("@api.example.com", false),
+        (":@api.example.com", false),
+        ("api.example.com@evil.example", false),
+        ("evil.example\\@api.example.com", false),
+        ("api.example.com:65536", false),
+        ("api.example.com:+443", false),
+        ("api.example.com:https", false),
+        ("api.example.com,b.example", false),
+        ("*.example.com", false),
+        ("a_b.example", false),
+        ("%61pi.example.com", false),
+        ("bücher.example", false),
+        ("ａpi.example.com", false),
+        ("127.1", false),
+        ("0x7f.0.0.1", false),
+        ("2130706433", false),
+        ("127.0.0.01", false),
+        ("256.0.0.1", false),
+        ("a.0x7f", false),
+        ("[0::1]", false),
+        ("[2001:db8::1]", false),
+        ("[::1", false),
+        ("api.exam\tple.com", false),
+        (" api.example.com", false),
+    ] {
+        for (variable, scheme) in [("API_URL", "https"), ("WS_URL", "wss"), ("LOGOUT_URI", "https"), ("COGNITO_ISSUER", "https")]
+        {
+            let url = format!("{scheme}://{host}/a");
+            assert_eq!(Config::parse(with(variable, &url)).is_ok(), accepted, "{variable}={url}");
+        }
+    }
+    for url in
+        ["https:api.example.com/a", "https:/api.example.com/a", "https:///api.example.com/a", "https:\\\\api.example.com/a"]
+    {
+        assert!(Config::parse(with("API_URL", url)).is_err(), "{url}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::address::Address;
+use url::Url;
 
 /// A web origin (RFC 6454) as configured: scheme, host and port, no trailing slash.
 #[derive(Clone, PartialEq, Eq)]
@@ -12,10 +12,9 @@ impl Origin {
     /// Parses `https://host[:port]`, with or without one trailing slash.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let address = web_address(text)?;
-        let origin = address.origin();
+        let origin = web_url(text)?.origin().ascii_serialization();
         // The text itself, not only its normal form: a default port or capitals would never match a browser's header.
-        (text.strip_suffix('/').unwrap_or(text) == origin).then(|| Self(origin.to_owned()))
+        (text.strip_suffix('/').unwrap_or(text) == origin).then_some(Self(origin))
     }
 
     /// Parses origins separated by commas.
@@ -81,22 +80,22 @@ fn is_region(text: &str) -> bool {
 
 /// An issuer is compared as an exact string, so it must be in the form that Cognito puts into tokens.
 pub(super) fn issuer(text: &str) -> Option<String> {
-    (is_page(&web_address(text)?) && !text.ends_with('/')).then(|| text.to_owned())
+    (is_page(&web_url(text)?) && !text.ends_with('/')).then(|| text.to_owned())
 }
 
 /// A page: no query, no fragment.
-pub(super) fn page(text: &str) -> Option<Address> {
-    web_address(text).filter(|address| is_page(address) && address.as_str() == text)
+pub(super) fn page(text: &str) -> Option<Url> {
+    web_url(text).filter(|url| is_page(url) && url.as_str() == text)
 }
 
 /// Any absolute URL without fragment; kept as written, since Cognito compares registered URLs as strings.
 pub(super) fn absolute(text: &str) -> Option<String> {
-    web_address(text).filter(|_| !text.contains('#')).map(|_| text.to_owned())
+    web_url(text).filter(|url| url.fragment().is_none()).map(|_| text.to_owned())
 }
 
 /// The origin of a URL that was accepted here.
 pub(super) fn origin_of(absolute: &str) -> String {
-    Address::parse(absolute).map(|address| address.origin().to_owned()).unwrap_or_default()
+    Url::parse(absolute).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
 }
 
 /// A WebSocket URL.
@@ -110,22 +109,30 @@ pub(super) fn web_socket(text: &str) -> Option<String> {
 }
 
 /// Neither query nor fragment.
-fn is_page(address: &Address) -> bool {
-    address.reference() == address.path()
+fn is_page(url: &Url) -> bool {
+    url.query().is_none() && url.fragment().is_none()
 }
 
-/// An absolute URL with a host, without credentials; `http` on loopback hosts only.
-fn web_address(text: &str) -> Option<Address> {
+/// An absolute URL without credentials, whose host is written as browsers write it; `http` on loopback hosts only.
+fn web_url(text: &str) -> Option<Url> {
     if text.len() > MAX_URL_CHARS || !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
         return None;
     }
-    let address = Address::parse(text)?;
-    let host = address.host();
-    // Without a port; `[::1]` has colons of its own.
-    let name = if host.starts_with('[') { host.split_inclusive(']').next() } else { host.split(':').next() }?;
-    let loopback = matches!(name, "localhost" | "127.0.0.1" | "[::1]");
-    let named = !name.contains(['[', '_']) && address.origin().starts_with("https:");
-    (loopback || named).then_some(address)
+    let url = Url::parse(text).ok()?;
+    let host = url.host_str()?;
+    // A browser reads `0x7f.1` and `%61.example` as hosts too, as others than are written; here they are mistakes.
+    let (_, written) = text.split_once("://")?;
+    let (written, after) = written.split_at_checked(host.len())?;
+    let as_written = written.eq_ignore_ascii_case(host) && after.chars().next().is_none_or(|next| ":/?#".contains(next));
+    let loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+    let allowed = match url.scheme() {
+        // `*` and `_` are no host names, though browsers take them.
+        "https" => loopback || host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte)),
+        "http" => loopback,
+        _ => false,
+    };
+    let no_user = url.username().is_empty() && url.password().is_none();
+    (as_written && allowed && no_user).then_some(url)
 }
 
 /// Cognito API model: user pool ids have at most 55 characters.

@@ -1,7 +1,8 @@
 //! Answers that the gateway makes itself, and their security headers.
 
-use crate::config::Config;
-use crate::json::{self, Json};
+use serde::Serialize;
+
+use crate::config::{BrowserTokens, Config};
 
 /// A whole answer.
 #[derive(Clone, Debug)]
@@ -21,10 +22,11 @@ impl Answer {
         Self { status, headers: Vec::new(), body: String::new() }
     }
 
-    /// A JSON answer, its members in that order.
+    /// A JSON answer.
     #[must_use]
-    pub fn json(status: u16, members: &[(&str, Json<'_>)]) -> Self {
-        let body = json::encode(members);
+    pub fn json(status: u16, body: &impl Serialize) -> Self {
+        // Our own types are always written; should one ever not be, an empty object says so plainly.
+        let body = serde_json::to_string(body).unwrap_or_else(|_| "{}".to_owned());
         Self { status, headers: vec![("content-type", "application/json; charset=utf-8".to_owned())], body }
     }
 
@@ -81,11 +83,18 @@ impl Answer {
     }
 }
 
-/// `{"success":true,"access_token","expires_in"}`, for a session's access token that expires at `expires_at`; the token is left
-/// out where browsers get none.
+/// `{"success":true,"access_token","expires_in"}`
+#[derive(Serialize)]
+struct TokenBody<'a> {
+    success: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token: Option<&'a str>,
+    expires_in: u64,
+}
+
+/// The answer for a session's access token that expires at `expires_at`; the token is left out where browsers get none.
 pub(super) fn token_answer(config: &Config, access_token: &str, expires_at: u64, now: u64) -> Answer {
-    let given = matches!(config.browser_tokens, crate::config::BrowserTokens::Access);
-    let access_token = if given { Json::Text(access_token) } else { Json::Absent };
-    let expires_in = expires_at.saturating_sub(now).into();
-    Answer::json(200, &[("success", true.into()), ("access_token", access_token), ("expires_in", expires_in)])
+    let given = config.browser_tokens == BrowserTokens::Access;
+    let access_token = given.then_some(access_token);
+    Answer::json(200, &TokenBody { success: true, access_token, expires_in: expires_at.saturating_sub(now) })
 }

@@ -1,20 +1,32 @@
 //! `GET /config`: public values for the page.
 
+use serde::Serialize;
+
 use crate::ports::Ports;
 
 use super::{Answer, Gate};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConfigBody<'a> {
+    api_url: Option<&'a str>,
+    ws_url: Option<&'a str>,
+    cognito_domain: &'a str,
+    redirect_uri: &'a str,
+    client_id: &'a str,
+}
 
 impl<P: Ports> Gate<P> {
     /// All five are always there. Nothing in it changes between deployments, so a browser may keep it for a while.
     pub(super) fn config_route(&self) -> Answer {
         let config = &self.config;
-        let body = [
-            ("apiUrl", config.api_url.as_deref().into()),
-            ("wsUrl", config.ws_url.as_deref().into()),
-            ("cognitoDomain", config.cognito.domain.as_str().into()),
-            ("redirectUri", config.cognito.redirect_uri.as_str().into()),
-            ("clientId", config.cognito.client_id.as_str().into()),
-        ];
+        let body = ConfigBody {
+            api_url: config.api_url.as_deref(),
+            ws_url: config.ws_url.as_deref(),
+            cognito_domain: config.cognito.domain.as_str(),
+            redirect_uri: config.cognito.redirect_uri.as_str(),
+            client_id: &config.cognito.client_id,
+        };
         Answer::json(200, &body).with("cache-control", "public, max-age=300")
     }
 }

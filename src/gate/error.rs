@@ -130,7 +130,7 @@ impl GateError {
         Description { status, code, message }
     }
 
-    /// How loudly it is logged: an operator must act on what no user and no retry can mend.
+    /// How loudly it is logged: an operator must act on what no user and no retry can mend. Exhaustive, as above.
     #[must_use]
     pub fn level(self) -> Level {
         match self {
@@ -143,7 +143,22 @@ impl GateError {
             | Self::IdpTimeout
             | Self::OriginTimeout
             | Self::RateLimited => Level::Warn,
-            _ => Level::Info,
+            Self::InvalidRequest
+            | Self::LoginExpired
+            | Self::StateMismatch
+            | Self::CodeRejected
+            | Self::SessionRequired
+            | Self::SessionExpired
+            | Self::TokenInvalid
+            | Self::RefreshRejected
+            | Self::Forbidden
+            | Self::CsrfRejected
+            | Self::LoginDenied
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::PayloadTooLarge
+            | Self::UriTooLong
+            | Self::HeadersTooLarge => Level::Info,
         }
     }
 
@@ -159,13 +174,36 @@ impl GateError {
         matches!(self, Self::SessionRequired | Self::SessionExpired | Self::RefreshRejected)
     }
 
-    /// `Retry-After` where waiting helps.
+    /// `Retry-After` where waiting helps. Exhaustive, as above.
     fn retry_after_secs(self) -> Option<u32> {
         match self {
             Self::IdpUnavailable | Self::StoreUnavailable => Some(10),
             Self::IdpThrottled => Some(30),
             Self::RateLimited => Some(60),
-            _ => None,
+            Self::InvalidRequest
+            | Self::LoginExpired
+            | Self::StateMismatch
+            | Self::CodeRejected
+            | Self::SessionRequired
+            | Self::SessionExpired
+            | Self::TokenInvalid
+            | Self::RefreshRejected
+            | Self::Forbidden
+            | Self::CsrfRejected
+            | Self::LoginDenied
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::PayloadTooLarge
+            | Self::UriTooLong
+            | Self::HeadersTooLarge
+            | Self::ConfigInvalid
+            | Self::IdpMisconfigured
+            | Self::Internal
+            | Self::IdpInvalidResponse
+            | Self::TokenRejected
+            | Self::OriginUnavailable
+            | Self::IdpTimeout
+            | Self::OriginTimeout => None,
         }
     }
 }

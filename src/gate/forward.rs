@@ -1,6 +1,5 @@
 //! What to ask the site for, and what to change in its answer. Bodies never come here: the platform streams them.
 
-use crate::address::path_of;
 use crate::config::{Config, Site};
 use crate::ports::{HeaderEdits, IncomingRequest, OriginRequest, UpstreamAnswer, UpstreamRequest};
 use crate::web::cookie::CookieStyle;
@@ -108,7 +107,7 @@ pub(super) fn request_for_site<R: IncomingRequest>(
     visit: &Visit<'_, R>,
     policy: CachePolicy,
 ) -> UpstreamRequest {
-    let path_and_query = if policy == CachePolicy::NoStore { visit.url.path() } else { visit.path_and_query() };
+    let path_and_query = if policy == CachePolicy::NoStore { visit.raw_path() } else { visit.path_and_query() };
     match &config.site {
         Site::Assets => {
             let wanted = [config.public_url.as_str(), &with_index(path_and_query)].concat();
@@ -150,9 +149,9 @@ pub fn own_request_headers(config: &Config, request: &impl IncomingRequest) -> H
 
 /// The assets know files only: a folder's page is its `index.html`, under the rule of the folder's own path.
 fn with_index(path_and_query: &str) -> String {
-    let (path, query) = path_and_query.split_at_checked(path_of(path_and_query).len()).unwrap_or((path_and_query, ""));
+    let (path, query) = path_and_query.split_once('?').map_or((path_and_query, None), |(path, query)| (path, Some(query)));
     let index = if path.ends_with('/') { "index.html" } else { "" };
-    [path, index, query].concat()
+    query.map_or_else(|| format!("{path}{index}"), |query| format!("{path}{index}?{query}"))
 }
 
 const SET_COOKIE: &str = "set-cookie";

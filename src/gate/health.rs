@@ -1,13 +1,20 @@
 //! `GET /healthz` (configuration only) and `GET /readyz` (KV and key set reachable, remembered for a moment).
 
+use serde::Serialize;
+
 use crate::ports::Ports;
 
 use super::{Answer, Failure, Gate, GateError};
 
+#[derive(Serialize)]
+struct HealthBody {
+    status: &'static str,
+}
+
 impl<P: Ports> Gate<P> {
     /// A wrong configuration never comes here.
     pub(super) fn healthz() -> Answer {
-        Answer::json(200, &[("status", "ok".into())])
+        Answer::json(200, &HealthBody { status: "ok" })
     }
 
     /// No details: which part is missing is the error's code.

@@ -1,8 +1,12 @@
 //! The key set: from this isolate's memory, this location's cache, or Cognito, in that order.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
 use crate::jose::jwk::KeySet;
 use crate::jose::key_cache::{Decision, FRESH_SECS, FetchReason, MAX_STALE_SECS};
-use crate::json::{self, Json, Members};
+use crate::jose::unique_json;
 use crate::ports::{HttpError, HttpRequest, HttpResponse, Ports, RsaPublicKey, UnixSecs};
 use crate::session::seal::{self, Purpose};
 
@@ -14,6 +18,14 @@ pub(super) enum NoKey {
     Unknown,
     /// Could not know.
     Unavailable(Failure),
+}
+
+/// What the location's cache keeps of a key set.
+#[derive(Serialize, Deserialize)]
+struct CachedKeySet<'a> {
+    fetched_at: UnixSecs,
+    /// As Cognito sent it.
+    body: Cow<'a, str>,
 }
 
 impl<P: Ports> Gate<P> {
@@ -78,7 +90,7 @@ impl<P: Ports> Gate<P> {
 
     /// What the location's cache keeps: the body as Cognito sent it, and when. Sealed, because other Workers of the zone can write to the same cache, and who chooses keys chooses users.
     fn seal_keys(&self, fetched_at: UnixSecs, body: &str) -> Option<String> {
-        let text = json::encode(&[("fetched_at", Json::Number(fetched_at)), ("body", Json::Text(body))]);
+        let text = serde_json::to_string(&CachedKeySet { fetched_at, body: body.into() }).ok()?;
         let issuer = &self.config.cognito.issuer;
         seal::seal(&self.config.keys, Purpose::KeySet, &[], issuer, text.as_bytes(), &self.ports)
     }
@@ -87,8 +99,7 @@ impl<P: Ports> Gate<P> {
         let sealed = self.ports.load().await?;
         let issuer = &self.config.cognito.issuer;
         let text = seal::open(&self.config.keys, Purpose::KeySet, &[], issuer, &sealed).ok()?;
-        let mut cached = Members::parse(&text)?;
-        let (fetched_at, body) = (cached.number("fetched_at")?, cached.text("body")?);
+        let CachedKeySet { fetched_at, body } = unique_json::read(&text)?;
         let young = fetched_at <= now && now.saturating_sub(fetched_at) < u64::from(MAX_STALE_SECS);
         KeySet::parse(body.as_bytes()).ok().filter(|_| young).map(|keys| (keys, fetched_at))
     }

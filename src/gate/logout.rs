@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use serde::Serialize;
+
 use crate::oidc::logout::build_logout_url;
 use crate::oidc::token_request::build_revocation;
 use crate::ports::{HttpResponse, IncomingRequest, Level, Ports, UnixSecs};
@@ -12,6 +14,13 @@ use crate::session::record::Record;
 use super::sessions::Loaded;
 use super::visit::Visit;
 use super::{Answer, Failure, Gate, GateError};
+
+#[derive(Serialize)]
+struct LogoutBody<'a> {
+    success: bool,
+    #[serde(rename = "logoutUrl")]
+    logout_url: &'a str,
+}
 
 impl<P: Ports> Gate<P> {
     /// 1. Without a session it is the same answer: signing out twice is no error.
@@ -44,7 +53,7 @@ impl<P: Ports> Gate<P> {
         let answer = if visit.is_form_post() {
             Answer::redirect(303, &logout_url)
         } else {
-            Answer::json(200, &[("success", true.into()), ("logoutUrl", (&logout_url).into())])
+            Answer::json(200, &LogoutBody { success: true, logout_url: &logout_url })
         };
         Ok(answer.with("clear-site-data", CLEAR_SITE_DATA).with_cookies(clear))
     }

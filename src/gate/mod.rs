@@ -78,7 +78,7 @@ impl<P: Ports> Gate<P> {
         P: Upstream<R>,
     {
         let visit = Visit::new(request, &self.config, &self.ports);
-        let route = Route::of(visit.path());
+        let route = visit.route();
         match self.dispatch(route, &visit).await {
             Ok(Outcome::Respond(answer)) => {
                 self.log(Level::Info, route, &visit, answer.status, &[]);

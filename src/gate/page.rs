@@ -1,12 +1,13 @@
 //! Errors as answers: JSON for scripts, a small page for people. Neither holds anything that came from outside, but for
 //! a return path that was checked and sealed by us.
 
-use base64ct::{Base64, Encoding as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
+use url::Url;
 
-use crate::address::Address;
 use crate::config::Config;
-use crate::json::Json;
 use crate::ports::IncomingRequest;
 use crate::web::fetch_metadata::is_navigation;
 use crate::web::language::Language;
@@ -16,19 +17,24 @@ use super::logout::CLEAR_SITE_DATA;
 use super::route::Route;
 use super::visit::Visit;
 use super::words::{in_circles, korean, words};
-use super::{Answer, Failure, GateError};
+use super::{Answer, Description, Failure, GateError};
 
 /// `{"error","message","requestId"}`, with `loginUrl` on 401 and `logoutUrl` where signing out was not complete.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ErrorBody<'a> {
+    error: &'static str,
+    message: &'static str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logout_url: Option<&'a str>,
+}
+
 fn error_json(error: GateError, request_id: &str, login_url: Option<&str>, logout_url: Option<&str>) -> Answer {
-    let description = error.describe();
-    let body = [
-        ("error", description.code.into()),
-        ("message", description.message.into()),
-        ("requestId", request_id.into()),
-        ("loginUrl", Json::if_some(login_url)),
-        ("logoutUrl", Json::if_some(logout_url)),
-    ];
-    Answer::json(description.status, &body)
+    let Description { status, code, message } = error.describe();
+    Answer::json(status, &ErrorBody { error: code, message, request_id, login_url, logout_url })
 }
 
 /// The answer to a failed request.
@@ -115,7 +121,7 @@ fn page(error: GateError, message: &str, language: Language, request_id: &str, a
         error_code = description.code,
         request = words.request,
     );
-    let style = Base64::encode_string(&Sha256::digest(STYLE));
+    let style = STANDARD.encode(Sha256::digest(STYLE));
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{style}'; form-action {form_targets}; frame-ancestors 'none'; base-uri 'none'"
     );
@@ -130,8 +136,7 @@ fn page(error: GateError, message: &str, language: Language, request_id: &str, a
 /// The answer while nothing is known but that the configuration is wrong.
 pub(super) fn unconfigured<R: IncomingRequest>(request: &R, request_id: &str) -> Answer {
     let error = GateError::ConfigInvalid;
-    let path = Address::parse(request.url()).map(|url| url.path().to_owned()).unwrap_or_default();
-    let route = Route::of(&path);
+    let route = Url::parse(request.url()).map_or(Route::Unknown, |url| Route::of(url.path()));
     if is_navigation(request) && !route.is_json() && !route.is_monitoring() {
         let language = Language::negotiate(request.header("accept-language").as_deref());
         return page(error, message(error, language), language, request_id, "", "'none'");

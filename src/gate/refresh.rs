@@ -1,6 +1,8 @@
 //! `POST /auth/refresh`: the page's access token, renewed when its end is near.
 
-use crate::json::Members;
+use serde::Deserialize;
+
+use crate::jose::unique_json;
 use crate::ports::{IncomingRequest, Ports};
 use crate::session::policy::{Standing, standing};
 
@@ -41,5 +43,10 @@ impl<P: Ports> Gate<P> {
 
 /// `force` of the body, both of which may be left out.
 fn read_force(body: &[u8]) -> Option<bool> {
-    if body.is_empty() { Some(false) } else { Members::parse(body)?.flag("force") }
+    #[derive(Deserialize)]
+    struct Written {
+        #[serde(default)]
+        force: bool,
+    }
+    if body.is_empty() { Some(false) } else { unique_json::read(body).map(|Written { force }| force) }
 }

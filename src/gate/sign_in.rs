@@ -3,7 +3,9 @@
 
 use std::rc::Rc;
 
-use crate::json::Members;
+use serde::Deserialize;
+
+use crate::jose::unique_json;
 use crate::oidc::callback::{AuthorizeError, CallbackAnswer, CallbackParams};
 use crate::oidc::claims::Nonce;
 use crate::oidc::flow::{LoginFlow, flow_tag};
@@ -199,8 +201,13 @@ impl<P: Ports> Gate<P> {
 
 /// What the page brings: `{"code","state"}`.
 fn page_params(body: &[u8]) -> Option<CallbackParams> {
-    let mut members = Members::parse(body)?;
-    CallbackParams::from_page(members.text("code")?, members.text("state")?).ok()
+    #[derive(Deserialize)]
+    struct Written {
+        code: String,
+        state: String,
+    }
+    let Written { code, state } = unique_json::read(body)?;
+    CallbackParams::from_page(code, state).ok()
 }
 
 fn authorize_failure(error: AuthorizeError) -> Failure {

@@ -1,12 +1,25 @@
 //! `GET /auth/status`: whether somebody is signed in, at any time, without a 401.
 
-use crate::ports::{IncomingRequest, Ports};
+use serde::Serialize;
+
+use crate::ports::{IncomingRequest, Ports, UnixSecs};
 use crate::session::policy::renew_at;
 
 use super::renewal::Need;
 use super::sessions::{Found, Session};
 use super::visit::Visit;
 use super::{Answer, Failure, Gate};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusBody {
+    authenticated: bool,
+    /// When the session ends unless it is renewed.
+    expires_at: Option<UnixSecs>,
+    /// When the access token should be.
+    refresh_at: Option<UnixSecs>,
+    login_url: String,
+}
 
 impl<P: Ports> Gate<P> {
     /// "Yes" only for a session that opens something now; a store or Cognito that cannot be asked is 5xx, not "no".
@@ -20,16 +33,12 @@ impl<P: Ports> Gate<P> {
             Found::None | Found::Ended => None,
         };
         let life = &self.config.session;
-        // In whole Unix seconds: when the session ends unless it is renewed, and when the access token should be.
-        let expires_at = session.as_ref().map(|Session { record, .. }| record.ends_at(life));
-        let refresh_at = session.as_ref().map(|Session { record, .. }| renew_at(record));
-        let login_url = self.login_url();
-        let body = [
-            ("authenticated", session.is_some().into()),
-            ("expiresAt", expires_at.into()),
-            ("refreshAt", refresh_at.into()),
-            ("loginUrl", (&login_url).into()),
-        ];
+        let body = StatusBody {
+            authenticated: session.is_some(),
+            expires_at: session.as_ref().map(|Session { record, .. }| record.ends_at(life)),
+            refresh_at: session.as_ref().map(|Session { record, .. }| renew_at(record)),
+            login_url: self.login_url(),
+        };
         Ok(Answer::json(200, &body))
     }
 

@@ -1,6 +1,7 @@
 //! `GET /user-info`: who is signed in, from verified claims.
 
-use crate::json::Json;
+use serde::Serialize;
+
 use crate::oidc::claims::Profile;
 use crate::ports::{IncomingRequest, Ports};
 
@@ -22,17 +23,29 @@ impl<P: Ports> Gate<P> {
     }
 }
 
-/// The allow-listed answer.
+/// The allow-listed answer; what a token did not have is `null`.
+#[derive(Serialize)]
+struct UserInfoBody<'a> {
+    sub: &'a str,
+    email: Option<&'a str>,
+    email_verified: Option<bool>,
+    name: Option<&'a str>,
+    given_name: Option<&'a str>,
+    family_name: Option<&'a str>,
+    username: Option<&'a str>,
+    groups: &'a [String],
+}
+
 fn user_info_answer(subject: &str, profile: &Profile) -> Answer {
-    let body = [
-        ("sub", subject.into()),
-        ("email", profile.email.as_deref().into()),
-        ("email_verified", profile.email_verified.into()),
-        ("name", profile.display_name().into()),
-        ("given_name", profile.given_name.as_deref().into()),
-        ("family_name", profile.family_name.as_deref().into()),
-        ("username", profile.username.as_deref().into()),
-        ("groups", Json::Texts(&profile.groups)),
-    ];
+    let body = UserInfoBody {
+        sub: subject,
+        email: profile.email.as_deref(),
+        email_verified: profile.email_verified,
+        name: profile.display_name(),
+        given_name: profile.given_name.as_deref(),
+        family_name: profile.family_name.as_deref(),
+        username: profile.username.as_deref(),
+        groups: &profile.groups,
+    };
     Answer::json(200, &body)
 }

@@ -2,17 +2,18 @@
 
 use std::cell::RefCell;
 
-use crate::address::Address;
+use url::{Position, Url};
+
 use crate::config::{Config, Origin};
 use crate::ports::{IncomingRequest, Ports, Random, UnixSecs};
 use crate::web::cookie::{CookieStyle, Cookies};
 use crate::web::fetch_metadata;
-use crate::web::hex::push_hex;
 use crate::web::language::Language;
 use crate::web::origin;
 use crate::web::path::NormalPath;
 use crate::web::return_path::ReturnPath;
 
+use super::route::Route;
 use super::{Failure, GateError};
 
 /// A request and what every handler needs to know of it.
@@ -21,8 +22,6 @@ pub(super) struct Visit<'r, R> {
     pub request: &'r R,
     /// Method in upper case.
     pub method: &'r str,
-    /// The parsed URL.
-    pub url: Address,
     /// The time, read once.
     pub now: UnixSecs,
     /// When it began, for the log.
@@ -33,7 +32,10 @@ pub(super) struct Visit<'r, R> {
     pub session_log_name: RefCell<String>,
     /// How the cookies are named here.
     pub cookie_style: CookieStyle,
-    path: NormalPath,
+    /// The URL as a browser writes it; `None` cannot be read, and no handler sees such a request.
+    url: Option<Url>,
+    /// Its one reading, if it has one.
+    path: Option<NormalPath>,
     cookie_header: String,
     problem: Option<Failure>,
 }
@@ -44,9 +46,14 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
     pub(super) fn new(request: &'r R, config: &Config, ports: &impl Ports) -> Self {
         let started_ms = ports.now_ms();
         let cookie_header = request.header("cookie").unwrap_or_default();
-        let (url, path, problem) = match read(request, &cookie_header) {
-            Ok((url, path)) => (Some(url), Some(path), None),
-            Err(failure) => (None, None, Some(failure)),
+        let url = read_url(request.url());
+        let path = url.as_ref().and_then(|url| NormalPath::parse(url.path()).ok());
+        let problem = if url.is_none() {
+            Some(Failure::new(GateError::InvalidRequest, "url_malformed"))
+        } else {
+            check_lengths(request, &cookie_header)
+                .err()
+                .or_else(|| path.is_none().then(|| Failure::new(GateError::InvalidRequest, "path_ambiguous")))
         };
         Self {
             method: request.method(),
@@ -56,32 +63,46 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
             session_log_name: RefCell::default(),
             cookie_style: CookieStyle::of(&config.public_url),
             request,
-            url: url.unwrap_or_else(|| config.cognito.redirect_uri.clone()),
-            path: path.unwrap_or_default(),
+            url,
+            path,
             cookie_header,
             problem,
         }
     }
 
     /// # Errors
-    /// The request is too long, or its path could be read in two ways: no handler may see it.
+    /// The request is too long, its URL cannot be read, or its path could be read in two ways: no handler may see it.
     pub(super) fn check(&self) -> Result<(), Failure> {
         self.problem.clone().map_or(Ok(()), Err)
     }
 
-    /// The normal path.
-    pub(super) fn path(&self) -> &str {
-        self.path.as_str()
+    /// Where the request goes. One that cannot be read goes nowhere.
+    pub(super) fn route(&self) -> Route {
+        match (&self.url, &self.path) {
+            (None, _) => Route::Unknown,
+            (Some(_), None) => Route::Site,
+            (Some(_), Some(path)) => Route::of(path.as_str()),
+        }
     }
 
-    /// The path and query as they stand in the URL.
+    /// The normal path; empty in a request that [`Self::check`] refuses for it.
+    pub(super) fn path(&self) -> &str {
+        self.path.as_ref().map(NormalPath::as_str).unwrap_or_default()
+    }
+
+    /// The path as it stands in the URL; empty without one.
+    pub(super) fn raw_path(&self) -> &str {
+        self.url.as_ref().map(Url::path).unwrap_or_default()
+    }
+
+    /// The path and query as they stand in the URL; empty without one.
     pub(super) fn path_and_query(&self) -> &str {
-        self.url.path_and_query()
+        self.url.as_ref().map(|url| &url[Position::BeforePath..Position::AfterQuery]).unwrap_or_default()
     }
 
     /// The query, without the question mark.
     pub(super) fn query(&self) -> &str {
-        self.url.query()
+        self.url.as_ref().and_then(Url::query).unwrap_or_default()
     }
 
     /// The browser's cookies.
@@ -96,7 +117,8 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
 
     /// Whether the browser asked under the public host; a login begun under another one could not come back.
     pub(super) fn on_public_host(&self, public_url: &Origin) -> bool {
-        self.url.host() == public_url.host()
+        let host = self.url.as_ref().map(|url| &url[Position::BeforeHost..Position::AfterPort]);
+        host == Some(public_url.host())
     }
 
     /// The language of our pages.
@@ -142,19 +164,25 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
     }
 }
 
-/// URL and normal path, length before content.
-fn read(request: &impl IncomingRequest, cookie_header: &str) -> Result<(Address, NormalPath), Failure> {
-    let url = request.url();
-    if url.len() > MAX_URL_BYTES {
+/// Reads the request's URL. `None` for what no browser sends: control characters, user info, another protocol.
+fn read_url(text: &str) -> Option<Url> {
+    if text.bytes().any(|byte| byte.is_ascii_control()) {
+        return None;
+    }
+    let url = Url::parse(text).ok()?;
+    let no_user = url.username().is_empty() && url.password().is_none();
+    (no_user && matches!(url.scheme(), "http" | "https")).then_some(url)
+}
+
+fn check_lengths(request: &impl IncomingRequest, cookie_header: &str) -> Result<(), Failure> {
+    if request.url().len() > MAX_URL_BYTES {
         return Err(GateError::UriTooLong.into());
     }
     let authorization_bytes = request.header("authorization").map_or(0, |value| value.len());
     if cookie_header.len() > MAX_COOKIE_BYTES || authorization_bytes > MAX_AUTHORIZATION_BYTES {
         return Err(GateError::HeadersTooLarge.into());
     }
-    let url = Address::parse(url).ok_or_else(|| Failure::new(GateError::InvalidRequest, "url_malformed"))?;
-    let path = NormalPath::parse(url.path()).map_err(|_| Failure::new(GateError::InvalidRequest, "path_ambiguous"))?;
-    Ok((url, path))
+    Ok(())
 }
 
 /// The first four of an IPv6 address's eight groups, as Cloudflare writes it; any other text as it is.
@@ -175,9 +203,7 @@ fn network(address: &str) -> String {
 pub(super) fn random_name(random: &impl Random) -> String {
     let mut bytes = [0; 8];
     random.fill(&mut bytes);
-    let mut name = String::with_capacity(16);
-    push_hex(&mut name, &bytes);
-    name
+    format!("{:016x}", u64::from_be_bytes(bytes))
 }
 
 /// What CloudFront takes as well.

@@ -1,19 +1,19 @@
-//! The compact serialization of a JWS (RFC 7515 §3.1, §7.1): its structure, then the header against our allow-list. Nothing is
-//! believed yet. What is read here jwt-compact reads the same way (`tests/properties/jose.rs`): in the Worker its reader, made for any
-//! header, would be a tenth of all code.
+//! The compact serialization of a JWS (RFC 7515 §3.1, §7.1): structure by jwt-compact, then the header against our allow-list.
+//! Nothing is believed yet.
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
-use serde_json::Value;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jwt_compact::{Claims, Header, UntrustedToken};
+use serde_json::{Map, Value};
 
-use crate::json::{self, Members};
+use super::unique_json::{self, UniqueMembers};
 
 /// A well-formed token whose header we accept. It gives away the key id and nothing else: claims come from
 /// [`super::verify`] after the signature.
 pub struct UnverifiedToken<'a> {
     signed: &'a str,
-    payload: Vec<u8>,
     key_id: String,
-    signature: Vec<u8>,
+    token: UntrustedToken<'a, Map<String, Value>>,
 }
 
 /// Why a token is refused before any key is touched.
@@ -22,7 +22,7 @@ pub enum StructureError {
     /// Longer than [`MAX_TOKEN_BYTES`].
     #[error("token too long")]
     TooLong,
-    /// Not three non-empty parts of canonical base64url without padding, or a header that is no JSON object.
+    /// Not three parts of canonical base64url without padding, or a header that is no JSON object with members as they should be.
     #[error("not a compact signed token")]
     NotCompact,
     /// A header member stands there twice.
@@ -51,13 +51,12 @@ impl<'a> UnverifiedToken<'a> {
         if text.len() > MAX_TOKEN_BYTES {
             return Err(StructureError::TooLong);
         }
-        let (signed, signature) = text.rsplit_once('.').ok_or(StructureError::NotCompact)?;
-        let (header, payload) = signed.split_once('.').ok_or(StructureError::NotCompact)?;
-        // The alphabet has no dot: a fourth part is none of the three.
-        let decoded = |part: &str| Base64UrlUnpadded::decode_vec(part).map_err(|_| StructureError::NotCompact);
-        let (header, payload, signature) = (decoded(header)?, decoded(payload)?, decoded(signature)?);
-        let key_id = check_header(&header)?;
-        Ok(Self { signed, payload, key_id, signature })
+        let (signed, _) = text.rsplit_once('.').ok_or(StructureError::NotCompact)?;
+        let (header, _) = signed.split_once('.').ok_or(StructureError::NotCompact)?;
+        check_unique(header)?;
+        let token: UntrustedToken<'a, _> = text.try_into().map_err(|_| StructureError::NotCompact)?;
+        let key_id = check_header(token.algorithm(), token.header())?;
+        Ok(Self { signed, key_id, token })
     }
 
     /// Which key is said to have signed.
@@ -75,41 +74,36 @@ impl<'a> UnverifiedToken<'a> {
     /// The signature as sent.
     #[must_use]
     pub fn signature(&self) -> &[u8] {
-        &self.signature
+        self.token.signature_bytes()
     }
 
-    /// The claims, for [`super::verify`] alone.
-    pub(super) fn payload(&self) -> Option<Members> {
-        Members::parse(&self.payload)
+    /// The claims, for [`super::verify`] alone. `None`: no JSON object with unique members, or times that are none.
+    pub(super) fn claims(&self) -> Option<Claims<UniqueMembers>> {
+        self.token.deserialize_claims_unchecked().ok()
     }
 }
 
-/// The header as JSON; its key id.
-fn check_header(header: &[u8]) -> Result<String, StructureError> {
-    let mut members = Members::parse(header).ok_or_else(|| match json::parse(header, 0) {
-        Some(Value::Object(_)) => StructureError::RepeatedMember,
-        _ => StructureError::NotCompact,
-    })?;
-    let is_there = |name: &&str| members.0.contains_key(*name);
-    let extended = ["crit", "b64", "zip", "enc"].iter().any(is_there);
-    let mut text = |name: &str| members.optional_text(name).ok_or(StructureError::NotCompact);
-    let (algorithm, token_type, key_id) = (text("alg")?, text("typ")?, text("kid")?);
-    for name in ["jku", "x5u", "x5t", "x5t#S256"] {
-        text(name)?;
+/// jwt-compact takes the last of members that stand there twice, another reader the first.
+fn check_unique(header: &str) -> Result<(), StructureError> {
+    let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| StructureError::NotCompact)?;
+    match unique_json::read::<Map<String, Value>>(&header) {
+        Some(_) => Ok(()),
+        None if serde_json::from_slice::<Map<String, Value>>(&header).is_ok() => Err(StructureError::RepeatedMember),
+        None => Err(StructureError::NotCompact),
     }
-    if text("cty")?.is_some_and(|content| !content.eq_ignore_ascii_case("json")) {
-        return Err(StructureError::NotCompact);
-    }
-    if algorithm.ok_or(StructureError::NotCompact)? != "RS256" {
+}
+
+fn check_header(algorithm: &str, header: &Header<Map<String, Value>>) -> Result<String, StructureError> {
+    if algorithm != "RS256" {
         return Err(StructureError::AlgorithmNotAllowed);
     }
-    if extended {
+    if ["crit", "b64", "zip", "enc"].iter().any(|name| header.other_fields.contains_key(*name)) {
         return Err(StructureError::ExtensionNotUnderstood);
     }
-    if token_type.is_some_and(|token_type| !token_type.eq_ignore_ascii_case("JWT")) {
+    if header.token_type.as_ref().is_some_and(|token_type| !token_type.eq_ignore_ascii_case("JWT")) {
         return Err(StructureError::TypeNotAllowed);
     }
-    key_id.filter(|key_id| !key_id.is_empty()).ok_or(StructureError::NoKeyId)
+    header.key_id.clone().filter(|key_id| !key_id.is_empty()).ok_or(StructureError::NoKeyId)
 }
 
 /// Cognito's tokens have 1 to 2 kB and grow with groups (100 of 128 characters) and attributes; no size is promised.
@@ -118,8 +112,6 @@ pub const MAX_TOKEN_BYTES: usize = 64 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     fn parse(header: &str) -> Result<String, StructureError> {
         let text = format!("{}.e30.c2ln", URL_SAFE_NO_PAD.encode(header));

@@ -1,10 +1,13 @@
 //! The key set (RFC 7517): which keys are fit to verify RS256, and choosing one by its exact id.
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
 use serde_json::Value;
 
-use crate::json::Members;
 use crate::ports::RsaPublicKey;
+
+use super::unique_json;
 
 /// The usable keys of a set; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,11 +31,14 @@ impl KeySet {
     /// # Errors
     /// The body is no key set, or leaves no usable key: such a set must not replace a good one.
     pub fn parse(body: &[u8]) -> Result<Self, KeySetError> {
-        let mut members = Members::parse(body).ok_or(KeySetError::NotAKeySet)?;
-        let Value::Array(written) = members.take("keys") else { return Err(KeySetError::NotAKeySet) };
+        #[derive(Deserialize)]
+        struct Written {
+            keys: Vec<Value>,
+        }
+        let written: Written = unique_json::read(body).ok_or(KeySetError::NotAKeySet)?;
         let mut seen: Vec<String> = Vec::new();
         let mut keys = Vec::new();
-        for jwk in &written {
+        for jwk in &written.keys {
             let Some(key_id) = jwk.get("kid").and_then(Value::as_str) else { continue };
             if seen.iter().any(|id| id == key_id) {
                 continue;
@@ -73,7 +79,7 @@ pub fn rs256_key(jwk: &Value) -> Option<RsaPublicKey> {
 
 /// Base64urlUInt (RFC 7518 §2), tolerating leading zeros that some encoders add.
 fn unsigned(text: &str) -> Option<Vec<u8>> {
-    let bytes = Base64UrlUnpadded::decode_vec(text).ok()?;
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     Some(bytes.into_iter().skip(zeros).collect())
 }
@@ -88,8 +94,6 @@ const EXPONENT_65537: [u8; 3] = [1, 0, 1];
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::json;
 
     /// An odd number of so many bytes, with its top bit set.

@@ -6,4 +6,5 @@ pub mod compact;
 pub mod jwk;
 pub mod key_cache;
 pub mod times;
+pub mod unique_json;
 pub mod verify;

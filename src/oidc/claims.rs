@@ -1,6 +1,8 @@
 //! What a verified token must say (OIDC Core §3.1.3.7, §12.2; Cognito's `token_use` and `client_id`).
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -8,7 +10,6 @@ use subtle::ConstantTimeEq;
 use crate::config::Cognito;
 use crate::jose::times::TokenTimes;
 use crate::jose::verify::SignedClaims;
-use crate::json::{Json, Members};
 use crate::ports::UnixSecs;
 
 /// Why a signed token is not for us, or not for this purpose.
@@ -48,8 +49,8 @@ pub enum Nonce<'a> {
     Unknown,
 }
 
-/// The claims about a person that leave the gateway: an allow-list.
-#[derive(Clone, Default, PartialEq, Eq)]
+/// The claims about a person that leave the gateway: an allow-list. A session's record keeps them as they stand here.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// `email`.
     pub email: Option<String>,
@@ -88,34 +89,6 @@ impl Profile {
             username: text(username_claim),
             groups: groups.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         }
-    }
-
-    /// How a session's record keeps it.
-    pub(crate) fn members(&self) -> [(&'static str, Json<'_>); 8] {
-        [
-            ("email", self.email.as_deref().into()),
-            ("email_verified", self.email_verified.into()),
-            ("name", self.name.as_deref().into()),
-            ("given_name", self.given_name.as_deref().into()),
-            ("family_name", self.family_name.as_deref().into()),
-            ("preferred_username", self.preferred_username.as_deref().into()),
-            ("username", self.username.as_deref().into()),
-            ("groups", Json::Texts(&self.groups)),
-        ]
-    }
-
-    /// What [`Self::members`] wrote.
-    pub(crate) fn of(mut members: Members) -> Option<Self> {
-        Some(Self {
-            email: members.optional_text("email")?,
-            email_verified: members.optional_boolean("email_verified")?,
-            name: members.optional_text("name")?,
-            given_name: members.optional_text("given_name")?,
-            family_name: members.optional_text("family_name")?,
-            preferred_username: members.optional_text("preferred_username")?,
-            username: members.optional_text("username")?,
-            groups: members.texts("groups")?,
-        })
     }
 
     /// The name to show: `name`, then `preferred_username`, then the user name, which for federated users is an opaque id.
@@ -238,7 +211,7 @@ fn subject(members: &Map<String, Value>) -> Result<String, ClaimError> {
 fn access_token_hash(access_token: &str) -> String {
     let digest = Sha256::digest(access_token);
     let (left, _) = digest.split_at(digest.len() / 2);
-    Base64UrlUnpadded::encode_string(left)
+    URL_SAFE_NO_PAD.encode(left)
 }
 
 #[cfg(test)]

@@ -4,17 +4,19 @@
 //! The flow is sealed under a key derived from the key ring *and* the state (`gate/flow_cookies.rs`): neither the cookie
 //! with the Worker's keys nor the state alone opens it, and a callback with another state finds nothing to open.
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::json::{self, Json, Members};
+use crate::jose::unique_json;
 use crate::ports::{Random, UnixSecs};
 
 use super::random_text;
 
 /// A login under way.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoginFlow {
     /// `state` (RFC 6749 §10.12).
     pub state: String,
@@ -27,6 +29,7 @@ pub struct LoginFlow {
     /// End of its life.
     pub expires_at: UnixSecs,
     /// Whether the browser came with a session cookie when it began: for whom it opened nothing.
+    #[serde(default)]
     pub again: bool,
 }
 
@@ -47,28 +50,14 @@ impl LoginFlow {
     /// As JSON, for its cookie.
     #[must_use]
     pub fn encode(&self) -> String {
-        json::encode(&[
-            ("state", Json::Text(&self.state)),
-            ("nonce", Json::Text(&self.nonce)),
-            ("verifier", Json::Text(&self.verifier)),
-            ("return_path", Json::Text(&self.return_path)),
-            ("expires_at", Json::Number(self.expires_at)),
-            ("again", Json::Boolean(self.again)),
-        ])
+        // Texts, numbers and truth values are always written.
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// What [`Self::encode`] wrote; once it did not write `again`.
     #[must_use]
     pub fn parse(json: &[u8]) -> Option<Self> {
-        let mut members = Members::parse(json)?;
-        Some(Self {
-            state: members.text("state")?,
-            nonce: members.text("nonce")?,
-            verifier: members.text("verifier")?,
-            return_path: members.text("return_path")?,
-            expires_at: members.number("expires_at")?,
-            again: members.flag("again")?,
-        })
+        unique_json::read(json)
     }
 
     /// Whether the flow is the one that `state` names, and still alive.
@@ -84,7 +73,7 @@ impl LoginFlow {
 pub fn flow_tag(state: &str) -> String {
     let digest = Sha256::new().chain_update("edgegate/flow/1").chain_update(state).finalize();
     let (tag, _) = digest.split_at(FLOW_TAG_BYTES);
-    Base64UrlUnpadded::encode_string(tag)
+    URL_SAFE_NO_PAD.encode(tag)
 }
 
 /// Time to type a password and a second factor.

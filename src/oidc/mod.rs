@@ -14,10 +14,10 @@ pub mod token_response;
 /// A random value of 256 bits as 43 characters of base64url: state, nonce and PKCE verifier are made so.
 #[must_use]
 pub fn random_text(random: &impl crate::ports::Random) -> String {
-    use base64ct::Encoding as _;
+    use base64::Engine as _;
     let mut bytes = [0; 32];
     random.fill(&mut bytes);
-    base64ct::Base64UrlUnpadded::encode_string(&bytes)
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! Proof Key for Code Exchange (RFC 7636), S256 only.
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 /// `code_challenge` for a verifier: BASE64URL(SHA-256(ASCII(verifier))) (§4.2).
 #[must_use]
 pub fn challenge(verifier: &str) -> String {
-    Base64UrlUnpadded::encode_string(&Sha256::digest(verifier))
+    URL_SAFE_NO_PAD.encode(Sha256::digest(verifier))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Requests to the token and revocation endpoints (RFC 6749 §4.1.3, §6; RFC 7009): server to server, in a POST body.
 
-use base64ct::{Base64, Encoding as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::config::Cognito;
 use crate::ports::HttpRequest;
@@ -42,7 +43,7 @@ fn post(cognito: &Cognito, endpoint: &str, form: &[(&str, &str)], timeout_ms: u3
     let mut body: Vec<String> = form.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
     match &cognito.client_secret {
         Some(secret) => {
-            let credentials = Base64::encode_string(format!("{}:{}", cognito.client_id, secret.expose()).as_bytes());
+            let credentials = STANDARD.encode(format!("{}:{}", cognito.client_id, secret.expose()));
             headers.push(("authorization", format!("Basic {credentials}")));
         }
         None => body.push(format!("client_id={}", encode(&cognito.client_id))),
@@ -69,8 +70,6 @@ const MAX_REVOKE_RESPONSE_BYTES: usize = 16 * 1024;
 mod tests {
     use super::*;
     use crate::oidc::fixtures::{cognito, confidential};
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
 
     type Case = (&'static str, HttpRequest, &'static str, &'static str, u32, usize);
 

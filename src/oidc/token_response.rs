@@ -1,8 +1,8 @@
 //! Answers of the token endpoint (RFC 6749 §5; OIDC Core §3.1.3.3): tokens, a refusal, or trouble.
 
-use serde_json::Value;
+use serde::Deserialize;
 
-use crate::json::Members;
+use crate::jose::unique_json;
 use crate::ports::{HttpError, HttpResponse};
 
 /// What a successful answer holds; nothing verified yet.
@@ -72,26 +72,33 @@ pub fn read(answer: Result<HttpResponse, HttpError>) -> Result<TokenSet, TokenEr
 }
 
 fn read_tokens(body: &[u8]) -> Option<TokenSet> {
-    let mut members = Members::parse(body)?;
-    let tokens = TokenSet {
-        id_token: members.optional_text("id_token")?,
-        access_token: members.text("access_token")?,
-        refresh_token: members.optional_text("refresh_token")?,
-    };
-    let bearer = members.text("token_type")?.eq_ignore_ascii_case("Bearer");
-    let in_future = match members.take("expires_in") {
-        Value::Null => true,
-        secs => secs.as_f64()? > 0.0,
-    };
+    #[derive(Deserialize)]
+    struct Written {
+        id_token: Option<String>,
+        access_token: String,
+        refresh_token: Option<String>,
+        token_type: String,
+        expires_in: Option<f64>,
+    }
+    let written: Written = unique_json::read(body)?;
+    let bearer = written.token_type.eq_ignore_ascii_case("Bearer");
+    let in_future = written.expires_in.is_none_or(|secs| secs > 0.0);
     let empty = |token: &Option<String>| token.as_deref() == Some("");
-    let whole = !tokens.access_token.is_empty() && !empty(&tokens.id_token) && !empty(&tokens.refresh_token);
-    (bearer && in_future && whole).then_some(tokens)
+    let whole = !written.access_token.is_empty() && !empty(&written.id_token) && !empty(&written.refresh_token);
+    (bearer && in_future && whole).then_some(TokenSet {
+        id_token: written.id_token,
+        access_token: written.access_token,
+        refresh_token: written.refresh_token,
+    })
 }
 
 /// Cognito answers 400 to a wrong client; others, and Cognito at times, 401.
 fn read_error(status: u16, body: &[u8]) -> TokenError {
-    let error = Members::parse(body).and_then(|mut members| members.text("error"));
-    let Some(error) = error else { return TokenError::InvalidResponse };
+    #[derive(Deserialize)]
+    struct Written {
+        error: String,
+    }
+    let Some(Written { error }) = unique_json::read(body) else { return TokenError::InvalidResponse };
     match error.as_str() {
         "invalid_grant" if status == 400 => TokenError::Refused,
         "invalid_client" | "unauthorized_client" | "unsupported_grant_type" | "invalid_request" | "invalid_scope" => {

@@ -4,8 +4,7 @@ use std::cell::RefCell;
 
 use worker::{console_error, console_log, console_warn};
 
-use crate::ports::{Level, Log, Random};
-use crate::web::log_line::log_line;
+use crate::ports::{Level, Log, Random, log_line};
 
 use super::crypto;
 

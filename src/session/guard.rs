@@ -6,22 +6,26 @@
 //! of (compare and set). A lease keeps gateways from refreshing one session at the same time; it is a courtesy with a
 //! deadline and decides nothing: the generation does.
 
-use crate::json::{self, Json, Members};
+use serde::{Deserialize, Serialize};
+
+use crate::jose::unique_json;
 use crate::ports::UnixSecs;
 
 use super::policy::LEASE_SECS;
 
 /// A question about one session.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inquiry {
     /// The session: the hash in its KV key.
     pub session: String,
     /// What is asked.
+    #[serde(deserialize_with = "unique_json::object")]
     pub question: Question,
 }
 
 /// What a gateway asks or tells. Each may be repeated: the second time changes nothing and is answered alike.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "ask")]
 pub enum Question {
     /// Is this generation the newest? 0: the gateway knows none.
     Look {
@@ -60,7 +64,8 @@ pub enum Question {
 }
 
 /// What the guard says.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "answer")]
 pub enum Answer {
     /// The session has ended.
     Ended,
@@ -78,7 +83,7 @@ pub enum Answer {
 }
 
 /// What the guard keeps of a session.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// Of the newest record.
     pub generation: u64,
@@ -98,47 +103,13 @@ impl Inquiry {
     /// As JSON. Gateways and guards of two versions talk to each other while a new one is rolled out.
     #[must_use]
     pub fn encode(&self) -> String {
-        let question: &[_] = match &self.question {
-            Question::Look { generation } => &[("ask", "look".into()), ("generation", Json::Number(*generation))],
-            Question::Lease { generation, holder } => {
-                &[("ask", "lease".into()), ("generation", Json::Number(*generation)), ("holder", holder.into())]
-            }
-            Question::Release { holder } => &[("ask", "release".into()), ("holder", holder.into())],
-            Question::Save { from, generation, sealed, expires_at } => &[
-                ("ask", "save".into()),
-                ("from", Json::Number(*from)),
-                ("generation", Json::Number(*generation)),
-                ("sealed", sealed.into()),
-                ("expires_at", Json::Number(*expires_at)),
-            ],
-            Question::End { expires_at } => &[("ask", "end".into()), ("expires_at", Json::Number(*expires_at))],
-        };
-        json::encode(&[("session", Json::Text(&self.session)), ("question", Json::Object(question))])
+        encode(self)
     }
 
     /// What [`Self::encode`] wrote.
     #[must_use]
     pub fn parse(json: &str) -> Option<Self> {
-        let mut members = Members::parse(json.as_bytes())?;
-        Some(Self { session: members.text("session")?, question: Question::of(Members::of(members.take("question"))?)? })
-    }
-}
-
-impl Question {
-    fn of(mut members: Members) -> Option<Self> {
-        Some(match members.text("ask")?.as_str() {
-            "look" => Self::Look { generation: members.number("generation")? },
-            "lease" => Self::Lease { generation: members.number("generation")?, holder: members.text("holder")? },
-            "release" => Self::Release { holder: members.text("holder")? },
-            "save" => Self::Save {
-                from: members.number("from")?,
-                generation: members.number("generation")?,
-                sealed: members.text("sealed")?,
-                expires_at: members.number("expires_at")?,
-            },
-            "end" => Self::End { expires_at: members.number("expires_at")? },
-            _ => return None,
-        })
+        unique_json::read(json.as_bytes())
     }
 }
 
@@ -146,28 +117,13 @@ impl Answer {
     /// As JSON.
     #[must_use]
     pub fn encode(&self) -> String {
-        let (word, sealed) = match self {
-            Self::Ended => ("ended", None),
-            Self::Held => ("held", None),
-            Self::Newer { sealed } => ("newer", Some(sealed.as_str())),
-            Self::Yes => ("yes", None),
-            Self::Unknown => ("unknown", None),
-        };
-        json::encode(&[("answer", word.into()), ("sealed", Json::if_some(sealed))])
+        encode(self)
     }
 
     /// What [`Self::encode`] wrote.
     #[must_use]
     pub fn parse(json: &str) -> Option<Self> {
-        let mut members = Members::parse(json.as_bytes())?;
-        Some(match members.text("answer")?.as_str() {
-            "ended" => Self::Ended,
-            "held" => Self::Held,
-            "newer" => Self::Newer { sealed: members.text("sealed")? },
-            "yes" => Self::Yes,
-            "unknown" => Self::Unknown,
-            _ => return None,
-        })
+        unique_json::read(json.as_bytes())
     }
 }
 
@@ -175,14 +131,7 @@ impl Row {
     /// As JSON, for the guard's store.
     #[must_use]
     pub fn encode(&self) -> String {
-        json::encode(&[
-            ("generation", Json::Number(self.generation)),
-            ("ended", Json::Boolean(self.ended)),
-            ("lease_holder", Json::Text(&self.lease_holder)),
-            ("lease_until", Json::Number(self.lease_until)),
-            ("sealed", Json::Text(&self.sealed)),
-            ("expires_at", Json::Number(self.expires_at)),
-        ])
+        encode(self)
     }
 
     /// What [`Self::encode`] wrote.
@@ -190,19 +139,13 @@ impl Row {
     /// # Errors
     /// It cannot be read.
     pub fn parse(json: &str) -> Result<Self, RowError> {
-        Members::parse(json.as_bytes()).and_then(Self::of).ok_or(RowError)
+        unique_json::read(json.as_bytes()).ok_or(RowError)
     }
+}
 
-    fn of(mut members: Members) -> Option<Self> {
-        Some(Self {
-            generation: members.number("generation")?,
-            ended: members.boolean("ended")?,
-            lease_holder: members.text("lease_holder")?,
-            lease_until: members.number("lease_until")?,
-            sealed: members.text("sealed")?,
-            expires_at: members.number("expires_at")?,
-        })
-    }
+/// Texts, numbers and truth values are always written.
+fn encode(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// The answer, and the row as it is to be from now on, if it changes.
@@ -396,7 +339,16 @@ mod tests {
         let row = Row { lease_holder: "a".to_owned(), lease_until: 1008, ..row(2) };
         assert_eq!(row.encode(), text);
         assert_eq!(Row::parse(text), Ok(row));
-        for nonsense in ["", "{}", "[]", &text.replace("false", "0"), &text.replace("1008", "-1")] {
+        let list = r#"[2,false,"a",1008,"sealed-2",5000]"#;
+        for nonsense in [
+            "",
+            "{}",
+            "[]",
+            list,
+            &text.replace("false", "0"),
+            &text.replace("1008", "-1"),
+            &text.replace('}', r#","ended":true}"#),
+        ] {
             assert_eq!(Row::parse(nonsense), Err(RowError), "{nonsense}");
         }
     }
@@ -425,7 +377,7 @@ mod tests {
             assert_eq!(answer.encode(), text);
             assert_eq!(Answer::parse(text), Some(answer));
         }
-        for nonsense in ["", "{}", r#"{"answer":"no"}"#, r#"{"answer":"newer"}"#] {
+        for nonsense in ["", "{}", r#"{"answer":"no"}"#, r#"{"answer":"newer"}"#, r#"["yes"]"#, r#"["newer","sealed-2"]"#] {
             assert_eq!(Answer::parse(nonsense), None, "{nonsense}");
         }
     }
@@ -449,7 +401,15 @@ mod tests {
         let second = reply_of(Some(row(4)));
         assert_eq!(second.text, r#"{"answer":"newer","sealed":"sealed-4"}"#);
         assert!(second.changed.is_none());
-        for nonsense in ["", "{}", "[]", r#"{"session":"a","question":{"ask":"open"}}"#, r#"{"session":"a"}"#] {
+        for nonsense in [
+            "",
+            "{}",
+            "[]",
+            r#"{"session":"a","question":{"ask":"open"}}"#,
+            r#"{"session":"a"}"#,
+            r#"["a",{"ask":"look","generation":2}]"#,
+            r#"{"session":"a","question":["look",2]}"#,
+        ] {
             assert!(reply(nonsense, |_| Ok(None), NOW).is_none(), "{nonsense}");
         }
         assert!(reply(&text, |_| Err(RowError), NOW).is_none(), "a row that cannot be read is not absent");

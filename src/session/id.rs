@@ -8,7 +8,8 @@
 
 use std::ops::Range;
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::Hkdf;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -52,7 +53,7 @@ impl SessionId {
         if cookie.len() != COOKIE_CHARS {
             return None;
         }
-        let bytes = Base64UrlUnpadded::decode_vec(cookie).ok()?;
+        let bytes = URL_SAFE_NO_PAD.decode(cookie).ok()?;
         let (user_tag, secret) = bytes.split_at_checked(USER_TAG_BYTES)?;
         Some(Self { user_tag: user_tag.try_into().ok()?, secret: secret.try_into().ok()? })
     }
@@ -60,7 +61,7 @@ impl SessionId {
     /// The cookie's value.
     #[must_use]
     pub fn expose(&self) -> String {
-        Base64UrlUnpadded::encode_string(&[self.user_tag.as_slice(), &self.secret].concat())
+        URL_SAFE_NO_PAD.encode([self.user_tag.as_slice(), &self.secret].concat())
     }
 
     /// The part that opens the record.
@@ -133,7 +134,7 @@ impl SessionKeys {
     }
 
     fn encoded(&self, part: Range<usize>) -> String {
-        Base64UrlUnpadded::encode_string(self.0.get(part).unwrap_or_default())
+        URL_SAFE_NO_PAD.encode(self.0.get(part).unwrap_or_default())
     }
 }
 
@@ -172,8 +173,6 @@ mod tests {
     use base64::engine::general_purpose::STANDARD;
 
     use super::*;
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     struct Fixed;
 

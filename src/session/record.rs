@@ -1,7 +1,9 @@
 //! What KV keeps of a session, sealed.
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::{Cognito, KeyRing, SessionLife};
-use crate::json::{self, Json, Members};
+use crate::jose::unique_json;
 use crate::oidc::claims::Profile;
 use crate::ports::{Random, UnixSecs};
 
@@ -9,7 +11,7 @@ use super::id::SessionId;
 use super::seal::{self, OpenError, Purpose};
 
 /// A session. Its own times decide; KV's expiry only cleans up.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// `iss` of its tokens.
     pub issuer: String,
@@ -18,6 +20,7 @@ pub struct Record {
     /// The app client that it was made for.
     pub client_id: String,
     /// Allow-listed claims.
+    #[serde(deserialize_with = "unique_json::object")]
     pub profile: Profile,
     /// `auth_time` of the login.
     pub auth_time: Option<UnixSecs>,
@@ -79,44 +82,14 @@ impl Record {
     /// As JSON. What it holds must be read for as long as a session lives: see [`Self::parse`].
     #[must_use]
     pub fn encode(&self) -> String {
-        json::encode(&[
-            ("issuer", Json::Text(&self.issuer)),
-            ("subject", Json::Text(&self.subject)),
-            ("client_id", Json::Text(&self.client_id)),
-            ("profile", Json::Object(&self.profile.members())),
-            ("auth_time", self.auth_time.into()),
-            ("nonce", Json::Text(&self.nonce)),
-            ("access_token", Json::Text(&self.access_token)),
-            ("refresh_token", self.refresh_token.as_deref().into()),
-            ("created_at", Json::Number(self.created_at)),
-            ("renewed_at", Json::Number(self.renewed_at)),
-            ("access_issued_at", Json::Number(self.access_issued_at)),
-            ("access_expires_at", Json::Number(self.access_expires_at)),
-            ("expires_at", Json::Number(self.expires_at)),
-            ("version", Json::Number(self.version)),
-        ])
+        // Texts, numbers and truth values are always written.
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// What [`Self::encode`] wrote. A later version may have added members, which are not for this one.
     #[must_use]
     pub fn parse(json: &[u8]) -> Option<Self> {
-        let mut members = Members::parse(json)?;
-        Some(Self {
-            issuer: members.text("issuer")?,
-            subject: members.text("subject")?,
-            client_id: members.text("client_id")?,
-            profile: Profile::of(Members::of(members.take("profile"))?)?,
-            auth_time: members.optional_number("auth_time")?,
-            nonce: members.text("nonce")?,
-            access_token: members.text("access_token")?,
-            refresh_token: members.optional_text("refresh_token")?,
-            created_at: members.number("created_at")?,
-            renewed_at: members.number("renewed_at")?,
-            access_issued_at: members.number("access_issued_at")?,
-            access_expires_at: members.number("access_expires_at")?,
-            expires_at: members.number("expires_at")?,
-            version: members.number("version")?,
-        })
+        unique_json::read(json)
     }
 }
 
@@ -173,7 +146,24 @@ mod tests {
 
     #[test]
     fn what_opens_and_is_no_record_is_of_an_unknown_format() {
-        for plain in ["", "{}", "[]", "null", r#"{"version":1}"#] {
+        let written = record().encode();
+        let profile = r#"{"email":null,"email_verified":null,"name":null,"given_name":null,"family_name":null,"preferred_username":null,"username":null,"groups":[]}"#;
+        let changed = |part: &str, other: &str| {
+            assert!(written.contains(part), "{part}");
+            written.replace(part, other)
+        };
+        let lists = [
+            r#"["iss","sub","client",{"groups":[]},null,"","token",null,10000,10000,10000,13600,442000,1]"#.to_owned(),
+            changed(profile, "[null,null,null,null,null,null,null,[]]"),
+        ];
+        let others = [
+            changed(r#""groups":[]"#, r#""groups":null"#),
+            changed(r#""version":1"#, r#""version":1,"version":2"#),
+            changed(r#""version":1"#, r#""version":1.0"#),
+            changed(r#""subject":"sub","#, ""),
+        ];
+        let small = ["", "{}", "[]", "null", r#"{"version":1}"#].map(str::to_owned);
+        for plain in small.into_iter().chain(lists).chain(others) {
             let (id, random) = (id(), Counting::default());
             let sealed = seal::seal(&ring(), Purpose::Session, id.secret(), &id.keys().record(), plain.as_bytes(), &random);
             assert_eq!(Record::open(&sealed.expect("seals"), &ring(), &id).err(), Some(OpenError::UnknownFormat), "{plain}");

@@ -5,7 +5,8 @@
 //! format ‖ name ‖ context, where the context is the full KV key or the cookie's name. So neither a dump of the store
 //! nor the Worker's keys alone open anything, and no value can be moved to another place.
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
@@ -59,7 +60,7 @@ pub fn seal(
     bytes.extend_from_slice(ring_key.name().as_bytes());
     bytes.extend_from_slice(&nonce);
     bytes.extend_from_slice(&sealed);
-    Some(Base64UrlUnpadded::encode_string(&bytes))
+    Some(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// Opens what [`seal`] made for the same purpose, secret and context.
@@ -67,7 +68,7 @@ pub fn seal(
 /// # Errors
 /// It does not open, and why; never to be read as "absent".
 pub fn open(keys: &KeyRing, purpose: Purpose, secret: &[u8], context: &str, sealed: &str) -> Result<Vec<u8>, OpenError> {
-    let bytes = Base64UrlUnpadded::decode_vec(sealed).map_err(|_| OpenError::UnknownFormat)?;
+    let bytes = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| OpenError::UnknownFormat)?;
     let (name, nonce, ciphertext) = parts(&bytes).ok_or(OpenError::UnknownFormat)?;
     let ring_key = keys.find(name).ok_or(OpenError::UnknownKey)?;
     let payload = Payload { msg: ciphertext, aad: &associated_data(ring_key.name(), context) };
@@ -107,8 +108,6 @@ const NONCE_BYTES: usize = 24;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use std::cell::Cell;
 
     struct Counter(Cell<u8>);

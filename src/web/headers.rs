@@ -1,6 +1,7 @@
 //! Headers between browser and origin: what passes, what does not (RFC 9110 §7.6.1).
 
-use crate::address::named_on_host;
+use url::{Position, Url};
+
 use crate::config::Origin;
 
 /// Whether a request header of the client may reach the origin. `Cookie` and what `Connection` lists are handled apart.
@@ -75,12 +76,23 @@ pub const LEAVE_TO_READ: [&str; 2] = ["access-control-allow-origin", "access-con
 /// Headers with which an origin speaks to shared caches apart from `Cache-Control`.
 pub const SHARED_CACHE_HEADERS: [&str; 4] = ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control", "expires"];
 
-/// A `Location` that names the origin, rewritten to the public host; `None` when it needs no change. It is read as a browser
-/// would, so that `HTTP://ORIGIN/…` and `//origin/…` are seen through as well.
+/// A `Location` that names the origin's host, whatever the port, rewritten to the public one; `None` when it needs no change. It is
+/// read as a browser would, so that `HTTP://ORIGIN/…` and `//origin/…` are seen through as well.
 #[must_use]
 pub fn public_location(location: &str, origin: &Origin, public_url: &Origin) -> Option<String> {
-    named_on_host(location, origin.as_str()).map(|page| format!("{public_url}{page}"))
+    let own = Url::parse(origin.as_str()).ok()?;
+    let url = own.join(location).ok()?;
+    let leads_to_origin = matches!(url.scheme(), "http" | "https") && url.host_str() == own.host_str();
+    (leads_to_origin && names_a_host(location)).then(|| format!("{public_url}{}", &url[Position::BeforePath..]))
 }
+
+/// Whether a `Location` does not stay on a page of another protocol and host, as all stays there that names no host.
+fn names_a_host(location: &str) -> bool {
+    let stays = |elsewhere: Url| elsewhere.join(location).is_ok_and(|url| url.host_str() == elsewhere.host_str());
+    !Url::parse(ELSEWHERE).is_ok_and(stays)
+}
+
+const ELSEWHERE: &str = "ws://elsewhere.invalid/";
 
 /// Identity headers are for a gateway to set, from a client they are a lie; forwarding headers are ours; and a header that
 /// overrides path or method would read another page than the one that the rules let through.
@@ -243,19 +255,56 @@ mod tests {
     }
 
     #[test]
-    fn a_location_that_names_the_origin_is_rewritten() {
-        let origin = Origin::parse("https://d1.cloudfront.net").expect("origin");
-        let public = Origin::parse("https://app.example.com").expect("origin");
-        for (location, expected) in [
-            ("https://d1.cloudfront.net/a?b#c", Some("https://app.example.com/a?b#c")),
-            ("HTTP://D1.cloudfront.net/a", Some("https://app.example.com/a")),
-            ("//d1.cloudfront.net/a", Some("https://app.example.com/a")),
-            ("/a/b", None),
-            ("a/b", None),
-            ("https://elsewhere.example/", None),
-            ("https://d1.cloudfront.net.evil.example/", None),
+    fn a_location_that_names_the_origin_in_any_spelling_is_rewritten() {
+        let rewritten = |location: &str, origin: &str| {
+            let [origin, public] = [origin, "https://app.example.com"].map(|url| Origin::parse(url).expect("an origin"));
+            public_location(location, &origin, &public)
+        };
+        let own = "https://own.example";
+        for (location, page) in [
+            ("https://own.example/a?b#c", "/a?b#c"),
+            ("http://own.example:8080", "/"),
+            ("HTTP://OWN.example/a", "/a"),
+            ("HTTP:own.example/a", "/a"),
+            ("http:/\\/own.example/a", "/a"),
+            ("//own.example/a", "/a"),
+            ("\\\\Own.Example\\a", "/a"),
+            ("/\\own.example/a", "/a"),
+            ("/\t/own.example/a", "/a"),
+            (" \u{1}//own.example/a\u{1f} ", "/a"),
+            ("ht\ttps://own.exa\nmple/a", "/a"),
+            ("https://u:p@x@own.example/a", "/a"),
+            ("https://%6f%57n.example/a", "/a"),
+            ("https://own.example//elsewhere.example", "//elsewhere.example"),
+            ("https:a", "/a"),
+            ("https:/a", "/a"),
+            ("https:\\a/..", "/"),
+            ("https::1]/a", "/:1]/a"),
         ] {
-            assert_eq!(public_location(location, &origin, &public).as_deref(), expected, "{location}");
+            assert_eq!(rewritten(location, own), Some(format!("https://app.example.com{page}")), "{location:?}");
         }
+        for location in [
+            "/a",
+            "a",
+            "a/b",
+            "",
+            "?https://own.example/",
+            "https://own.example.elsewhere.example/",
+            "https://own.example@elsewhere.example/",
+            "https://elsewhere.example/https://own.example/",
+            "https://elsewhere.example/",
+            "https://elsewhere.invalid/",
+            "//elsewhere.invalid/",
+            "https://own.example:65536/",
+            "https://own.example:x/",
+            "http:elsewhere.example",
+            "mailto:a@own.example",
+            "ftp://own.example/",
+            "ws://own.example/",
+        ] {
+            assert_eq!(rewritten(location, own), None, "{location:?}");
+        }
+        let loopback = rewritten("https://[0::1]/a", "http://[::1]:8080");
+        assert_eq!(loopback.as_deref(), Some("https://app.example.com/a"));
     }
 }

@@ -3,9 +3,7 @@
 pub mod cookie;
 pub mod fetch_metadata;
 pub mod headers;
-pub(crate) mod hex;
 pub mod language;
-pub mod log_line;
 pub mod origin;
 pub mod path;
 pub mod query;

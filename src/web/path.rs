@@ -1,9 +1,7 @@
 //! Normal paths: the one reading of a path that routing, rules and origin share.
 //!
-//! [`crate::address`] has already read the URL (WHATWG: `.` and `..` resolved, `\` turned into `/`). What is left is decoded
-//! once. A path that another server could read differently is refused, so that no rule is passed by a second spelling.
-
-use crate::percent::hex_pair;
+//! `url` has already read the URL (WHATWG: `.` and `..` resolved, `\` turned into `/`). What is left is decoded once. A path that
+//! another server could read differently is refused, so that no rule is passed by a second spelling.
 
 /// A path decoded once, without any ambiguity left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +80,12 @@ fn encoded_again(decoded: &[u8]) -> bool {
         [b'%', high, low] => hex_pair(*high, *low).is_some(),
         _ => false,
     })
+}
+
+/// The byte that two hex digits stand for.
+fn hex_pair(high: u8, low: u8) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    Some(digit(high)? << 4 | digit(low)?)
 }
 
 #[cfg(test)]

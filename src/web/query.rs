@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::percent;
+use url::form_urlencoded;
 
 /// A parameter stood there more than once (RFC 6749 §3.1 forbids it).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,8 +25,7 @@ impl<'a> Query<'a> {
     /// # Errors
     /// It stands there more than once: neither the first nor the last is the right one.
     pub fn one(&self, name: &str) -> Result<Option<Cow<'a, str>>, Repeated> {
-        let pairs = self.0.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        let mut values = pairs.filter(|(key, _)| decode(key) == name).map(|(_, value)| decode(value));
+        let mut values = form_urlencoded::parse(self.0.as_bytes()).filter(|(key, _)| key == name).map(|(_, value)| value);
         let first = values.next();
         if values.next().is_some() { Err(Repeated) } else { Ok(first) }
     }
@@ -35,24 +34,7 @@ impl<'a> Query<'a> {
 /// Encodes one value for a query or a form body.
 #[must_use]
 pub fn encode(value: &str) -> String {
-    let mut encoded = String::with_capacity(value.len());
-    for byte in value.bytes() {
-        match byte {
-            b' ' => encoded.push('+'),
-            b'*' | b'-' | b'.' | b'_' => encoded.push(char::from(byte)),
-            _ if byte.is_ascii_alphanumeric() => encoded.push(char::from(byte)),
-            _ => percent::push_encoded(&mut encoded, byte),
-        }
-    }
-    encoded
-}
-
-/// Decodes one name or value once.
-fn decode(text: &str) -> Cow<'_, str> {
-    if !text.contains(['+', '%']) {
-        return Cow::Borrowed(text);
-    }
-    Cow::Owned(String::from_utf8_lossy(&percent::decode(text.replace('+', " ").as_bytes())).into_owned())
+    form_urlencoded::byte_serialize(value.as_bytes()).collect()
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use edgegate::config::Config;
 use edgegate::gate::{Gate, Memory, Outcome as Handled};
 use edgegate::ports::{
     Background, BodyError, Clock, Guard, GuardError, Http, HttpError, HttpRequest, HttpResponse, IncomingRequest, KeySetCache,
-    Kv, KvError, Level, Limiter, Log, Random, RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs, Upstream,
-    UpstreamError, UpstreamRequest,
+    Kv, KvError, Level, Limiter, Log, Random, RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs, Upstream, UpstreamError,
+    UpstreamRequest,
 };
 
 use super::support::cognito::{Cognito, fake_signature};

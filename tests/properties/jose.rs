@@ -8,7 +8,7 @@ use edgegate::oidc::claims::{Nonce, check_access_token, check_id_token};
 use edgegate::ports::{RsaPublicKey, SignatureCheckFailed, Signatures};
 use jwt_compact::alg::{Rsa, RsaPublicKey as JwtRsaKey, RsaSignature};
 use jwt_compact::jwk::JsonWebKey;
-use jwt_compact::{Algorithm, AlgorithmSignature, UntrustedToken};
+use jwt_compact::{Algorithm, AlgorithmSignature};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -112,7 +112,9 @@ fn signed_here(header: &[u8], payload: &[u8]) -> Verdict {
     assert!(whole(iat, claims.times.issued_at) && whole(exp, claims.times.expires_at));
     let now = as_float(START);
     assert!(exp > now && iat < now + 61.0 && time("nbf").is_none_or(|nbf| nbf < now + 61.0));
-    assert_eq!(claims.members, written, "the claims are those that were signed");
+    let times = ["exp", "iat", "nbf"];
+    let others: Map<_, _> = written.into_iter().filter(|(name, _)| !times.contains(&name.as_str())).collect();
+    assert_eq!(claims.members, others, "the claims are those that were signed");
     checks_claims(&claims);
 
     // Any other character somewhere: not what was signed.
@@ -155,12 +157,6 @@ fn judge(text: &str, signatures: &impl Signatures) -> Option<SignedClaims> {
     assert!(!token.key_id().is_empty());
     assert!(header.get("typ").is_none_or(|typ| typ.is_null() || typ.as_str().unwrap().eq_ignore_ascii_case("JWT")));
     assert!(["crit", "b64", "zip", "enc"].iter().all(|name| !header.contains_key(*name)));
-
-    if !["x5t", "x5t#S256"].iter().any(|name| header.contains_key(*name)) {
-        let second = UntrustedToken::new(text).expect("jwt-compact reads it too");
-        assert_eq!((second.algorithm(), second.header().key_id.as_deref()), ("RS256", Some(token.key_id())));
-        assert_eq!(second.signature_bytes(), token.signature());
-    }
 
     let keys = KeySet::parse(KEYS.as_bytes()).expect("keys");
     let key = keys.find(token.key_id())?;

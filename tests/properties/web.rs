@@ -3,7 +3,6 @@
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-use edgegate::address::Address;
 use edgegate::config::{Access, Config, Origin, Rules};
 use edgegate::gate::{Gate, Outcome};
 use edgegate::oidc::authorize::{PassThrough, build_authorize_url};
@@ -156,41 +155,6 @@ fn keeps_ours(style: CookieStyle, header: &str) {
     }
 }
 
-/// An address: what `url` reads, or nothing. Whatever a browser sends is read.
-pub fn address(data: &[u8]) -> Verdict {
-    let Some(written) = text(data) else { return Verdict::Refused };
-    let url = Url::parse(written);
-    let Some(address) = Address::parse(written) else {
-        let sent = url.ok().filter(|url| url.as_str() == written && matches!(url.scheme(), "http" | "https"));
-        assert!(!sent.is_some_and(|url| plain_host(&url) && !url.authority().contains('@')), "a browser sends {written:?}");
-        return Verdict::Refused;
-    };
-    assert_eq!(Address::parse(address.as_str()).as_ref(), Some(&address), "twice is once");
-    assert_eq!(address.as_str(), format!("{}{}", address.origin(), address.reference()));
-    // Names that only look encoded, and IPv6 addresses not in their short form, no browser sends.
-    let (host, port) = address.host().rsplit_once(':').unwrap_or((address.host(), ""));
-    let rare = host.starts_with('[') || host.split('.').any(|label| label.starts_with("xn--"));
-    match url {
-        Err(_) => assert!(rare, "no URL: {written:?}"),
-        Ok(url) => {
-            assert!(rare || address.as_str() == url.as_str(), "{address:?} is {url}");
-            assert!(url.username().is_empty() && url.password().is_none());
-            assert!(address.origin().starts_with(&format!("{}://", url.scheme())), "{address:?} is {url}");
-            assert!(rare || address.origin() == url.origin().ascii_serialization());
-            assert!(host.starts_with('[') || port == url.port().map(|port| port.to_string()).unwrap_or_default());
-            assert_eq!((address.path(), address.query()), (url.path(), url.query().unwrap_or_default()));
-            assert_eq!(address.path_and_query(), &url[Position::BeforePath..Position::AfterQuery]);
-            assert_eq!(address.reference(), &url[Position::BeforePath..]);
-        }
-    }
-    Verdict::Accepted
-}
-
-fn plain_host(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    host.starts_with('[') || host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
-}
-
 /// A `Location` of the origin: what a browser reads as the origin's host leads to the public one, and nothing else is changed.
 pub fn location(data: &[u8]) -> Verdict {
     let Some(location) = text(data) else { return Verdict::Refused };
@@ -214,11 +178,8 @@ fn leads_to(location: &str, own: &str) -> Verdict {
             assert_eq!(Url::parse(&rewritten).unwrap().origin().ascii_serialization(), PUBLIC_URL, "{location:?}");
             Verdict::Accepted
         }
-        // Another protocol, or the host in a spelling that no server uses.
         (None, Some((scheme, _))) => {
-            let ascii = percent_decoded(location.as_bytes()).is_ascii();
-            let web = matches!(scheme.as_str(), "http" | "https");
-            assert!(!web || !ascii || own.contains('['), "{location:?} leads to {own}");
+            assert!(!matches!(scheme.as_str(), "http" | "https"), "{location:?} leads to {own}");
             Verdict::Refused
         }
         (Some(rewritten), None) => panic!("{location:?} became {rewritten:?}"),
