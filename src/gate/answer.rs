@@ -70,7 +70,7 @@ impl Answer {
             ("cross-origin-resource-policy", "same-site"),
         ];
         if https {
-            defaults.push(("strict-transport-security", "max-age=31536000; includeSubDomains"));
+            defaults.push(("strict-transport-security", "max-age=31536000"));
         }
         for (name, value) in defaults {
             if self.header(name).is_none() {
