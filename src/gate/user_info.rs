@@ -24,11 +24,12 @@ impl<P: Ports> Gate<P> {
 
 /// The allow-listed answer.
 fn user_info_answer(subject: &str, profile: &Profile) -> Answer {
+    let name = profile.display_name();
     let body = [
         ("sub", subject.into()),
         ("email", profile.email.as_deref().into()),
         ("email_verified", profile.email_verified.into()),
-        ("name", profile.display_name().into()),
+        ("name", name.as_deref().into()),
         ("given_name", profile.given_name.as_deref().into()),
         ("family_name", profile.family_name.as_deref().into()),
         ("username", profile.username.as_deref().into()),
