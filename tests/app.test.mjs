@@ -407,7 +407,7 @@ describe("signing in", { concurrency: 4 }, () => {
       caches: (await caches.keys()).length, name: window.name, state: history.state,
     }));
     assert.deepEqual(left, { local: 0, session: 0, cookie: "", databases: 0, caches: 0, name: "", state: null });
-    assert.deepEqual((await context.cookies()).map((cookie) => [cookie.name, cookie.httpOnly]), [["session", true]]);
+    assert.deepEqual((await context.cookies()).map((cookie) => [cookie.name, cookie.httpOnly]), [["edgegate-session", true]]);
 
     const { entries } = await (await context.newCDPSession(page)).send("Page.getNavigationHistory");
     const visited = entries.map((entry) => entry.url).filter((url) => url.startsWith(gateway.origin));

@@ -225,10 +225,10 @@ export class Oracle {
 
   #checkHeaders(route, { answer, cookie }) {
     const { headers, status } = answer;
-    const lines = headers.getSetCookie().filter((line) => line.startsWith('session='));
+    const lines = headers.getSetCookie().filter((line) => line.startsWith('edgegate-session='));
     expect(lines.length === 0 || ['callback', 'logout'].includes(route), 'the session cookie is set');
     expect(lines.every((line) => route === 'logout' || !/Max-Age=0/i.test(line)), 'the session cookie is cleared');
-    expect(lines.every((line) => cookie === undefined || !line.startsWith(`session=${cookie};`)), 'an old cookie is set again');
+    expect(lines.every((line) => cookie === undefined || !line.startsWith(`edgegate-session=${cookie};`)), 'an old cookie is set again');
     const code = errorCode(answer);
     if (status === 503 || status === 429) expect(/^[1-9]\d*$/.test(headers.get('retry-after') ?? ''), 'no Retry-After');
     if (code !== undefined) expect(headers.get('cache-control') === 'no-store', 'an error that may be stored');
@@ -326,7 +326,7 @@ function json({ body }) {
 
 /** How many sign-ins in a row the browser's cookie counts. */
 function rounds(headers) {
-  return Number(/(?:^|; )sign-ins=(\d+)\./.exec(headers.get('cookie') ?? '')?.[1] ?? 0);
+  return Number(/(?:^|; )edgegate-sign-ins=(\d+)\./.exec(headers.get('cookie') ?? '')?.[1] ?? 0);
 }
 
 /** For the report: without tokens, codes and cookies. */

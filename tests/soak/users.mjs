@@ -151,7 +151,7 @@ export class User {
     if (beside && cookie) {
       const location = LOCATIONS.find((each) => each !== this.location);
       this.#beside.push(this.browser.script('/auth/refresh', {
-        method: 'POST', body: FORCE, headers: { cookie: `session=${cookie}`, 'content-type': 'application/json' }, location,
+        method: 'POST', body: FORCE, headers: { cookie: `edgegate-session=${cookie}`, 'content-type': 'application/json' }, location,
       }));
       await this.#pause(this.#draws.between(0, 60));
     }
@@ -161,7 +161,7 @@ export class User {
   }
 
   async #probe(cookie) {
-    const headers = { cookie: `session=${cookie}` };
+    const headers = { cookie: `edgegate-session=${cookie}` };
     for (const meanMs of [300, 1500, 6000, 15_000, 20_000]) {
       await this.#pause(this.#draws.pause(meanMs));
       if (!this.#isOn) return;

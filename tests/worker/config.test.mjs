@@ -264,7 +264,7 @@ describe('on https the cookies', () => {
     assert.deepEqual(cookies.get(flow), { value: '', attributes: SECURE(0) });
     assert.equal((await browser.script('/user-info')).status, 200);
 
-    const plain = await https.browser().script('/user-info', { headers: { cookie: `session=${browser.session}` } });
+    const plain = await https.browser().script('/user-info', { headers: { cookie: `edgegate-session=${browser.session}` } });
     await assertErrorJson(plain, 401, 'session_required');
 
     const logout = await browser.post('/auth/logout');

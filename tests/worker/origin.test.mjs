@@ -14,9 +14,9 @@ const BYTES = 'application/octet-stream';
 const ZIPPED = gzipSync('edgegate '.repeat(1000));
 const MUCH_LATER = 'Thu, 01 Jan 2099 00:00:00 GMT';
 const COOKIES = [
-  'theme=dark; Path=/', 'session=evil; Path=/', 'login-abcdefghijklmnop=evil; Path=/', '__Host-session=evil; Secure; Path=/',
+  'theme=dark; Path=/', 'edgegate-session=evil; Path=/', 'edgegate-login-abcdefghijklmnop=evil; Path=/', '__Host-session=evil; Secure; Path=/',
   '__host-SESSION=evil; Secure; Path=/',
-  '__Host-login-a=evil; Secure; Path=/', '=session=evil', '=__Host-session=evil; Secure; Path=/', 'other=a=b; Path=/app; HttpOnly', 'sessions=mine',
+  '__Host-login-a=evil; Secure; Path=/', '=edgegate-session=evil', '=__Host-session=evil; Secure; Path=/', 'other=a=b; Path=/app; HttpOnly', 'session=mine',
 ];
 const SIBLING = 'https://admin.example.com';
 /** Set per test. */
@@ -122,10 +122,10 @@ describe('what reaches the origin', () => {
   });
 
   test('is no cookie of the gateway, in any case, and every other cookie', async () => {
-    const ours = `session=${alice.session}; login-abcdefghijklmnop=x; __Host-session=y; __Host-login-a=z; __HOST-SESSION=w`;
-    const cookie = `theme=dark; ${ours}; lang=ko; sessions=mine`;
+    const ours = `edgegate-session=${alice.session}; edgegate-login-abcdefghijklmnop=x; __Host-session=y; __Host-login-a=z; __HOST-SESSION=w`;
+    const cookie = `theme=dark; ${ours}; lang=ko; session=mine; login-x=mine`;
     await nobody.send('/public/page', { headers: { cookie } });
-    assert.equal(headersAtOrigin().cookie, 'theme=dark; lang=ko; sessions=mine');
+    assert.equal(headersAtOrigin().cookie, 'theme=dark; lang=ko; session=mine; login-x=mine');
     site.requests.length = 0;
     await alice.script('/app/page');
     assert.equal(headersAtOrigin().cookie, undefined);
@@ -220,7 +220,7 @@ describe('what comes back', () => {
 
     test(`is no cookie under a name of the gateway, and every other cookie as it was (${at})`, async () => {
       const response = await browser.script(`${at}/cookies`);
-      assert.deepEqual(response.headers.getSetCookie(), ['theme=dark; Path=/', 'other=a=b; Path=/app; HttpOnly', 'sessions=mine']);
+      assert.deepEqual(response.headers.getSetCookie(), ['theme=dark; Path=/', 'other=a=b; Path=/app; HttpOnly', 'session=mine']);
     });
 
     test(`is a redirect, not followed, and to the public URL where it named the origin (${at})`, async () => {

@@ -84,7 +84,7 @@ describe('a public path', () => {
   });
 
   test('needs no session that lives: a cookie of nobody changes nothing', async () => {
-    await assertFile(await nobody.navigate('/', { cookie: `session=${'A'.repeat(64)}` }), 'index.html');
+    await assertFile(await nobody.navigate('/', { cookie: `edgegate-session=${'A'.repeat(64)}` }), 'index.html');
   });
 });
 
