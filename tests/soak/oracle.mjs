@@ -187,7 +187,7 @@ export class Oracle {
     const { answer, path, returnTo } = visit;
     const family = this.#ledger.familyOf(new URL(path, PUBLIC_URL).searchParams.get('code'));
     if (answer.status === 303) {
-      const created = answer.headers.getSetCookie().some((line) => /^session=[^;]/.test(line));
+      const created = answer.headers.getSetCookie().some((line) => /^edgegate-session=[^;]/.test(line));
       expect([returnTo, '/'].includes(answer.headers.get('location')), 'not to where the login began');
       // Without a session of its own it is a late callback of a browser that is signed in.
       if (!created) return this.#mustBeOpen(visit, true);
@@ -208,7 +208,7 @@ export class Oracle {
     const { origin, clientId } = this.#world.cognito;
     const url = new URL(logoutUrl);
     expect(url.origin === origin && url.pathname === '/logout' && url.searchParams.get('client_id') === clientId, 'logoutUrl');
-    const cleared = answer.headers.getSetCookie().some((line) => /^session=;.*Max-Age=0/i.test(line));
+    const cleared = answer.headers.getSetCookie().some((line) => /^edgegate-session=;.*Max-Age=0/i.test(line));
     expect(cleared || !cookie, 'a sign-out that leaves the cookie');
     if (answer.status === 200) return expect(success === true, 'a sign-out without success');
     expect(errorCode(answer) === 'store_unavailable' && !success, `sign-out answered ${answer.status}`);

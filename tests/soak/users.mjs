@@ -176,7 +176,7 @@ export class User {
     const path = address.startsWith(PUBLIC_URL) ? address.slice(PUBLIC_URL.length) : address;
     lastRequest += 1;
     const request = `r${lastRequest}`;
-    const cookie = /(?:^|; )session=([^;]*)/.exec(headers.get('cookie') ?? '')?.[1];
+    const cookie = /(?:^|; )edgegate-session=([^;]*)/.exec(headers.get('cookie') ?? '')?.[1];
     const session = this.sessions.get(cookie);
     const asked = {
       request, user: this.account, location, method, path, headers, cookie, session, returnTo, again, from: Date.now(),
@@ -211,9 +211,9 @@ export class User {
 
   /** A sign-in that went well gives a session; whether it did. */
   #learn({ path, location, from, until }, answer) {
-    const line = answer?.headers.getSetCookie().find((each) => /^session=[^;]/.test(each));
+    const line = answer?.headers.getSetCookie().find((each) => /^edgegate-session=[^;]/.test(each));
     if (!line || !path.startsWith('/auth/callback')) return false;
-    const cookie = /^session=([^;]*)/.exec(line)[1];
+    const cookie = /^edgegate-session=([^;]*)/.exec(line)[1];
     const code = new URL(path, PUBLIC_URL).searchParams.get('code');
     const family = this.#world.ledger.familyOf(code);
     this.sessions.set(cookie, new Session({ cookie, user: this.account, family, born: [from, until], location }));

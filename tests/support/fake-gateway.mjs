@@ -221,7 +221,7 @@ class FakeGateway {
   }
 
   #session(call) {
-    const value = /(?:^|; )session=([^;]*)/.exec(call.headers.cookie ?? "")?.[1];
+    const value = /(?:^|; )edgegate-session=([^;]*)/.exec(call.headers.cookie ?? "")?.[1];
     return this.#sessions.has(value) ? value : null;
   }
 }
