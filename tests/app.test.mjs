@@ -488,6 +488,29 @@ describe("signing in", { concurrency: 4 }, () => {
     await page.waitForURL(`${gateway.origin}/`);
     await shows(page, "#signed-in-as", USER.email);
   });
+
+  scenario("the #_=_ that Facebook leaves is taken out of the address, and nothing else is", { signedIn: true }, async ({ page, open }) => {
+    for (const [arrived, stays] of [
+      ["/app/?view=reports#_=_", "/app/?view=reports"], ["/app/#_=_", "/app/"], ["/app/#_=_x", "/app/#_=_x"], ["/app/#a", "/app/#a"], ["/app/#", "/app/#"],
+    ]) {
+      await open("/robots.txt");
+      await open(arrived);
+      await shows(page, "#greeting", "Dana Kim");
+      assert.equal(await page.evaluate(() => location.pathname + location.search + (location.href.endsWith("#") ? "#" : location.hash)), stays);
+      assert.equal(await text(page, "#deep-link"), stays.replace(/#$/, ""));
+    }
+  });
+
+  scenario("taking #_=_ away keeps what the page has put into its history, and adds no step to it", { context: {} }, async ({ page, open }) => {
+    await open(BARE);
+    const result = await page.evaluate(async () => {
+      history.replaceState({ of: "the page" }, "", "#_=_");
+      const steps = history.length;
+      await import("/assets/auth.js");
+      return { state: history.state, more: history.length - steps, hash: location.hash };
+    });
+    assert.deepEqual(result, { state: { of: "the page" }, more: 0, hash: "" });
+  });
 });
 
 describe("the app page", { concurrency: 4 }, () => {
