@@ -5,6 +5,7 @@ use crate::ports::{IncomingRequest, Level, Ports};
 use crate::web::query::encode;
 
 use super::forward::ForwardPlan;
+use super::public_origin::page_to_public_origin;
 use super::renewal::Need;
 use super::rounds::is_loop;
 use super::sessions::Session;
@@ -12,11 +13,15 @@ use super::visit::Visit;
 use super::{Answer, Failure, Gate, GateError, Outcome};
 
 impl<P: Ports> Gate<P> {
+    /// A page load at another origin than the public one goes there first. Then:
     /// 1. The app page that is the redirect URI: public, fetched without its query, never stored.
     /// 2. Who may read the path: everybody, or a session whose access token lives, and for a group rule its groups.
     /// 3. Nobody signed in: a navigation goes to the login (unless it has just been there, in vain), anything else gets 401.
     /// 4. GET and HEAD only, after the rules: a POST that meets an ended session must get 401, not become a GET.
     pub(super) async fn site<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Outcome, Failure> {
+        if let Some(answer) = page_to_public_origin(visit, &self.config) {
+            return Ok(Outcome::Respond(answer));
+        }
         if self.config.redirect_page_path() == Some(visit.path()) {
             check_method(visit)?;
             return Ok(forward(ForwardPlan::redirect_page(&self.config, visit)));
@@ -29,7 +34,7 @@ impl<P: Ports> Gate<P> {
         let need = if matches!(access, Access::Groups(_)) { Need::Identity } else { Need::Page };
         let session = match self.signed_in(visit, need).await {
             Ok(session) => session,
-            Err(failure) => return self.unauthenticated(visit, failure),
+            Err(failure) => return unauthenticated(visit, failure),
         };
         if let Access::Groups(groups) = access {
             let member = session.record.profile.groups.iter().any(|group| groups.contains(group));
@@ -45,28 +50,22 @@ impl<P: Ports> Gate<P> {
         let session = self.find_session(visit).await?.required()?;
         self.living(session, need).await
     }
+}
 
-    /// One answer for every unauthenticated caller. Trouble (5xx) stays what it is: it is not "signed out".
-    fn unauthenticated<R: IncomingRequest>(&self, visit: &Visit<'_, R>, failure: Failure) -> Result<Outcome, Failure> {
-        let signed_out = failure.error.is_signed_out();
-        let readable = matches!(visit.method, "GET" | "HEAD");
-        if !signed_out || !visit.is_navigation() || !readable {
-            return Err(failure);
-        }
-        let public_url = &self.config.public_url;
-        if is_loop(visit) {
-            let return_path = visit.return_path();
-            return Err(Failure { level: Level::Warn, reason: "login_loop", return_path, in_circles: true, ..failure });
-        }
-        let location = if visit.on_public_host(public_url) {
-            let return_path = visit.return_path().unwrap_or_default();
-            format!("/auth/login?return_to={}", encode(return_path.as_str()))
-        } else {
-            // A login begun under this host could not come back to it.
-            format!("{public_url}{}", visit.path_and_query())
-        };
-        Ok(Outcome::Respond(Answer::redirect(302, &location)))
+/// One answer for every unauthenticated caller. Trouble (5xx) stays what it is: it is not "signed out".
+fn unauthenticated<R: IncomingRequest>(visit: &Visit<'_, R>, failure: Failure) -> Result<Outcome, Failure> {
+    let signed_out = failure.error.is_signed_out();
+    let readable = matches!(visit.method, "GET" | "HEAD");
+    if !signed_out || !visit.is_navigation() || !readable {
+        return Err(failure);
     }
+    if is_loop(visit) {
+        let return_path = visit.return_path();
+        return Err(Failure { level: Level::Warn, reason: "login_loop", return_path, in_circles: true, ..failure });
+    }
+    let return_path = visit.return_path().unwrap_or_default();
+    let location = format!("/auth/login?return_to={}", encode(return_path.as_str()));
+    Ok(Outcome::Respond(Answer::redirect(302, &location)))
 }
 
 fn check_method<R: IncomingRequest>(visit: &Visit<'_, R>) -> Result<(), Failure> {

@@ -79,8 +79,11 @@ describe('a public path', () => {
     assert.equal(await again.text(), '');
   });
 
-  test('is served under another host as well', async () => {
-    await assertFile(await gateway.fetch('http://127.0.0.1:8787/', { headers: NAVIGATION }), 'index.html');
+  test('under another host leads to the same path at the public URL, and is there for scripts as well', async () => {
+    const response = await gateway.fetch('http://127.0.0.1:8787/?x=1', { headers: NAVIGATION });
+    assert.equal(response.status, 302);
+    assert.equal(response.headers.get('location'), `${gateway.publicUrl}/?x=1`);
+    await assertFile(await gateway.fetch('http://127.0.0.1:8787/', { headers: OWN_SCRIPT }), 'index.html');
   });
 
   test('needs no session that lives: a cookie of nobody changes nothing', async () => {
