@@ -112,3 +112,109 @@ fn a_page_load_under_another_origin_goes_to_the_public_url_and_nothing_else_does
         assert_eq!(nobody.ask("POST", &format!("{origin}/"), &PAGE).status, 405);
     }
 }
+
+const SIBLING: &str = "https://admin.example.com";
+const STRANGER: &str = "https://evil.example";
+
+fn with_sibling() -> Browser {
+    Browser::with(&World::new(), config(&[("ALLOWED_ORIGINS", SIBLING)]))
+}
+
+/// What Chromium asks before a request that needs leave.
+fn preflight(browser: &Browser, path: &str, origin: &str, headers: &str) -> Reply {
+    let mut asked = vec![("origin", origin), ("access-control-request-method", "GET"), ("sec-fetch-mode", "cors")];
+    if !headers.is_empty() {
+        asked.push(("access-control-request-headers", headers));
+    }
+    browser.ask("OPTIONS", &format!("{PUBLIC_URL}{path}"), &asked)
+}
+
+fn varies_by(reply: &Reply, name: &str) -> bool {
+    let lines = reply.headers.iter().filter(|(header, _)| header == "vary");
+    lines.flat_map(|(_, value)| value.split(", ")).any(|item| item == name)
+}
+
+fn cors_headers(reply: &Reply) -> Vec<&str> {
+    reply.headers.iter().map(|(name, _)| name.as_str()).filter(|name| name.starts_with("access-control-")).collect()
+}
+
+const JSON_ROUTES: [(&str, &str); 6] = [
+    ("/config", "GET, HEAD, OPTIONS"),
+    ("/user-info", "GET, HEAD, OPTIONS"),
+    ("/auth/status", "GET, HEAD, OPTIONS"),
+    ("/auth/token", "POST, OPTIONS"),
+    ("/auth/refresh", "POST, OPTIONS"),
+    ("/auth/logout", "POST, OPTIONS"),
+];
+
+#[test]
+fn an_allowed_origins_preflight_gets_leave_for_the_headers_that_it_asks_for() {
+    let browser = with_sibling();
+    let site = ["/", "/app/", "/admin/x.json"].map(|path| (path, "GET, HEAD"));
+    for (path, methods) in JSON_ROUTES.into_iter().chain(site) {
+        for headers in [
+            "",
+            "content-type",
+            "authorization,content-type,sentry-trace,baggage,traceparent,tracestate,x-requested-with",
+            "x-a, x-b ,X-C",
+            "!#$%&'*+-.^_`|~09az",
+        ] {
+            let reply = preflight(&browser, path, SIBLING, headers);
+            assert_eq!((reply.status, reply.body.as_str()), (204, ""), "{path}");
+            assert_eq!(reply.header("access-control-allow-origin"), Some(SIBLING), "{path}");
+            assert_eq!(reply.header("access-control-allow-credentials"), Some("true"), "{path}");
+            assert_eq!(reply.header("access-control-allow-methods"), Some(methods), "{path}");
+            assert_eq!(reply.header("access-control-allow-headers"), Some(headers).filter(|it| !it.is_empty()), "{path}");
+            assert!(varies_by(&reply, "Origin") && varies_by(&reply, "Access-Control-Request-Headers"), "{path}");
+            assert!(reply.header("set-cookie").is_none());
+        }
+    }
+}
+
+#[test]
+fn what_is_no_list_of_header_names_is_given_no_leave_and_is_never_echoed() {
+    let browser = with_sibling();
+    let long = vec!["x"; 600].join(",");
+    for headers in ["x y", "x;q=1", "a,,b", ",", "a,", "x\u{e9}", "x\"", "x:1", "x\u{1}", "<script>", &long] {
+        for path in ["/user-info", "/app/"] {
+            let reply = preflight(&browser, path, SIBLING, headers);
+            assert_eq!((reply.status, reply.header("access-control-allow-headers")), (204, None), "{headers}");
+        }
+    }
+}
+
+#[test]
+fn a_preflight_of_anybody_else_gets_no_leave_from_the_gateway() {
+    let browser = with_sibling();
+    for origin in [STRANGER, "null", "https://ADMIN.example.com", "http://admin.example.com"] {
+        for (path, _) in JSON_ROUTES {
+            let reply = preflight(&browser, path, origin, "x-requested-with");
+            assert_eq!(cors_headers(&reply), [""; 0], "{path} for {origin}");
+            assert!(varies_by(&reply, "Origin"), "{path}");
+        }
+        assert_eq!(cors_headers(&preflight(&browser, "/app/", origin, "")), [""; 0], "{origin}");
+        assert_eq!(preflight(&browser, "/app/", origin, "").code(), "session_required", "a gated path");
+        assert!(preflight(&browser, "/", origin, "").site, "a public path: the site says");
+    }
+    // An OPTIONS that is no preflight asks what every request of its path asks for.
+    let options = |path: &str| browser.ask("OPTIONS", &format!("{PUBLIC_URL}{path}"), &[("origin", SIBLING)]);
+    assert!(options("/").site);
+    assert_eq!(options("/app/").code(), "session_required");
+    let signed_in = signed_in();
+    let reply = signed_in.ask("OPTIONS", &format!("{PUBLIC_URL}/app/"), &SCRIPT);
+    assert_eq!((reply.status, reply.header("allow")), (405, Some("GET, HEAD")));
+    let reply = signed_in.ask("PUT", &format!("{PUBLIC_URL}/"), &SCRIPT);
+    assert_eq!((reply.status, reply.header("allow")), (405, Some("GET, HEAD, OPTIONS")), "a public path");
+}
+
+#[test]
+fn scripts_of_an_allowed_origin_can_read_when_to_come_again_and_where_to_go() {
+    let browser = with_sibling();
+    for path in ["/user-info", "/auth/status", "/config", "/app/"] {
+        for (origin, exposed) in [(SIBLING, Some("Retry-After, Location")), (STRANGER, None)] {
+            let headers = [&SCRIPT[..], &[("origin", origin)]].concat();
+            let reply = browser.ask("GET", &format!("{PUBLIC_URL}{path}"), &headers);
+            assert_eq!(reply.header("access-control-expose-headers"), exposed, "{path} for {origin}");
+        }
+    }
+}

@@ -4,6 +4,7 @@ use crate::config::Access;
 use crate::ports::{IncomingRequest, Level, Ports};
 use crate::web::query::encode;
 
+use super::cors::site_preflight;
 use super::forward::ForwardPlan;
 use super::public_origin::page_to_public_origin;
 use super::renewal::Need;
@@ -13,22 +14,25 @@ use super::visit::Visit;
 use super::{Answer, Failure, Gate, GateError, Outcome};
 
 impl<P: Ports> Gate<P> {
-    /// A page load at another origin than the public one goes there first. Then:
+    /// A page load at another origin than the public one goes there first, and a preflight of an allowed origin gets leave. Then:
     /// 1. The app page that is the redirect URI: public, fetched without its query, never stored.
     /// 2. Who may read the path: everybody, or a session whose access token lives, and for a group rule its groups.
     /// 3. Nobody signed in: a navigation goes to the login (unless it has just been there, in vain), anything else gets 401.
-    /// 4. GET and HEAD only, after the rules: a POST that meets an ended session must get 401, not become a GET.
+    /// 4. GET and HEAD only, of a public path OPTIONS too, after the rules: a POST that meets an ended session must get 401, not become a GET.
     pub(super) async fn site<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Outcome, Failure> {
         if let Some(answer) = page_to_public_origin(visit, &self.config) {
             return Ok(Outcome::Respond(answer));
         }
+        if let Some(answer) = site_preflight(visit, &self.config) {
+            return Ok(Outcome::Respond(answer));
+        }
         if self.config.redirect_page_path() == Some(visit.path()) {
-            check_method(visit)?;
+            check_method(visit, PUBLIC_METHODS)?;
             return Ok(forward(ForwardPlan::redirect_page(&self.config, visit)));
         }
         let access = self.config.rules.access(visit.path());
         if *access == Access::Public {
-            check_method(visit)?;
+            check_method(visit, PUBLIC_METHODS)?;
             return Ok(forward(ForwardPlan::public(&self.config, visit)));
         }
         let need = if matches!(access, Access::Groups(_)) { Need::Identity } else { Need::Page };
@@ -42,7 +46,7 @@ impl<P: Ports> Gate<P> {
                 return Err(GateError::Forbidden.into());
             }
         }
-        check_method(visit)?;
+        check_method(visit, GATED_METHODS)?;
         Ok(forward(ForwardPlan::gated(&self.config, visit)))
     }
 
@@ -68,12 +72,16 @@ fn unauthenticated<R: IncomingRequest>(visit: &Visit<'_, R>, failure: Failure) -
     Ok(Outcome::Respond(Answer::redirect(302, &location)))
 }
 
-fn check_method<R: IncomingRequest>(visit: &Visit<'_, R>) -> Result<(), Failure> {
-    if matches!(visit.method, "GET" | "HEAD") {
+fn check_method<R: IncomingRequest>(visit: &Visit<'_, R>, allow: &'static str) -> Result<(), Failure> {
+    if allow.split(", ").any(|method| method == visit.method) {
         return Ok(());
     }
-    Err(Failure { allow: Some("GET, HEAD"), ..GateError::MethodNotAllowed.into() })
+    Err(Failure { allow: Some(allow), ..GateError::MethodNotAllowed.into() })
 }
+
+const GATED_METHODS: &str = "GET, HEAD";
+/// What an `OPTIONS` of a public path is answered, a stranger's preflight too, is the site's own affair.
+const PUBLIC_METHODS: &str = "GET, HEAD, OPTIONS";
 
 fn forward(plan: ForwardPlan) -> Outcome {
     Outcome::Forward(Box::new(plan))

@@ -17,6 +17,12 @@ pub fn passes_to_origin(name: &str, connection: Option<&str>) -> bool {
     !listed && !stops && !HOP_BY_HOP.contains(&name.as_str()) && !STOPPED.contains(&name.as_str())
 }
 
+/// Whether a text is a token, as every header's name is (RFC 9110 §5.6.2).
+#[must_use]
+pub fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
 /// `Cache-Control` for a gated answer: as the origin said, but private. `None` when it already is.
 #[must_use]
 pub fn private_cache_control(sent: Option<&str>) -> Option<String> {

@@ -117,7 +117,10 @@ describe('a login is not skipped', () => {
 
   test('by a method: preflight, override headers, HEAD, and methods nobody knows', async () => {
     const preflight = { origin: PUBLIC_URL, 'access-control-request-method': 'GET', 'access-control-request-headers': 'authorization' };
-    for (const method of ['OPTIONS', 'HEAD', 'POST', 'PROPFIND', 'TRACE', 'PURGE', 'get']) {
+    const leave = await gateway.fetch('/app/page', { method: 'OPTIONS', headers: { ...OWN_SCRIPT, ...preflight } });
+    assert.deepEqual([leave.status, await leave.text()], [204, ''], 'leave to ask, and nothing of the page');
+    await assertGated('/app/page', preflight);
+    for (const method of ['HEAD', 'POST', 'PROPFIND', 'TRACE', 'PURGE', 'get']) {
       const response = await gateway.fetch('/app/page', { method, headers: { ...OWN_SCRIPT, ...preflight } });
       assert.ok([400, 401].includes(response.status), `${method} ${response.status}`);
     }

@@ -172,8 +172,19 @@ describe('what reaches the origin', () => {
     assert.equal(lastAsked().method, 'HEAD');
   });
 
+  test('is the OPTIONS of a public path, whose answer the site gives', async () => {
+    answerHeaders = { 'access-control-allow-origin': '*', 'access-control-allow-headers': 'x-own', allow: 'GET, HEAD, OPTIONS' };
+    const asked = { origin: 'https://evil.example', 'access-control-request-method': 'GET', 'access-control-request-headers': 'x-own' };
+    const response = await nobody.script('/public/page', { method: 'OPTIONS', headers: asked });
+    assert.equal(response.status, 200);
+    for (const [name, value] of Object.entries(answerHeaders)) assert.equal(response.headers.get(name), value);
+    assert.equal(lastAsked().method, 'OPTIONS');
+    for (const [name, value] of Object.entries(asked)) assert.equal(headersAtOrigin()[name], value);
+  });
+
   test('is no other method, no gated path of a stranger, and no path of ours', async () => {
-    for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
+    await assertErrorJson(await alice.script('/app/page', { method: 'OPTIONS' }), 405, 'method_not_allowed');
+    for (const method of ['POST', 'PUT', 'DELETE', 'PATCH']) {
       await assertErrorJson(await nobody.script('/public/page', { method }), 405, 'method_not_allowed');
       await assertErrorJson(await alice.script('/app/page', { method }), 405, 'method_not_allowed');
     }
@@ -337,9 +348,9 @@ describe('the page that is the redirect URI', () => {
     assert.doesNotMatch(lastAsked().url, /code/);
   });
 
-  test('takes GET and HEAD only', async () => {
+  test('takes what a public page takes, and no POST', async () => {
     const response = await nobody.script('/signed-in.html', { method: 'POST' });
-    assert.equal(response.headers.get('allow'), 'GET, HEAD');
+    assert.equal(response.headers.get('allow'), 'GET, HEAD, OPTIONS');
     await assertErrorJson(response, 405, 'method_not_allowed');
     assert.equal((await nobody.script('/signed-in.html', { method: 'HEAD' })).headers.get('cache-control'), 'no-store');
   });

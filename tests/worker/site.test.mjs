@@ -272,12 +272,13 @@ describe('what lies below the gateway\'s own routes is never the site:', () => {
   });
 });
 
-describe('the site takes GET and HEAD only:', () => {
+describe('the site takes GET and HEAD only, and OPTIONS of what is public:', () => {
   for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
     test(`${method} is 405 with Allow on what one may read, and 401 on what one may not`, async () => {
-      for (const [browser, path] of [[nobody, '/'], [nobody, '/public/none'], [bob, '/app/'], [alice, '/admin/']]) {
+      const [open, gated] = [[[nobody, '/'], [nobody, '/public/none']], [[bob, '/app/'], [alice, '/admin/']]];
+      for (const [browser, path] of method === 'OPTIONS' ? gated : [...open, ...gated]) {
         const response = await browser.script(path, { method });
-        assert.equal(response.headers.get('allow'), 'GET, HEAD');
+        assert.equal(response.headers.get('allow'), browser === nobody ? 'GET, HEAD, OPTIONS' : 'GET, HEAD');
         await assertErrorJson(response, 405, 'method_not_allowed');
       }
       await assertErrorJson(await nobody.script('/app/', { method }), 401, 'session_required');
@@ -285,4 +286,10 @@ describe('the site takes GET and HEAD only:', () => {
       await assertErrorJson(await bob.script('/admin/', { method }), 403, 'forbidden');
     });
   }
+
+  test('OPTIONS of a public path is answered by the assets, which say no', async () => {
+    const response = await nobody.script('/', { method: 'OPTIONS' });
+    assert.equal(response.status, 405);
+    assert.equal(await response.text(), '');
+  });
 });
