@@ -407,7 +407,7 @@ describe("signing in", { concurrency: 4 }, () => {
       caches: (await caches.keys()).length, name: window.name, state: history.state,
     }));
     assert.deepEqual(left, { local: 0, session: 0, cookie: "", databases: 0, caches: 0, name: "", state: null });
-    assert.deepEqual((await context.cookies()).map((cookie) => [cookie.name, cookie.httpOnly]), [["session", true]]);
+    assert.deepEqual((await context.cookies()).map((cookie) => [cookie.name, cookie.httpOnly]), [["edgegate-session", true]]);
 
     const { entries } = await (await context.newCDPSession(page)).send("Page.getNavigationHistory");
     const visited = entries.map((entry) => entry.url).filter((url) => url.startsWith(gateway.origin));
@@ -487,6 +487,29 @@ describe("signing in", { concurrency: 4 }, () => {
     await open("/signed-in.html");
     await page.waitForURL(`${gateway.origin}/`);
     await shows(page, "#signed-in-as", USER.email);
+  });
+
+  scenario("the #_=_ that Facebook leaves is taken out of the address, and nothing else is", { signedIn: true }, async ({ page, open }) => {
+    for (const [arrived, stays] of [
+      ["/app/?view=reports#_=_", "/app/?view=reports"], ["/app/#_=_", "/app/"], ["/app/#_=_x", "/app/#_=_x"], ["/app/#a", "/app/#a"], ["/app/#", "/app/#"],
+    ]) {
+      await open("/robots.txt");
+      await open(arrived);
+      await shows(page, "#greeting", "Dana Kim");
+      assert.equal(await page.evaluate(() => location.pathname + location.search + (location.href.endsWith("#") ? "#" : location.hash)), stays);
+      assert.equal(await text(page, "#deep-link"), stays.replace(/#$/, ""));
+    }
+  });
+
+  scenario("taking #_=_ away keeps what the page has put into its history, and adds no step to it", { context: {} }, async ({ page, open }) => {
+    await open(BARE);
+    const result = await page.evaluate(async () => {
+      history.replaceState({ of: "the page" }, "", "#_=_");
+      const steps = history.length;
+      await import("/assets/auth.js");
+      return { state: history.state, more: history.length - steps, hash: location.hash };
+    });
+    assert.deepEqual(result, { state: { of: "the page" }, more: 0, hash: "" });
   });
 });
 
@@ -686,6 +709,42 @@ describe("the app page", { concurrency: 4 }, () => {
       await shows(page, "#refresh-result", "Refreshed.");
       assert.equal(await text(page, "#notice"), "");
     });
+
+  for (const [button, path, done] of [
+    ["#refresh", "/auth/refresh", ["#refresh-result", "Refreshed."]],
+    ["#call-api", "api:/hello", ["#api-result", "The API answered 200."]],
+  ]) {
+    scenario(`${button} keeps the focus while it works and afterwards, and works once at a time`, { signedIn: true }, async ({ gateway, page, open }) => {
+      await open("/app/");
+      await shows(page, "#token-expiry", /\d/);
+      const before = gateway.count(path);
+      const answer = held();
+      if (button === "#refresh") gateway.answer(path, { ...ok("token-2"), wait: answer.wait });
+      else gateway.answer(path, { body: { message: "Hello" }, wait: answer.wait });
+      await page.focus(button);
+      await page.keyboard.press("Enter");
+      await until(() => gateway.count(path) === before + 1, "the request");
+      assert.equal(await page.locator(button).getAttribute("aria-disabled"), "true");
+      await page.keyboard.press("Enter");
+      assert.equal(await page.evaluate(() => document.activeElement.id), button.slice(1), "while it works");
+      answer.release();
+      await shows(page, ...done);
+      assert.equal(await page.evaluate(() => document.activeElement.id), button.slice(1), "afterwards");
+      assert.equal(await page.locator(button).getAttribute("aria-disabled"), null);
+      await settle(page);
+      assert.equal(gateway.count(path), before + 1, "the second press asked nothing");
+    });
+  }
+
+  scenario("what the API answers can be scrolled with the keyboard, and has a name", { signedIn: true }, async ({ page, open }) => {
+    await open("/app/");
+    await page.click("#call-api");
+    await shows(page, "#api-result pre", USER.sub);
+    const region = page.getByRole("region", { name: "Answer of the API" });
+    assert.equal(await region.evaluate((element) => element.tagName), "PRE");
+    await page.keyboard.press("Tab");
+    assert.equal(await region.evaluate((element) => element === document.activeElement), true, "the next stop of the keyboard");
+  });
 });
 
 describe("signing out", { concurrency: 4 }, () => {
@@ -810,6 +869,14 @@ describe("the other pages", { concurrency: 4 }, () => {
     await open("/");
     await page.click("#sign-in");
     await page.waitForURL("**/auth/login?return_to=%2Fapp%2F");
+  });
+
+  scenario("the landing page says what is true where scripts are off", { context: { javaScriptEnabled: false } }, async ({ page, open }) => {
+    await open("/");
+    const said = await text(page, "#session-state");
+    assert.match(said, /needs JavaScript/);
+    assert.doesNotMatch(said, /moment/);
+    assert.equal(await page.locator("#sign-in").isVisible(), true);
   });
 
   scenario("the admin page shows the user", { signedIn: true }, async ({ gateway, page, open }) => {

@@ -13,7 +13,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const DOCUMENT = readFileSync(path.join(ROOT, 'docs/security.md'), 'utf8');
 
 /** How many requirements each section has. A new one gets the next number; an old one never goes. */
-const COUNTS = { A: 15, R: 6, C: 16, J: 13, T: 16, K: 6, S: 16, F: 7, H: 16, O: 9 };
+const COUNTS = { A: 15, R: 6, C: 16, J: 13, T: 16, K: 6, S: 16, F: 7, H: 17, O: 9 };
 /** The rest are musts. */
 const SHOULDS = new Set([
   'A12', 'A13', 'R05', 'C14', 'J12', 'T10', 'T15', 'T16', 'K06', 'S04', 'S05', 'S12', 'S13', 'S14', 'S15', 'F05', 'F06', 'H15', 'H16', 'O08', 'O09',
@@ -21,7 +21,7 @@ const SHOULDS = new Set([
 
 test('every requirement has its row, and every proof and place that a row names exists', () => {
   assert.deepEqual(problemsOf(DOCUMENT, { root: ROOT, counts: COUNTS, shoulds: SHOULDS }), []);
-  assert.equal(rowsOf(DOCUMENT).length, 120);
+  assert.equal(rowsOf(DOCUMENT).length, 121);
 });
 
 test('each section has a heading and its rows under it', () => {

@@ -56,14 +56,10 @@ impl Answer {
         self.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Adds the headers that every answer of ours has, where the answer did not choose its own.
+    /// Adds the headers that every answer of ours has, where the answer did not choose its own; HSTS only where the request came
+    /// over `https` (RFC 6797 §7.2).
     #[must_use]
-    pub fn secured(self, config: &Config) -> Self {
-        self.secured_for(config.public_url.is_https())
-    }
-
-    /// The same while the configuration is not known.
-    pub(super) fn secured_for(mut self, https: bool) -> Self {
+    pub fn secured(mut self, https: bool) -> Self {
         let mut defaults = vec![
             ("cache-control", "no-store"),
             ("x-content-type-options", "nosniff"),
@@ -72,7 +68,7 @@ impl Answer {
             ("cross-origin-resource-policy", "same-site"),
         ];
         if https {
-            defaults.push(("strict-transport-security", "max-age=31536000; includeSubDomains"));
+            defaults.push(("strict-transport-security", "max-age=31536000"));
         }
         for (name, value) in defaults {
             if self.header(name).is_none() {

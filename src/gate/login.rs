@@ -7,6 +7,7 @@ use crate::web::query::Query;
 use crate::web::return_path::ReturnPath;
 
 use super::flow_cookies::begin_flow;
+use super::public_origin::to_public_origin;
 use super::rounds::{has_just_signed_in, is_script_loop};
 use super::visit::Visit;
 use super::{Answer, Failure, Gate, GateError};
@@ -14,7 +15,7 @@ use super::{Answer, Failure, Gate, GateError};
 impl<P: Ports> Gate<P> {
     /// 1. A prefetch gets nothing and costs nothing; a script or frame is refused: signing in is a navigation.
     /// 2. A browser that goes round in circles is stopped.
-    /// 3. Under another host than the public one, go there first: the flow's cookie must be where Cognito returns.
+    /// 3. Under another origin than the public one, go there first: the flow's cookie must be where Cognito returns.
     /// 4. Check the return path (a bad one is the default) and the pass-through parameters (a bad one is 400).
     /// 5. Make state, nonce and verifier, seal them into a cookie of their own, redirect.
     pub(super) async fn login<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
@@ -28,9 +29,8 @@ impl<P: Ports> Gate<P> {
         if is_script_loop(visit) {
             return Err(Failure { in_circles: true, ..Failure::new(GateError::RateLimited, "login_loop") });
         }
-        let public_url = &self.config.public_url;
-        if !visit.on_public_host(public_url) {
-            return Ok(Answer::redirect(302, &format!("{public_url}{}", visit.path_and_query())));
+        if let Some(answer) = to_public_origin(visit, &self.config) {
+            return Ok(answer);
         }
         self.limit("login", &visit.client_network()).await?;
 

@@ -17,6 +17,7 @@ mod login;
 mod logout;
 mod memory;
 mod page;
+mod public_origin;
 mod refresh;
 mod renewal;
 mod retry;
@@ -45,6 +46,7 @@ pub use forward::{ANSWER_HEADERS, CachePolicy, own_request_headers};
 pub use memory::Memory;
 
 use cors::readable;
+use public_origin::require_https;
 use route::Route;
 use visit::Visit;
 
@@ -82,7 +84,7 @@ impl<P: Ports> Gate<P> {
         match self.dispatch(route, &visit).await {
             Ok(Outcome::Respond(answer)) => {
                 self.log(Level::Info, route, &visit, answer.status, &[]);
-                Outcome::Respond(readable(answer, route, &visit, &self.config).secured(&self.config))
+                Outcome::Respond(readable(answer, route, &visit, &self.config).secured(visit.is_https()))
             }
             Ok(Outcome::Forward(answer, edits)) => {
                 self.log(Level::Info, route, &visit, answer.status(), &[]);
@@ -96,13 +98,16 @@ impl<P: Ports> Gate<P> {
         let Description { status, code, .. } = failure.error.describe();
         self.log(failure.level, route, visit, status, &[("code", code), ("reason", failure.reason)]);
         let answer = page::failure_answer(&self.config, visit, route, failure);
-        readable(answer, route, visit, &self.config).secured(&self.config)
+        readable(answer, route, visit, &self.config).secured(visit.is_https())
     }
 
     async fn dispatch<R: IncomingRequest>(&self, route: Route, visit: &Visit<'_, R>) -> Result<Outcome<P::Answer>, Failure>
     where
         P: Upstream<R>,
     {
+        if let Some(answer) = require_https(visit, &self.config)? {
+            return Ok(Outcome::Respond(answer));
+        }
         visit.check()?;
         if let Some(answer) = route.check_method(visit)? {
             return Ok(Outcome::Respond(answer));
@@ -156,6 +161,5 @@ pub fn config_invalid<R: IncomingRequest>(runtime: &(impl Log + Random), request
         let fields = [("variable", problem.name), ("wanted", problem.wanted), ("example", problem.example)];
         runtime.line(Level::Error, "config_invalid", &fields);
     }
-    // What the site's scheme should be is not known, but how this request came is.
-    page::unconfigured(request, &visit::random_name(runtime)).secured_for(request.url().starts_with("https://"))
+    page::unconfigured(request, &visit::random_name(runtime)).secured(request.url().starts_with("https://"))
 }

@@ -37,11 +37,12 @@ struct UserInfoBody<'a> {
 }
 
 fn user_info_answer(subject: &str, profile: &Profile) -> Answer {
+    let name = profile.display_name();
     let body = UserInfoBody {
         sub: subject,
         email: profile.email.as_deref(),
         email_verified: profile.email_verified,
-        name: profile.display_name(),
+        name: name.as_deref(),
         given_name: profile.given_name.as_deref(),
         family_name: profile.family_name.as_deref(),
         username: profile.username.as_deref(),

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use url::{Position, Url};
 
-use crate::config::{Config, Origin};
+use crate::config::Config;
 use crate::ports::{IncomingRequest, Ports, Random, UnixSecs};
 use crate::web::cookie::{CookieStyle, Cookies};
 use crate::web::fetch_metadata;
@@ -90,6 +90,11 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
         self.path.as_ref().map(NormalPath::as_str).unwrap_or_default()
     }
 
+    /// Scheme, host and port that the browser asked under; empty without a URL.
+    pub(super) fn origin(&self) -> &str {
+        self.url.as_ref().map(|url| &url[..Position::BeforePath]).unwrap_or_default()
+    }
+
     /// The path as it stands in the URL; empty without one.
     pub(super) fn raw_path(&self) -> &str {
         self.url.as_ref().map(Url::path).unwrap_or_default()
@@ -115,10 +120,9 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
         ReturnPath::parse(self.path_and_query())
     }
 
-    /// Whether the browser asked under the public host; a login begun under another one could not come back.
-    pub(super) fn on_public_host(&self, public_url: &Origin) -> bool {
-        let host = self.url.as_ref().map(|url| &url[Position::BeforeHost..Position::AfterPort]);
-        host == Some(public_url.host())
+    /// Whether the request came over https.
+    pub(super) fn is_https(&self) -> bool {
+        self.request.url().starts_with("https://")
     }
 
     /// The language of our pages.
@@ -207,7 +211,7 @@ pub(super) fn random_name(random: &impl Random) -> String {
 }
 
 /// What CloudFront takes as well.
-const MAX_URL_BYTES: usize = 8192;
+pub(super) const MAX_URL_BYTES: usize = 8192;
 /// Five login flows with the longest return paths have 12 kB; the site's own cookies come on top.
 const MAX_COOKIE_BYTES: usize = 24 * 1024;
 /// A bearer token of the largest size that is verified, and the scheme.

@@ -91,14 +91,18 @@ impl Profile {
         }
     }
 
-    /// The name to show: `name`, then `preferred_username`, then the user name, which for federated users is an opaque id.
+    /// The name to show: `name`, then given and family name, then `preferred_username`, then the e-mail address, then the user name,
+    /// which for many pools is an opaque id. Blanks are no name.
     #[must_use]
-    pub fn display_name(&self) -> Option<&str> {
-        [&self.name, &self.preferred_username, &self.username]
-            .into_iter()
-            .flatten()
-            .map(String::as_str)
-            .find(|name| !name.is_empty())
+    pub fn display_name(&self) -> Option<String> {
+        let named = |claim: &Option<String>| claim.as_deref().map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
+        let full_name = || {
+            let parts: Vec<String> = [&self.given_name, &self.family_name].into_iter().filter_map(named).collect();
+            (!parts.is_empty()).then(|| parts.join(" "))
+        };
+        named(&self.name)
+            .or_else(full_name)
+            .or_else(|| [&self.preferred_username, &self.email, &self.username].into_iter().find_map(named))
     }
 }
 

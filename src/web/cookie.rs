@@ -28,8 +28,8 @@ impl<'a> Cookies<'a> {
     }
 }
 
-/// Names and attributes of the gateway's cookies. Over plain http on localhost they have no `__Host-` and no `Secure`,
-/// because Safari drops such cookies there.
+/// Names and attributes of the gateway's cookies. Over plain http on localhost they have no `Secure`, because Safari drops such
+/// cookies there, and so no `__Host-`. `edgegate-` keeps them apart from a site's own `session` there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CookieStyle {
     secure: bool,
@@ -45,28 +45,29 @@ impl CookieStyle {
     /// The session cookie's name.
     #[must_use]
     pub fn session_name(self) -> &'static str {
-        if self.secure { "__Host-session" } else { "session" }
+        if self.secure { "__Host-session" } else { "edgegate-session" }
     }
 
     /// What the names of login-flow cookies begin with.
     #[must_use]
     pub fn flow_prefix(self) -> &'static str {
-        if self.secure { "__Host-login-" } else { "login-" }
+        if self.secure { "__Host-login-" } else { "edgegate-login-" }
     }
 
     /// The name of the cookie that counts sign-ins in a row.
     #[must_use]
     pub fn rounds_name(self) -> &'static str {
-        if self.secure { "__Host-sign-ins" } else { "sign-ins" }
+        if self.secure { "__Host-sign-ins" } else { "edgegate-sign-ins" }
     }
 
     /// Whether a cookie name is the gateway's: never passed to the origin, never set by it. The prefixed names always
-    /// are, in any case, so that no browser or server with lax ideas of case is led astray; on localhost the plain ones too.
+    /// are, in any case, so that no browser or server with lax ideas of case is led astray; on localhost those with `edgegate-` too.
     #[must_use]
     pub fn reserves(self, name: &str) -> bool {
         let name = name.trim_matches([' ', '\t']).to_ascii_lowercase();
         let ours = |name: &str| name == "session" || name == "sign-ins" || name.starts_with("login-");
-        name.strip_prefix("__host-").map_or(!self.secure && ours(&name), ours)
+        let local = || name.strip_prefix("edgegate-").filter(|_| !self.secure);
+        name.strip_prefix("__host-").or_else(local).is_some_and(ours)
     }
 
     /// A `Set-Cookie` line: `HttpOnly; SameSite=Lax; Path=/`, no `Domain`. Lax, because the return from Cognito and a
@@ -113,7 +114,7 @@ mod tests {
     fn the_style_follows_the_scheme() {
         for (origin, style, session, flow, rounds) in [
             ("https://app.example.com", secure(), "__Host-session", "__Host-login-", "__Host-sign-ins"),
-            ("http://localhost:8787", local(), "session", "login-", "sign-ins"),
+            ("http://localhost:8787", local(), "edgegate-session", "edgegate-login-", "edgegate-sign-ins"),
         ] {
             assert_eq!(Origin::parse(origin).map(|origin| CookieStyle::of(&origin)), Some(style), "{origin}");
             assert_eq!((style.session_name(), style.flow_prefix(), style.rounds_name()), (session, flow, rounds), "{origin}");
@@ -174,9 +175,18 @@ mod tests {
             (" __Host-session\t", true, true),
             ("__Host-login-", true, true),
             ("__host-LOGIN-abc", true, true),
-            ("session", false, true),
-            ("SESSION", false, true),
-            ("login-abc", false, true),
+            ("edgegate-session", false, true),
+            ("EDGEGATE-SESSION", false, true),
+            ("edgegate-login-abc", false, true),
+            ("edgegate-sign-ins", false, true),
+            ("session", false, false),
+            ("login-abc", false, false),
+            ("sign-ins", false, false),
+            ("edgegate-sessions", false, false),
+            ("edgegate-login", false, false),
+            ("edgegate-", false, false),
+            ("edgegate-__Host-session", false, false),
+            ("__Host-edgegate-session", false, false),
             ("__Host-sessions", false, false),
             ("__Host-login", false, false),
             ("__Host-", false, false),
@@ -196,15 +206,19 @@ mod tests {
             (
                 "theme=dark; __Host-session=s; __Host-login-abc=f; __HOST-SESSION=t; lang=ko; session=theirs",
                 Some("theme=dark; lang=ko; session=theirs"),
-                Some("theme=dark; lang=ko"),
+                Some("theme=dark; lang=ko; session=theirs"),
             ),
-            ("session=s; login-x=f; a=1", Some("session=s; login-x=f; a=1"), Some("a=1")),
-            ("session=s", Some("session=s"), None),
+            (
+                "edgegate-session=s; edgegate-login-x=f; login-x=theirs",
+                Some("edgegate-session=s; edgegate-login-x=f; login-x=theirs"),
+                Some("login-x=theirs"),
+            ),
+            ("edgegate-session=s", Some("edgegate-session=s"), None),
             ("__Host-session=s", None, None),
             ("__Host-session", None, None),
             ("__Host-session =s;a", Some("a"), Some("a")),
             ("a=1, __Host-session=s; b=2", Some("b=2"), Some("b=2")),
-            ("a=1, session=s; b=2", Some("a=1, session=s; b=2"), Some("b=2")),
+            ("a=1, edgegate-session=s; b=2", Some("a=1, edgegate-session=s; b=2"), Some("b=2")),
             ("a=1,\t__HOST-LOGIN-x =f,c=3", None, None),
             ("a=1, __Host-session", None, None),
             ("__Host-session=s, a=1; b=x,y=z", Some("b=x,y=z"), Some("b=x,y=z")),
@@ -224,7 +238,7 @@ mod tests {
             secure().set("__Host-session", "v", 60),
             "__Host-session=v; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure"
         );
-        assert_eq!(local().set("session", "v", 60), "session=v; Path=/; Max-Age=60; HttpOnly; SameSite=Lax");
+        assert_eq!(local().set("edgegate-session", "v", 60), "edgegate-session=v; Path=/; Max-Age=60; HttpOnly; SameSite=Lax");
         assert_eq!(secure().clear("__Host-session"), "__Host-session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure");
     }
 }

@@ -18,13 +18,13 @@ pub fn passes_to_origin(name: &str) -> bool {
 
 /// The names of further hop-by-hop headers in a `Connection` header (RFC 9110 §7.6.1). What is no name is left out.
 pub fn connection_options(connection: &str) -> impl Iterator<Item = String> {
-    let is_name = |item: &&str| !item.is_empty() && item.bytes().all(is_token_byte);
-    connection.split(',').map(str::trim).filter(is_name).map(str::to_ascii_lowercase)
+    connection.split(',').map(str::trim).filter(|item| is_token(item)).map(str::to_ascii_lowercase)
 }
 
-/// A character of a token (RFC 9110 §5.6.2).
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+/// Whether a text is a token, as every header's name is (RFC 9110 §5.6.2).
+#[must_use]
+pub fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// `Cache-Control` for a gated answer: as the origin said, but private. `None` when it already is.

@@ -205,7 +205,7 @@ function onReturn(callback) {
 
 async function onRefreshClick() {
   const result = byId("refresh-result");
-  await whileDisabled(byId("refresh"), async () => {
+  await whileBusy(byId("refresh"), async () => {
     result.textContent = t("app.refreshing");
     try {
       await renewToken({ force: true });
@@ -221,7 +221,7 @@ async function onRefreshClick() {
 }
 
 async function onCallApiClick() {
-  await whileDisabled(byId("call-api"), async () => {
+  await whileBusy(byId("call-api"), async () => {
     showApiResult(t("app.calling"));
     try {
       const response = await apiCall("/hello");
@@ -248,7 +248,11 @@ function apiFailureText(error) {
 function showApiResult(text, body = null) {
   const parts = [];
   if (text) parts.push(element("p", { className: "note", textContent: text }));
-  if (body !== null) parts.push(element("pre", { textContent: JSON.stringify(body, null, 2) }));
+  if (body !== null) {
+    // Long lines scroll, which the keyboard can do only in what it can reach.
+    const answer = element("pre", { tabIndex: 0, role: "region", ariaLabel: t("api.answer"), textContent: JSON.stringify(body, null, 2) });
+    parts.push(answer);
+  }
   byId("api-result").replaceChildren(...parts);
 }
 
@@ -256,7 +260,7 @@ function showApiResult(text, body = null) {
 function wireSignOut() {
   signOutForm().addEventListener("submit", async (event) => {
     event.preventDefault();
-    await whileDisabled(byId("sign-out"), onSignOut);
+    await whileBusy(byId("sign-out"), onSignOut);
   });
 }
 
@@ -295,11 +299,14 @@ function signOutForm() {
   return document.querySelector("form.sign-out");
 }
 
-async function whileDisabled(button, work) {
-  button.disabled = true;
+/** Runs the work of a button, once at a time. A button that is `disabled` would lose the focus, so it only says that it is. */
+async function whileBusy(button, work) {
+  if (button.ariaDisabled === "true") return;
+  button.ariaDisabled = "true";
   try {
     await work();
   } finally {
+    button.ariaDisabled = null;
     button.disabled = page.hasSignedOut;
   }
 }

@@ -48,6 +48,8 @@ let configPromise = null;
 let leaving = false;
 window.addEventListener("pageshow", () => { leaving = false; });
 
+removeFacebookFragment();
+
 /**
  * What went wrong, with the gateway's stable code. Codes made by this module itself: `network_error` (no answer),
  * `unexpected_answer` (not the gateway's JSON), `config_invalid`, `api_not_configured` (no `apiUrl`) and
@@ -461,6 +463,12 @@ function sameOriginPath(location) {
   const url = parseUrl(location ?? "/", window.location.origin);
   const isOurs = url?.origin === window.location.origin && !url.pathname.startsWith("//");
   return isOurs ? url.pathname + url.search + url.hash : "/";
+}
+
+/** Facebook ends its answer with `#_=_`, and browsers carry a fragment through every redirect after it. */
+function removeFacebookFragment() {
+  const { hash, pathname, search } = window.location;
+  if (hash === "#_=_") window.history.replaceState(window.history.state, "", pathname + search);
 }
 
 function currentPath() {

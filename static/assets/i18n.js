@@ -91,6 +91,7 @@ const TEXTS = {
     "notice.reference": "request {requestId}",
 
     "api.status": "The API answered {status}.",
+    "api.answer": "Answer of the API",
     "api.noToken": "This gateway keeps tokens away from the browser, so the page has none to call the API with. You are signed in all the same.",
     "api.notConfigured": "No API is configured for this site.",
 
@@ -193,6 +194,7 @@ const TEXTS = {
     "notice.reference": "요청 {requestId}",
 
     "api.status": "API 응답 상태: {status}",
+    "api.answer": "API 응답 내용",
     "api.noToken": "이 게이트웨이는 토큰을 브라우저에 전달하지 않으므로 API를 호출할 토큰이 없습니다. 로그인 상태에는 문제가 없습니다.",
     "api.notConfigured": "이 사이트에는 API가 설정되어 있지 않습니다.",
 

@@ -13,7 +13,7 @@ async function loseSessions({ context, page }) {
   // Playwright's own routes do not see requests that follow a redirect.
   const devtools = await context.newCDPSession(page);
   devtools.on('Fetch.requestPaused', async ({ requestId }) => {
-    await context.clearCookies({ name: 'session' });
+    await context.clearCookies({ name: 'edgegate-session' });
     await devtools.send('Fetch.continueRequest', { requestId });
   });
   await devtools.send('Fetch.enable', { patterns: [{ urlPattern: '*/app/*', resourceType: 'Document' }] });

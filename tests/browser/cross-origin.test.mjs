@@ -37,7 +37,7 @@ const PLACES = [
 /** Signs Alice in and opens the other page in a second tab. `sent` is what that makes the browser send to the gateway. */
 async function arrange({ visitor, product }, { host }) {
   await visitor.signInTo('/app/', ALICE);
-  const cookie = (await visitor.cookies()).get('session').value;
+  const cookie = (await visitor.cookies()).get('edgegate-session').value;
   const other = await visitor.context.newPage();
   const sent = await watchWire(other, product.gateway);
   await other.goto(`http://${host}:${elsewhere.address().port}/`);
@@ -71,7 +71,7 @@ async function watchWire(page, origin) {
 
 /** The session is the same one, and the page of the user goes on to work. */
 async function assertUntouched({ visitor, page }, cookie) {
-  assert.equal((await visitor.cookies()).get('session')?.value, cookie);
+  assert.equal((await visitor.cookies()).get('edgegate-session')?.value, cookie);
   await page.click('#call-api');
   await shows(page, '#api-result', 'The API answered 200.');
   await page.reload();

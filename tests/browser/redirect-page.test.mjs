@@ -28,8 +28,8 @@ scenario('nothing of the sign-in stays in storages, cookies or the document', as
   assert.deepEqual(await storagesOf(page), NOTHING_STORED);
   assert.ok(!(await page.content()).includes('eyJ'), 'a token is written in the document');
   const cookies = await visitor.cookies();
-  assert.deepEqual([...cookies.keys()].sort(), ['session', 'sign-ins']);
-  assert.equal(cookies.get('session').httpOnly, true);
+  assert.deepEqual([...cookies.keys()].sort(), ['edgegate-session', 'edgegate-sign-ins']);
+  assert.equal(cookies.get('edgegate-session').httpOnly, true);
 });
 
 scenario('the code leaves the address bar at once, and neither history nor a Referer holds it', async ({ visitor, page, product }) => {

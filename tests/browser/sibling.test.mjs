@@ -72,13 +72,20 @@ scenario('an allowed sibling can read an error as well, and no page of the site'
   assert.deepEqual([status, body.error], [401, 'session_required']);
 });
 
-scenario('an allowed sibling may send no method and no header but those of the contract', async (stage) => {
+scenario('an allowed sibling may send the headers of its own tools, and no method but those of the contract', async (stage) => {
   stage.visitor.expectFault(/blocked by CORS policy/);
   stage.visitor.expectFault(/Failed to load resource/);
+  stage.visitor.expectFault(/status of 401 .*\/app\//);
   const sibling = await openSibling(stage, allowed);
   const { gateway } = stage.product;
   assert.equal(await attempt(sibling, gateway, '/auth/refresh', { method: 'PUT' }), 'TypeError');
-  assert.equal(await attempt(sibling, gateway, '/auth/refresh', { method: 'POST', headers: { 'x-forwarded-user': 'root' } }), 'TypeError');
+  const headers = { 'sentry-trace': 'a-b-1', traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', 'x-requested-with': 'fetch' };
+  assert.equal((await attempt(sibling, gateway, '/auth/refresh', { method: 'POST', headers })).status, 200);
+  assert.equal((await attempt(sibling, gateway, '/user-info', { headers })).body.email, ALICE);
+  // A gated path: the preflight, which has no cookie, gets leave; who has signed out then reads why there is no page.
+  await attempt(sibling, gateway, '/auth/logout', { method: 'POST', headers });
+  const { status, body } = await attempt(sibling, gateway, '/app/', { headers });
+  assert.deepEqual([status, body.error], [401, 'session_required']);
 });
 
 scenario('a sibling that is not allowed can do none of it', async (stage) => {

@@ -47,8 +47,8 @@ scenario('nothing of the sign-in is in reach of scripts but the access token in 
 scenario('the session cookie is HttpOnly and Lax, and beside it a login leaves only the count of sign-ins', async ({ visitor }) => {
   await visitor.signInTo(DEEP_LINK, ALICE);
   const cookies = await visitor.cookies();
-  assert.deepEqual([...cookies.keys()].sort(), ['session', 'sign-ins']);
-  const { httpOnly, sameSite, path, domain, expires } = cookies.get('session');
+  assert.deepEqual([...cookies.keys()].sort(), ['edgegate-session', 'edgegate-sign-ins']);
+  const { httpOnly, sameSite, path, domain, expires } = cookies.get('edgegate-session');
   assert.deepEqual({ httpOnly, sameSite, path, domain }, { httpOnly: true, sameSite: 'Lax', path: '/', domain: 'localhost' });
   const lifeSecs = expires - Date.now() / 1000;
   assert.ok(Math.abs(lifeSecs - FIVE_DAYS_SECS) < 60, `it lives ${lifeSecs} s`);
@@ -79,7 +79,7 @@ scenario('signing out ends the session here and at Cognito, and the deep link as
   await visitor.untilAt('/');
   await shows(page, '#session-state', 'You are signed out.');
 
-  assert.deepEqual([...(await visitor.cookies()).keys()], ['sign-ins'], 'for a minute, and no session');
+  assert.deepEqual([...(await visitor.cookies()).keys()], ['edgegate-sign-ins'], 'for a minute, and no session');
   const [logout] = await product.requests('/logout');
   assert.equal(logout.query.logout_uri, `${product.gateway}/`);
   assert.equal((await product.requests('/oauth2/revoke')).length, 1);
@@ -91,7 +91,7 @@ scenario('signing out ends the session here and at Cognito, and the deep link as
 
 scenario('without a session here, Cognito\'s own cookie signs in without a password', async ({ visitor, page, product }) => {
   await visitor.signInTo(DEEP_LINK, ALICE);
-  await visitor.context.clearCookies({ name: 'session' });
+  await visitor.context.clearCookies({ name: 'edgegate-session' });
   await visitor.open(DEEP_LINK);
   await visitor.untilAt(DEEP_LINK);
   await shows(page, '#user-email', ALICE);

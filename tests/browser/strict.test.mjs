@@ -15,9 +15,9 @@ scenario('signing in, calling the API, refreshing and signing out are as ever', 
   await page.click('#refresh');
   await shows(page, '#refresh-result', 'Refreshed.');
   assert.equal((await product.grants('refresh_token')).length, 1);
-  const copy = (await visitor.cookies()).get('session').value;
+  const copy = (await visitor.cookies()).get('edgegate-session').value;
   await page.click('#sign-out');
   await visitor.untilAt('/');
-  const stolen = await fetch(`${product.gateway}/user-info`, { headers: { cookie: `session=${copy}` } });
+  const stolen = await fetch(`${product.gateway}/user-info`, { headers: { cookie: `edgegate-session=${copy}` } });
   assert.deepEqual([stolen.status, (await stolen.json()).error], [401, 'session_expired']);
 });

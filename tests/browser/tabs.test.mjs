@@ -35,7 +35,7 @@ for (const order of ['the first tab first', 'the second tab first']) {
       await shows(tab, '#user-email', ALICE);
       assert.equal(tab.url(), product.gateway + address);
     }
-    assert.deepEqual([...(await visitor.cookies()).keys()].sort(), ['session', 'sign-ins']);
+    assert.deepEqual([...(await visitor.cookies()).keys()].sort(), ['edgegate-session', 'edgegate-sign-ins']);
   });
 }
 
@@ -59,12 +59,12 @@ scenario('of six sign-ins begun at once the oldest has made room, and its page o
 
 scenario('a tab whose session was replaced by another sign-in works on with the new one', async ({ visitor, page, product }) => {
   await visitor.signInTo('/app/?view=stale', ALICE);
-  const before = (await visitor.cookies()).get('session').value;
+  const before = (await visitor.cookies()).get('edgegate-session').value;
   await markDocument(page);
   const other = await visitor.context.newPage();
   await visitor.open('/auth/login?return_to=/app/', other);
   await visitor.untilAt('/app/', other); // Cognito's cookie signs in
-  assert.notEqual((await visitor.cookies()).get('session').value, before);
+  assert.notEqual((await visitor.cookies()).get('edgegate-session').value, before);
 
   await page.click('#refresh');
   await shows(page, '#refresh-result', 'Refreshed.');
@@ -110,11 +110,11 @@ scenario('back and forward again after a sign-in shows the page', async ({ visit
 
 scenario('a callback that is loaded once more while signed in goes home', async ({ visitor, page, product }) => {
   const callback = await signInCatchingCallback(visitor, '/app/?view=reports', ALICE);
-  const before = (await visitor.cookies()).get('session').value;
+  const before = (await visitor.cookies()).get('edgegate-session').value;
   await page.goto(callback);
   assert.equal(page.url(), `${product.gateway}/`);
   await shows(page, '#signed-in-as', ALICE);
-  assert.equal((await visitor.cookies()).get('session').value, before);
+  assert.equal((await visitor.cookies()).get('edgegate-session').value, before);
   assert.equal((await product.grants('authorization_code')).length, 1);
 });
 

@@ -189,7 +189,7 @@ scenario('a page for a group says that Cognito is down, and `Try again` opens it
 
   await page.reload();
   await shows(page, '#error-code', 'idp_unavailable');
-  assert.ok((await visitor.cookies()).has('session'));
+  assert.ok((await visitor.cookies()).has('edgegate-session'));
   await screenshot(page, 'idp_unavailable-en');
 
   await product.set({ tokenFault: null });

@@ -187,7 +187,7 @@ export class Oracle {
     const { answer, path, returnTo } = visit;
     const family = this.#ledger.familyOf(new URL(path, PUBLIC_URL).searchParams.get('code'));
     if (answer.status === 303) {
-      const created = answer.headers.getSetCookie().some((line) => /^session=[^;]/.test(line));
+      const created = answer.headers.getSetCookie().some((line) => /^edgegate-session=[^;]/.test(line));
       expect([returnTo, '/'].includes(answer.headers.get('location')), 'not to where the login began');
       // Without a session of its own it is a late callback of a browser that is signed in.
       if (!created) return this.#mustBeOpen(visit, true);
@@ -208,7 +208,7 @@ export class Oracle {
     const { origin, clientId } = this.#world.cognito;
     const url = new URL(logoutUrl);
     expect(url.origin === origin && url.pathname === '/logout' && url.searchParams.get('client_id') === clientId, 'logoutUrl');
-    const cleared = answer.headers.getSetCookie().some((line) => /^session=;.*Max-Age=0/i.test(line));
+    const cleared = answer.headers.getSetCookie().some((line) => /^edgegate-session=;.*Max-Age=0/i.test(line));
     expect(cleared || !cookie, 'a sign-out that leaves the cookie');
     if (answer.status === 200) return expect(success === true, 'a sign-out without success');
     expect(errorCode(answer) === 'store_unavailable' && !success, `sign-out answered ${answer.status}`);
@@ -225,10 +225,10 @@ export class Oracle {
 
   #checkHeaders(route, { answer, cookie }) {
     const { headers, status } = answer;
-    const lines = headers.getSetCookie().filter((line) => line.startsWith('session='));
+    const lines = headers.getSetCookie().filter((line) => line.startsWith('edgegate-session='));
     expect(lines.length === 0 || ['callback', 'logout'].includes(route), 'the session cookie is set');
     expect(lines.every((line) => route === 'logout' || !/Max-Age=0/i.test(line)), 'the session cookie is cleared');
-    expect(lines.every((line) => cookie === undefined || !line.startsWith(`session=${cookie};`)), 'an old cookie is set again');
+    expect(lines.every((line) => cookie === undefined || !line.startsWith(`edgegate-session=${cookie};`)), 'an old cookie is set again');
     const code = errorCode(answer);
     if (status === 503 || status === 429) expect(/^[1-9]\d*$/.test(headers.get('retry-after') ?? ''), 'no Retry-After');
     if (code !== undefined) expect(headers.get('cache-control') === 'no-store', 'an error that may be stored');
@@ -326,7 +326,7 @@ function json({ body }) {
 
 /** How many sign-ins in a row the browser's cookie counts. */
 function rounds(headers) {
-  return Number(/(?:^|; )sign-ins=(\d+)\./.exec(headers.get('cookie') ?? '')?.[1] ?? 0);
+  return Number(/(?:^|; )edgegate-sign-ins=(\d+)\./.exec(headers.get('cookie') ?? '')?.[1] ?? 0);
 }
 
 /** For the report: without tokens, codes and cookies. */

@@ -151,7 +151,7 @@ export class User {
     if (beside && cookie) {
       const location = LOCATIONS.find((each) => each !== this.location);
       this.#beside.push(this.browser.script('/auth/refresh', {
-        method: 'POST', body: FORCE, headers: { cookie: `session=${cookie}`, 'content-type': 'application/json' }, location,
+        method: 'POST', body: FORCE, headers: { cookie: `edgegate-session=${cookie}`, 'content-type': 'application/json' }, location,
       }));
       await this.#pause(this.#draws.between(0, 60));
     }
@@ -161,7 +161,7 @@ export class User {
   }
 
   async #probe(cookie) {
-    const headers = { cookie: `session=${cookie}` };
+    const headers = { cookie: `edgegate-session=${cookie}` };
     for (const meanMs of [300, 1500, 6000, 15_000, 20_000]) {
       await this.#pause(this.#draws.pause(meanMs));
       if (!this.#isOn) return;
@@ -176,7 +176,7 @@ export class User {
     const path = address.startsWith(PUBLIC_URL) ? address.slice(PUBLIC_URL.length) : address;
     lastRequest += 1;
     const request = `r${lastRequest}`;
-    const cookie = /(?:^|; )session=([^;]*)/.exec(headers.get('cookie') ?? '')?.[1];
+    const cookie = /(?:^|; )edgegate-session=([^;]*)/.exec(headers.get('cookie') ?? '')?.[1];
     const session = this.sessions.get(cookie);
     const asked = {
       request, user: this.account, location, method, path, headers, cookie, session, returnTo, again, from: Date.now(),
@@ -211,9 +211,9 @@ export class User {
 
   /** A sign-in that went well gives a session; whether it did. */
   #learn({ path, location, from, until }, answer) {
-    const line = answer?.headers.getSetCookie().find((each) => /^session=[^;]/.test(each));
+    const line = answer?.headers.getSetCookie().find((each) => /^edgegate-session=[^;]/.test(each));
     if (!line || !path.startsWith('/auth/callback')) return false;
-    const cookie = /^session=([^;]*)/.exec(line)[1];
+    const cookie = /^edgegate-session=([^;]*)/.exec(line)[1];
     const code = new URL(path, PUBLIC_URL).searchParams.get('code');
     const family = this.#world.ledger.familyOf(code);
     this.sessions.set(cookie, new Session({ cookie, user: this.account, family, born: [from, until], location }));

@@ -10,7 +10,7 @@ export class Browser {
   }
 
   get sessionName() {
-    return this.gateway.publicUrl.startsWith('https:') ? '__Host-session' : 'session';
+    return this.gateway.publicUrl.startsWith('https:') ? '__Host-session' : 'edgegate-session';
   }
 
   /** The session cookie's value; undefined without one. */
@@ -20,7 +20,7 @@ export class Browser {
 
   /** The names of the login-flow cookies, oldest first. */
   get flows() {
-    return [...this.cookies.keys()].filter((name) => /^(__Host-)?login-/.test(name));
+    return [...this.cookies.keys()].filter((name) => /^(__Host-|edgegate-)login-/.test(name));
   }
 
   /** Another browser with a copy of this one's cookies, as a thief or a second location has them. */

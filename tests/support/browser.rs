@@ -181,12 +181,22 @@ impl Browser {
         format!("/auth/callback?code=c-1&state={}", parameter("state"))
     }
 
-    async fn send(&self, method: &'static str, path: &str, mut headers: Vec<(&'static str, String)>, body: Vec<u8>) -> Reply {
+    /// Any request: its address in full, and its headers.
+    pub fn ask(&self, method: &'static str, url: &str, headers: &[(&'static str, &str)]) -> Reply {
+        let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        futures_executor::block_on(self.send_to(method, url.to_owned(), headers, Vec::new()))
+    }
+
+    async fn send(&self, method: &'static str, path: &str, headers: Vec<(&'static str, String)>, body: Vec<u8>) -> Reply {
+        self.send_to(method, format!("{PUBLIC_URL}{path}"), headers, body).await
+    }
+
+    async fn send_to(&self, method: &'static str, url: String, mut headers: Vec<(&'static str, String)>, body: Vec<u8>) -> Reply {
         let cookies: Vec<String> = self.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect();
         if !cookies.is_empty() {
             headers.push(("cookie", cookies.join("; ")));
         }
-        let request = Request { method, url: format!("{PUBLIC_URL}{path}"), headers, body };
+        let request = Request { method, url, headers, body };
         let gate = Gate::new(self.config.clone(), Ports(self.world.clone()), self.memory.clone());
         let reply = match gate.handle(&request).await {
             Outcome::Forward(answer, edits) => Reply {

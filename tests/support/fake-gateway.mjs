@@ -68,7 +68,7 @@ class FakeGateway {
   signIn() {
     const value = `session-${this.#ids += 1}`;
     this.#sessions.add(value);
-    return { name: "session", value, url: this.origin, httpOnly: true, sameSite: "Lax" };
+    return { name: "edgegate-session", value, url: this.origin, httpOnly: true, sameSite: "Lax" };
   }
 
   /** The API refuses the tokens given out so far; a forced refresh brings a good one. */
@@ -170,7 +170,7 @@ class FakeGateway {
     if (code !== "code-1" || returnTo === undefined) return failure(400, "state_mismatch");
     this.#flows.delete(state);
     return {
-      headers: { Location: returnTo, "Set-Cookie": `session=${this.signIn().value}; HttpOnly; SameSite=Lax; Path=/` },
+      headers: { Location: returnTo, "Set-Cookie": `edgegate-session=${this.signIn().value}; HttpOnly; SameSite=Lax; Path=/` },
       body: this.#tokenBody(),
     };
   }
@@ -189,7 +189,7 @@ class FakeGateway {
 
   #logout(call) {
     this.#sessions.delete(this.#session(call));
-    const headers = { "Set-Cookie": "session=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0" };
+    const headers = { "Set-Cookie": "edgegate-session=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0" };
     const logoutUrl = `${this.origin}/cognito/logout`;
     const isForm = call.headers["content-type"] === "application/x-www-form-urlencoded";
     return isForm ? { status: 303, headers: { ...headers, Location: logoutUrl } } : { headers, body: { success: true, logoutUrl } };
@@ -221,7 +221,7 @@ class FakeGateway {
   }
 
   #session(call) {
-    const value = /(?:^|; )session=([^;]*)/.exec(call.headers.cookie ?? "")?.[1];
+    const value = /(?:^|; )edgegate-session=([^;]*)/.exec(call.headers.cookie ?? "")?.[1];
     return this.#sessions.has(value) ? value : null;
   }
 }

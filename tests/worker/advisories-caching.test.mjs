@@ -151,7 +151,7 @@ describe('a gated answer of the origin is for the browser alone,', () => {
     },
     'shared caches alone': { 'CDN-Cache-Control': 'max-age=600', 'cloudflare-cdn-cache-control': 'max-age=600', 'Surrogate-Control': 'max-age=600' },
     'Expires alone': { expires: 'Thu, 01 Jan 2099 00:00:00 GMT' },
-    'a cookie with it': { 'cache-control': 'public, s-maxage=600', 'set-cookie': ['theme=dark; Path=/', 'session=evil; Path=/'] },
+    'a cookie with it': { 'cache-control': 'public, s-maxage=600', 'set-cookie': ['theme=dark; Path=/', 'edgegate-session=evil; Path=/'] },
     'nothing': {},
   };
 
@@ -166,7 +166,7 @@ describe('a gated answer of the origin is for the browser alone,', () => {
           const again = directivesOf(response.headers).some((item) => ['no-cache', 'no-store'].includes(item));
           const varies = (response.headers.get('vary') ?? '').toLowerCase().split(/\s*,\s*/).includes('cookie');
           assert.ok(again || varies, `${what}: what the browser keeps is bound to the cookie`);
-          assert.equal(response.headers.getSetCookie().some((line) => line.startsWith('session=')), false);
+          assert.equal(response.headers.getSetCookie().some((line) => line.startsWith('edgegate-session=')), false);
         }
       }
     }

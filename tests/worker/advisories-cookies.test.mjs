@@ -38,7 +38,7 @@ const emailOf = ({ body }) => JSON.parse(body.slice(body.indexOf('{'), body.last
 
 /** Cookies that are not ours, however much they look like it. */
 const LOOKALIKES = (value) => [
-  `session=${value}`, `__host-session=${value}`, `__HOST-SESSION=${value}`, `__Host-Session=${value}`, `%5F%5FHost-session=${value}`,
+  `session=${value}`, `edgegate-session=${value}`, `__host-session=${value}`, `__HOST-SESSION=${value}`, `__Host-Session=${value}`, `%5F%5FHost-session=${value}`,
   `__Host-%73ession=${value}`, `__Host-session =${value}`, `__Host-session\t=${value}`, `__Secure-session=${value}`, `__Host-session-=${value}`,
   `__Host-session[]=${value}`, `__Host-session.0=${value}`, `=__Host-session=${value}`, `==${value}`, `__Host_session=${value}`,
   `\u2000__Host-session=${value}`, `\u00a0__Host-session=${value}`, `\u0085__Host-session=${value}`, `"__Host-session"=${value}`,

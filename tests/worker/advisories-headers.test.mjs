@@ -48,7 +48,7 @@ describe('header smuggling: a client\'s word on who it is does not reach the ori
 
   /** On a public path of nobody and on a gated one of alice; all names at once. */
   async function assertStopped(headers, options) {
-    for (const [path, cookie] of [['/public/page', []], ['/app/page', [`Cookie: session=${alice.session}`]]]) {
+    for (const [path, cookie] of [['/public/page', []], ['/app/page', [`Cookie: edgegate-session=${alice.session}`]]]) {
       site.requests.length = 0;
       const response = await getRaw(gateway, path, [...cookie, ...headers, 'X-Kept: kept'], options);
       assert.equal(response.status, 200, response.body);
@@ -89,7 +89,7 @@ describe('header smuggling: a client\'s word on who it is does not reach the ori
 
   test('in a request whose length can be read in two ways: one answer, and no second request to the origin', async () => {
     const smuggled = 'GET /app/page HTTP/1.1\r\nHost: localhost:8787\r\nX-User: forged\r\n\r\n';
-    const cookie = `Cookie: session=${alice.session}`;
+    const cookie = `Cookie: edgegate-session=${alice.session}`;
     for (const [method, framing, body] of [
       ['POST', ['Content-Length: 6', 'Transfer-Encoding: chunked'], `0\r\n\r\n${smuggled}`],
       ['GET', ['Content-Length: 0', 'Content-Length: 50'], smuggled],

@@ -117,7 +117,10 @@ describe('a login is not skipped', () => {
 
   test('by a method: preflight, override headers, HEAD, and methods nobody knows', async () => {
     const preflight = { origin: PUBLIC_URL, 'access-control-request-method': 'GET', 'access-control-request-headers': 'authorization' };
-    for (const method of ['OPTIONS', 'HEAD', 'POST', 'PROPFIND', 'TRACE', 'PURGE', 'get']) {
+    const leave = await gateway.fetch('/app/page', { method: 'OPTIONS', headers: { ...OWN_SCRIPT, ...preflight } });
+    assert.deepEqual([leave.status, await leave.text()], [204, ''], 'leave to ask, and nothing of the page');
+    await assertGated('/app/page', preflight);
+    for (const method of ['HEAD', 'POST', 'PROPFIND', 'TRACE', 'PURGE', 'get']) {
       const response = await gateway.fetch('/app/page', { method, headers: { ...OWN_SCRIPT, ...preflight } });
       assert.ok([400, 401].includes(response.status), `${method} ${response.status}`);
     }
@@ -226,7 +229,7 @@ describe('session fixation: an attacker\'s own session in the victim\'s browser'
     const attacker = await gateway.signedIn({ email: 'bob@example.com' });
     const planted = attacker.session;
     const victim = gateway.browser();
-    victim.cookies.set('session', planted);
+    victim.cookies.set('edgegate-session', planted);
     await victim.signIn();
     assert.notEqual(victim.session, planted);
     assert.notEqual(victim.session.slice(0, 21), planted.slice(0, 21), 'not even the part that names the user');
@@ -248,12 +251,12 @@ describe('session fixation: an attacker\'s own session in the victim\'s browser'
 
   test('cannot be made up: the tag of a user with another secret opens nothing', async () => {
     const secret = Buffer.concat([Buffer.from(alice.session, 'base64url').subarray(0, 16), Buffer.alloc(32, 7)]).toString('base64url');
-    await assertErrorJson(await gateway.browser().script('/user-info', { headers: { cookie: `session=${secret}` } }), 401, 'session_expired');
+    await assertErrorJson(await gateway.browser().script('/user-info', { headers: { cookie: `edgegate-session=${secret}` } }), 401, 'session_expired');
     for (const place of ['/user-info?session=', '/app/page?session=', '/user-info;session=']) {
       const response = await gateway.browser().script(`${place}${alice.session}`);
       assert.ok([400, 401].includes(response.status), place);
     }
-    const header = { 'x-session': alice.session, 'set-cookie': `session=${alice.session}` };
+    const header = { 'x-session': alice.session, 'set-cookie': `edgegate-session=${alice.session}` };
     await assertErrorJson(await gateway.browser().script('/user-info', { headers: header }), 401, 'session_required');
   });
 });

@@ -49,9 +49,11 @@ describe('a bearer token is accepted:', () => {
 
   for (const [claims, name] of [
     [{ name: 'Name', preferred_username: 'preferred' }, 'Name'],
-    [{ preferred_username: 'preferred' }, 'preferred'],
+    [{ given_name: 'Given', family_name: 'Family', preferred_username: 'preferred' }, 'Given Family'],
+    [{ preferred_username: 'preferred', email: 'a@b.example' }, 'preferred'],
+    [{ email: 'a@b.example' }, 'a@b.example'],
     [{}, 'jose.user'],
-    [{ name: '' }, 'jose.user'],
+    [{ name: ' ' }, 'jose.user'],
   ]) {
     test(`its name falls back: ${JSON.stringify(claims)} → ${name}`, async () => {
       assert.equal((await (await bearer(await jose.sign(jose.idClaims(claims)))).json()).name, name);

@@ -67,9 +67,9 @@ describe('a login that ends well', () => {
     const authorizeUrl = await browser.beginLogin();
     const [flow] = browser.flows;
     const cookies = setCookies(await browser.arrive(await browser.authenticate(authorizeUrl)));
-    assert.deepEqual([...cookies.keys()].sort(), [flow, 'session', 'sign-ins'].sort());
-    assert.match(cookies.get('session').value, /^[\w-]{64}$/);
-    assert.deepEqual(cookies.get('session').attributes, ['HttpOnly', 'Max-Age=432000', 'Path=/', 'SameSite=Lax']);
+    assert.deepEqual([...cookies.keys()].sort(), [flow, 'edgegate-session', 'edgegate-sign-ins'].sort());
+    assert.match(cookies.get('edgegate-session').value, /^[\w-]{64}$/);
+    assert.deepEqual(cookies.get('edgegate-session').attributes, ['HttpOnly', 'Max-Age=432000', 'Path=/', 'SameSite=Lax']);
     assert.deepEqual(cookies.get(flow), { value: '', attributes: ['HttpOnly', 'Max-Age=0', 'Path=/', 'SameSite=Lax'] });
   });
 
@@ -86,7 +86,7 @@ describe('a login that ends well', () => {
   test('never adopts a session cookie that the client brought', async () => {
     const planted = randomBytes(48).toString('base64url');
     const browser = gateway.browser();
-    browser.cookies.set('session', planted);
+    browser.cookies.set('edgegate-session', planted);
     const thief = browser.copy();
     await browser.signIn();
     assert.notEqual(browser.session, planted);

@@ -74,7 +74,7 @@ const CASES = {
   code_rejected: { ask: loginWhile({ tokenError: 'invalid_grant' }) },
   session_required: { ask: plain('/auth/callback?error=login_required') },
   // A page load without a session goes to the login; a form that is sent cannot.
-  session_expired: { ask: plain('/app/', { method: 'POST', headers: { cookie: `session=${'A'.repeat(64)}` } }) },
+  session_expired: { ask: plain('/app/', { method: 'POST', headers: { cookie: `edgegate-session=${'A'.repeat(64)}` } }) },
   refresh_rejected: {
     async ask(headers) {
       const browser = await gateway.signedIn();
@@ -121,7 +121,7 @@ const CASES = {
   store_unavailable: {
     async ask(headers) {
       await gateway.setWorld({ kv: { get: 'KV GET failed: 500', getWithMetadata: 'KV GET failed: 500' } });
-      const response = await gateway.fetch('/app/', { headers: { ...headers, cookie: `session=${'B'.repeat(64)}` } });
+      const response = await gateway.fetch('/app/', { headers: { ...headers, cookie: `edgegate-session=${'B'.repeat(64)}` } });
       await gateway.allWell();
       return response;
     },

@@ -84,16 +84,16 @@ test('a cookie that is no session id never reaches the store', async () => {
     '', 'x', 'A'.repeat(63), 'A'.repeat(65), 'A'.repeat(5000), `${'A'.repeat(63)}=`, `${'A'.repeat(62)}==`, `${'A'.repeat(63)}+`, `${'A'.repeat(63)}/`,
     `${'A'.repeat(63)}.`, `${'A'.repeat(63)} `, `"${'A'.repeat(62)}"`, `${'A'.repeat(61)}%41`, randomUUID(), '../ended/x', 'session/a/b',
   ]) {
-    assert.deepEqual(await askAll(`session=${value}`), [], value);
+    assert.deepEqual(await askAll(`edgegate-session=${value}`), [], value);
   }
-  assert.ok((await askAll(`session=${'A'.repeat(64)}`)).includes('get'), 'one that could be is looked up');
+  assert.ok((await askAll(`edgegate-session=${'A'.repeat(64)}`)).includes('get'), 'one that could be is looked up');
 });
 
 test('a made-up session id costs the store no write, however it is sent', async () => {
   await gateway.setWorld({});
   for (const cookie of ['A'.repeat(64), randomBytes(48).toString('base64url')]) {
     const browser = gateway.browser();
-    browser.cookies.set('session', cookie);
+    browser.cookies.set('edgegate-session', cookie);
     const answer = await browser.copy().post('/auth/logout');
     assert.equal(answer.status, 200);
     assert.equal((await answer.json()).success, true);
@@ -223,7 +223,7 @@ describe('a line break', () => {
           assert.ok(KNOWN.has(name), `${name}: ${sent}`);
           assert.doesNotMatch(sent, /[\r\n\u2028]/, name);
         }
-        for (const line of response.headers.getSetCookie()) assert.match(line, /^login-[\w-]+=/, kind);
+        for (const line of response.headers.getSetCookie()) assert.match(line, /^edgegate-login-[\w-]+=/, kind);
       }
     });
 

@@ -356,7 +356,7 @@ describe('a store that cannot be written', () => {
     await gateway.setWorld({ kv: { put: 'KV failed: 500', delete: 'KV failed: 500' } });
     const response = await browser.post('/auth/logout');
     const cleared = { value: '', attributes: ['HttpOnly', 'Max-Age=0', 'Path=/', 'SameSite=Lax'] };
-    assert.deepEqual([...setCookies(response)], [['session', cleared]]);
+    assert.deepEqual([...setCookies(response)], [['edgegate-session', cleared]]);
     const body = await assertErrorJson(response, 503, 'store_unavailable', { members: ['logoutUrl'] });
     assert.equal(response.headers.get('clear-site-data'), '"cache"');
     assert.ok(body.logoutUrl.startsWith(`${gateway.cognito.origin}/logout?`));
@@ -389,7 +389,7 @@ describe('a store that cannot be written', () => {
     const browser = await gateway.signedIn();
     await gateway.setWorld({ kv: { put: 'KV failed: 500' } });
     const response = await browser.postForm('/auth/logout');
-    assert.equal(setCookies(response).get('session').value, '');
+    assert.equal(setCookies(response).get('edgegate-session').value, '');
     const page = await assertErrorPage(response, 503, 'store_unavailable');
     assert.match(page, new RegExp(`href="${gateway.cognito.origin}/logout\\?client_id=`));
   });

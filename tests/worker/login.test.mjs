@@ -11,7 +11,7 @@ const gateway = await startGateway();
 after(() => gateway.close());
 
 const RANDOM_TEXT = /^[\w-]{43}$/;
-const FLOW_NAME = /^login-[\w-]{16}$/;
+const FLOW_NAME = /^edgegate-login-[\w-]{16}$/;
 
 describe('the authorization request', () => {
   test('asks for a code with S256, state and nonce, and for nothing that is not configured', async () => {
@@ -156,7 +156,7 @@ describe('the return path', () => {
       const response = await gateway.browser().signIn(path);
       assert.equal(response.status, 303);
       assert.equal(response.headers.get('location'), '/');
-      assert.deepEqual([...setCookies(response).keys()].sort().map((name) => name.slice(0, 6)), ['login-', 'sessio', 'sign-i']);
+      assert.deepEqual([...setCookies(response).keys()].sort().map((name) => name.slice(0, 14)), ['edgegate-login', 'edgegate-sessi', 'edgegate-sign-']);
     });
   }
 

@@ -37,7 +37,7 @@ describe('/auth/logout', () => {
     assert.deepEqual(await response.json(), { success: true, logoutUrl: LOGOUT_URL });
     assert.equal(response.headers.get('clear-site-data'), '"cache"', 'gated pages that the browser keeps are for nobody who comes next');
     const cleared = { value: '', attributes: ['HttpOnly', 'Max-Age=0', 'Path=/', 'SameSite=Lax'] };
-    assert.deepEqual([...setCookies(response)], [['session', cleared]]);
+    assert.deepEqual([...setCookies(response)], [['edgegate-session', cleared]]);
 
     await assertErrorJson(await stolen.script('/user-info'), 401, 'session_expired');
     assert.equal((await stolen.navigate('/app/')).status, 302);
@@ -70,12 +70,12 @@ describe('/auth/logout', () => {
   });
 
   test('without a session is the same answer', async () => {
-    for (const cookie of [undefined, 'session=nonsense', `session=${'A'.repeat(64)}`]) {
+    for (const cookie of [undefined, 'edgegate-session=nonsense', `edgegate-session=${'A'.repeat(64)}`]) {
       const browser = gateway.browser();
       const response = await browser.post('/auth/logout', undefined, cookie ? { cookie } : {});
       assert.equal(response.status, 200);
       assert.deepEqual(await response.json(), { success: true, logoutUrl: LOGOUT_URL });
-      assert.equal(setCookies(response).get('session').value, '');
+      assert.equal(setCookies(response).get('edgegate-session').value, '');
     }
     assert.equal((await gateway.browser().postForm('/auth/logout')).status, 303);
   });

@@ -100,7 +100,7 @@ describe('a client\'s own X-Origin-Verify', () => {
   async function received(path, connection) {
     site.requests.length = 0;
     const response = await getRaw(gateway, path, [
-      `Cookie: session=${alice.session}`, ...SPELLINGS.map((name) => `${name}: forged`), 'X-Kept: kept',
+      `Cookie: edgegate-session=${alice.session}`, ...SPELLINGS.map((name) => `${name}: forged`), 'X-Kept: kept',
     ], { connection });
     assert.equal(site.requests.length, 1, response.body);
     const { headers } = site.requests[0];

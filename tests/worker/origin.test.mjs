@@ -15,9 +15,9 @@ const BYTES = 'application/octet-stream';
 const ZIPPED = gzipSync('edgegate '.repeat(1000));
 const MUCH_LATER = 'Thu, 01 Jan 2099 00:00:00 GMT';
 const COOKIES = [
-  'theme=dark; Path=/', 'session=evil; Path=/', 'login-abcdefghijklmnop=evil; Path=/', '__Host-session=evil; Secure; Path=/',
+  'theme=dark; Path=/', 'edgegate-session=evil; Path=/', 'edgegate-login-abcdefghijklmnop=evil; Path=/', '__Host-session=evil; Secure; Path=/',
   '__host-SESSION=evil; Secure; Path=/',
-  '__Host-login-a=evil; Secure; Path=/', '=session=evil', '=__Host-session=evil; Secure; Path=/', 'other=a=b; Path=/app; HttpOnly', 'sessions=mine',
+  '__Host-login-a=evil; Secure; Path=/', '=edgegate-session=evil', '=__Host-session=evil; Secure; Path=/', 'other=a=b; Path=/app; HttpOnly', 'session=mine',
 ];
 const SIBLING = 'https://admin.example.com';
 /** Set per test. */
@@ -126,10 +126,10 @@ describe('what reaches the origin', () => {
   });
 
   test('is no cookie of the gateway, in any case, and every other cookie', async () => {
-    const ours = `session=${alice.session}; login-abcdefghijklmnop=x; __Host-session=y; __Host-login-a=z; __HOST-SESSION=w`;
-    const cookie = `theme=dark; ${ours}; lang=ko; sessions=mine`;
+    const ours = `edgegate-session=${alice.session}; edgegate-login-abcdefghijklmnop=x; __Host-session=y; __Host-login-a=z; __HOST-SESSION=w`;
+    const cookie = `theme=dark; ${ours}; lang=ko; session=mine; login-x=mine`;
     await nobody.send('/public/page', { headers: { cookie } });
-    assert.equal(headersAtOrigin().cookie, 'theme=dark; lang=ko; sessions=mine');
+    assert.equal(headersAtOrigin().cookie, 'theme=dark; lang=ko; session=mine; login-x=mine');
     site.requests.length = 0;
     await alice.script('/app/page');
     assert.equal(headersAtOrigin().cookie, undefined);
@@ -176,8 +176,19 @@ describe('what reaches the origin', () => {
     assert.equal(lastAsked().method, 'HEAD');
   });
 
+  test('is the OPTIONS of a public path, whose answer the site gives', async () => {
+    answerHeaders = { 'access-control-allow-origin': '*', 'access-control-allow-headers': 'x-own', allow: 'GET, HEAD, OPTIONS' };
+    const asked = { origin: 'https://evil.example', 'access-control-request-method': 'GET', 'access-control-request-headers': 'x-own' };
+    const response = await nobody.script('/public/page', { method: 'OPTIONS', headers: asked });
+    assert.equal(response.status, 200);
+    for (const [name, value] of Object.entries(answerHeaders)) assert.equal(response.headers.get(name), value);
+    assert.equal(lastAsked().method, 'OPTIONS');
+    for (const [name, value] of Object.entries(asked)) assert.equal(headersAtOrigin()[name], value);
+  });
+
   test('is no other method, no gated path of a stranger, and no path of ours', async () => {
-    for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
+    await assertErrorJson(await alice.script('/app/page', { method: 'OPTIONS' }), 405, 'method_not_allowed');
+    for (const method of ['POST', 'PUT', 'DELETE', 'PATCH']) {
       await assertErrorJson(await nobody.script('/public/page', { method }), 405, 'method_not_allowed');
       await assertErrorJson(await alice.script('/app/page', { method }), 405, 'method_not_allowed');
     }
@@ -224,7 +235,7 @@ describe('what comes back', () => {
 
     test(`is no cookie under a name of the gateway, and every other cookie as it was (${at})`, async () => {
       const response = await browser.script(`${at}/cookies`);
-      assert.deepEqual(response.headers.getSetCookie(), ['theme=dark; Path=/', 'other=a=b; Path=/app; HttpOnly', 'sessions=mine']);
+      assert.deepEqual(response.headers.getSetCookie(), ['theme=dark; Path=/', 'other=a=b; Path=/app; HttpOnly', 'session=mine']);
     });
 
     test(`is a redirect, not followed, and to the public URL where it named the origin (${at})`, async () => {
@@ -341,9 +352,9 @@ describe('the page that is the redirect URI', () => {
     assert.doesNotMatch(lastAsked().url, /code/);
   });
 
-  test('takes GET and HEAD only', async () => {
+  test('takes what a public page takes, and no POST', async () => {
     const response = await nobody.script('/signed-in.html', { method: 'POST' });
-    assert.equal(response.headers.get('allow'), 'GET, HEAD');
+    assert.equal(response.headers.get('allow'), 'GET, HEAD, OPTIONS');
     await assertErrorJson(response, 405, 'method_not_allowed');
     assert.equal((await nobody.script('/signed-in.html', { method: 'HEAD' })).headers.get('cache-control'), 'no-store');
   });

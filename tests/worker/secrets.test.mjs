@@ -145,7 +145,7 @@ before(async () => {
   // Strangers.
   for (const headers of [
     { authorization: 'Basic alice@example.com:Passw0rd!' }, { authorization: 'Bearer forged.token.alice@example.com' },
-    { cookie: 'session=alice@example.com' },
+    { cookie: 'edgegate-session=alice@example.com' },
   ]) {
     await ask('/user-info', { headers });
   }

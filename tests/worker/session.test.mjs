@@ -43,7 +43,7 @@ describe('/auth/status', () => {
     const ended = browser.copy();
     await browser.post('/auth/logout');
     for (const cookie of [
-      'session=x', `session=${'A'.repeat(64)}`, `session=${ended.session}`, `session=${ended.session}; session=${ended.session}`,
+      'edgegate-session=x', `edgegate-session=${'A'.repeat(64)}`, `edgegate-session=${ended.session}`, `edgegate-session=${ended.session}; edgegate-session=${ended.session}`,
     ]) {
       const response = await gateway.browser().script('/auth/status', { headers: { cookie } });
       assert.equal(response.status, 200);
@@ -72,8 +72,8 @@ describe('/user-info of a session', () => {
   });
 
   for (const [what, cookie] of Object.entries({
-    'no cookie': undefined, 'an empty one': 'session=', 'a short one': 'session=abc', 'a long one': `session=${'A'.repeat(65)}`,
-    'letters that are not base64url': `session=${'!'.repeat(64)}`, 'the name in capitals': `SESSION=${'A'.repeat(64)}`,
+    'no cookie': undefined, 'an empty one': 'edgegate-session=', 'a short one': 'edgegate-session=abc', 'a long one': `edgegate-session=${'A'.repeat(65)}`,
+    'letters that are not base64url': `edgegate-session=${'!'.repeat(64)}`, 'the name in capitals': `EDGEGATE-SESSION=${'A'.repeat(64)}`,
   })) {
     test(`with ${what} is 401 session_required`, async () => {
       const response = await gateway.browser().script('/user-info', { headers: cookie === undefined ? {} : { cookie } });
@@ -82,14 +82,14 @@ describe('/user-info of a session', () => {
   }
 
   test('with the id of nobody is 401 session_expired, and the cookie stays as it is', async () => {
-    const response = await gateway.browser().script('/user-info', { headers: { cookie: `session=${'A'.repeat(64)}` } });
+    const response = await gateway.browser().script('/user-info', { headers: { cookie: `edgegate-session=${'A'.repeat(64)}` } });
     assert.deepEqual(response.headers.getSetCookie(), []);
     await assertErrorJson(response, 401, 'session_expired');
   });
 
   test('with the cookie twice is 401: one of them was planted', async () => {
     const browser = await gateway.signedIn();
-    const cookie = `session=${browser.session}; session=${'A'.repeat(64)}`;
+    const cookie = `edgegate-session=${browser.session}; edgegate-session=${'A'.repeat(64)}`;
     await assertErrorJson(await gateway.browser().script('/user-info', { headers: { cookie } }), 401, 'session_required');
   });
 });

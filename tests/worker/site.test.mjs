@@ -79,12 +79,15 @@ describe('a public path', () => {
     assert.equal(await again.text(), '');
   });
 
-  test('is served under another host as well', async () => {
-    await assertFile(await gateway.fetch('http://127.0.0.1:8787/', { headers: NAVIGATION }), 'index.html');
+  test('under another host leads to the same path at the public URL, and is there for scripts as well', async () => {
+    const response = await gateway.fetch('http://127.0.0.1:8787/?x=1', { headers: NAVIGATION });
+    assert.equal(response.status, 302);
+    assert.equal(response.headers.get('location'), `${gateway.publicUrl}/?x=1`);
+    await assertFile(await gateway.fetch('http://127.0.0.1:8787/', { headers: OWN_SCRIPT }), 'index.html');
   });
 
   test('needs no session that lives: a cookie of nobody changes nothing', async () => {
-    await assertFile(await nobody.navigate('/', { cookie: `session=${'A'.repeat(64)}` }), 'index.html');
+    await assertFile(await nobody.navigate('/', { cookie: `edgegate-session=${'A'.repeat(64)}` }), 'index.html');
   });
 });
 
@@ -269,12 +272,13 @@ describe('what lies below the gateway\'s own routes is never the site:', () => {
   });
 });
 
-describe('the site takes GET and HEAD only:', () => {
+describe('the site takes GET and HEAD only, and OPTIONS of what is public:', () => {
   for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
     test(`${method} is 405 with Allow on what one may read, and 401 on what one may not`, async () => {
-      for (const [browser, path] of [[nobody, '/'], [nobody, '/public/none'], [bob, '/app/'], [alice, '/admin/']]) {
+      const [open, gated] = [[[nobody, '/'], [nobody, '/public/none']], [[bob, '/app/'], [alice, '/admin/']]];
+      for (const [browser, path] of method === 'OPTIONS' ? gated : [...open, ...gated]) {
         const response = await browser.script(path, { method });
-        assert.equal(response.headers.get('allow'), 'GET, HEAD');
+        assert.equal(response.headers.get('allow'), browser === nobody ? 'GET, HEAD, OPTIONS' : 'GET, HEAD');
         await assertErrorJson(response, 405, 'method_not_allowed');
       }
       await assertErrorJson(await nobody.script('/app/', { method }), 401, 'session_required');
@@ -282,4 +286,10 @@ describe('the site takes GET and HEAD only:', () => {
       await assertErrorJson(await bob.script('/admin/', { method }), 403, 'forbidden');
     });
   }
+
+  test('OPTIONS of a public path is answered by the assets, which say no', async () => {
+    const response = await nobody.script('/', { method: 'OPTIONS' });
+    assert.equal(response.status, 405);
+    assert.equal(await response.text(), '');
+  });
 });

@@ -76,7 +76,7 @@ describe('a guard that cannot be reached', () => {
     const browser = await unguarded();
     const stolen = browser.copy();
     const response = await browser.post('/auth/logout');
-    assert.equal(setCookies(response).get('session').value, '');
+    assert.equal(setCookies(response).get('edgegate-session').value, '');
     const { logoutUrl } = await assertErrorJson(response, 503, 'store_unavailable', { members: ['logoutUrl'] });
     assert.ok(logoutUrl.startsWith(`${cognito.origin}/logout?`));
     await backAgain();

@@ -36,8 +36,8 @@ describe('/auth/token', () => {
     assert.equal(response.headers.get('content-type'), 'application/json; charset=utf-8');
     assert.equal(response.headers.get('location'), '/app/?x=1', 'where the page goes on to');
     const cookies = setCookies(response);
-    assert.deepEqual([...cookies.keys()].sort(), [flow, 'session', 'sign-ins'].sort());
-    assert.deepEqual(cookies.get('session').attributes, ['HttpOnly', 'Max-Age=10800', 'Path=/', 'SameSite=Lax']);
+    assert.deepEqual([...cookies.keys()].sort(), [flow, 'edgegate-session', 'edgegate-sign-ins'].sort());
+    assert.deepEqual(cookies.get('edgegate-session').attributes, ['HttpOnly', 'Max-Age=10800', 'Path=/', 'SameSite=Lax']);
     assert.equal(cookies.get(flow).value, '');
     const answer = await response.json();
     assert.deepEqual(Object.keys(answer), ['success', 'access_token', 'expires_in']);

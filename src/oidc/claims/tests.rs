@@ -33,7 +33,7 @@ fn a_cognito_id_token_passes() {
     assert_eq!(token.subject, "s-1");
     assert_eq!(token.auth_time, Some(5));
     assert_eq!(token.profile.groups, ["admin"]);
-    assert_eq!(token.profile.display_name(), Some("u-1"));
+    assert_eq!(token.profile.display_name().as_deref(), Some("a@example.com"));
     for (name, value) in
         [("aud", json!([CLIENT])), ("azp", json!(CLIENT)), ("at_hash", json!(access_token_hash("at"))), ("email", Value::Null)]
     {
@@ -235,10 +235,28 @@ fn each_wrong_claim_of_an_access_token_is_refused() {
 
 #[test]
 fn the_name_falls_back_from_name_to_user_name() {
-    let name =
-        |claims: Value| Profile::read(claims.as_object().expect("object"), "cognito:username").display_name().map(str::to_owned);
-    assert_eq!(name(json!({"name":"N","preferred_username":"P","cognito:username":"U"})).as_deref(), Some("N"));
-    assert_eq!(name(json!({"name":"","preferred_username":"P","cognito:username":"U"})).as_deref(), Some("P"));
-    assert_eq!(name(json!({"cognito:username":"U"})).as_deref(), Some("U"));
-    assert_eq!(name(json!({})), None);
+    let name = |claims: Value| Profile::read(claims.as_object().expect("object"), "cognito:username").display_name();
+    let all = json!({
+        "name": "Name", "given_name": "Given", "family_name": "Family", "preferred_username": "preferred",
+        "email": "e@mail.example", "cognito:username": "user",
+    });
+    for (absent, expected) in [
+        (&[][..], Some("Name")),
+        (&["name"], Some("Given Family")),
+        (&["name", "given_name"], Some("Family")),
+        (&["name", "family_name"], Some("Given")),
+        (&["name", "given_name", "family_name"], Some("preferred")),
+        (&["name", "given_name", "family_name", "preferred_username"], Some("e@mail.example")),
+        (&["name", "given_name", "family_name", "preferred_username", "email"], Some("user")),
+        (&["name", "given_name", "family_name", "preferred_username", "email", "cognito:username"], None),
+    ] {
+        for blank in [None, Some(""), Some(" \t"), Some("\u{a0}\u{3000}")] {
+            let mut claims = all.clone();
+            for claim in absent {
+                claims[*claim] = json!(blank);
+            }
+            assert_eq!(name(claims).as_deref(), expected, "{absent:?} are {blank:?}");
+        }
+    }
+    assert_eq!(name(json!({"name": "  Alice  Kim "})).as_deref(), Some("Alice  Kim"));
 }

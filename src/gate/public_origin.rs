@@ -1,0 +1,42 @@
+//! The gateway is at home at one origin: `PUBLIC_URL`. Its cookies, its logins and its HSTS are of that origin and of no other.
+//!
+//! The target of these redirects is `PUBLIC_URL` as configured, never what `Host` says.
+
+use url::{Position, Url};
+
+use crate::config::Config;
+use crate::ports::IncomingRequest;
+
+use super::visit::{MAX_URL_BYTES, Visit};
+use super::{Answer, Failure, GateError};
+
+/// Plain http where `PUBLIC_URL` is https: before cookie, bearer and path are looked at, a GET or HEAD goes to the same path at
+/// `PUBLIC_URL`. 308, so that it stays what it is. An address that is too long or cannot be read is left to [`Visit::check`].
+///
+/// # Errors
+/// Any other method: what it carries has crossed the net in the clear already, and must not do so again unnoticed.
+pub(super) fn require_https<R: IncomingRequest>(visit: &Visit<'_, R>, config: &Config) -> Result<Option<Answer>, Failure> {
+    if !config.public_url.is_https() || visit.is_https() {
+        return Ok(None);
+    }
+    if !matches!(visit.method, "GET" | "HEAD") {
+        return Err(Failure::new(GateError::InvalidRequest, "plain_http"));
+    }
+    let url = Some(visit.request.url()).filter(|url| url.len() <= MAX_URL_BYTES).and_then(|url| Url::parse(url).ok());
+    Ok(url
+        .map(|url| Answer::redirect(308, &format!("{}{}", config.public_url, &url[Position::BeforePath..Position::AfterQuery]))))
+}
+
+/// A page load under another origin than `PUBLIC_URL` goes to the same path there: a page that is shown here would not find the
+/// session. `None`: it is at the right origin, or no page load.
+pub(super) fn page_to_public_origin<R: IncomingRequest>(visit: &Visit<'_, R>, config: &Config) -> Option<Answer> {
+    let is_page_load = || visit.is_navigation() && matches!(visit.method, "GET" | "HEAD");
+    to_public_origin(visit, config).filter(|_| is_page_load())
+}
+
+/// The way to the same path at `PUBLIC_URL`; `None`: it is there already.
+pub(super) fn to_public_origin<R: IncomingRequest>(visit: &Visit<'_, R>, config: &Config) -> Option<Answer> {
+    let public_url = &config.public_url;
+    let elsewhere = visit.origin() != public_url.as_str();
+    elsewhere.then(|| Answer::redirect(302, &format!("{public_url}{}", visit.path_and_query())))
+}

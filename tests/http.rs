@@ -1,0 +1,220 @@
+//! What a request is before anybody asks who sends it: its origin, its method, whether a script or a frame waits for the answer.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod support;
+
+use support::browser::Reply;
+use support::{Browser, PUBLIC_URL, World, config};
+
+/// What Chromium sends with a page load.
+const PAGE: [(&str, &str); 3] = [("accept", "text/html"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+/// What it sends with `fetch()` of a page of ours.
+const SCRIPT: [(&str, &str); 3] = [("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty"), ("sec-fetch-site", "same-origin")];
+/// The public host without TLS.
+const PLAIN: &str = "http://app.example.com";
+
+fn signed_in() -> Browser {
+    let browser = Browser::new(&World::new());
+    assert_eq!(browser.sign_in("/app/").status, 303);
+    browser
+}
+
+fn status_and_location(reply: &Reply) -> (u16, Option<&str>) {
+    (reply.status, reply.header("location"))
+}
+
+#[test]
+fn over_plain_http_everything_is_sent_to_the_public_url_before_it_is_looked_at() {
+    let browser = signed_in();
+    browser.world.forget_logs();
+    let paths = [
+        "/",
+        "/app/?view=reports",
+        "/healthz",
+        "/readyz",
+        "/config",
+        "/user-info",
+        "/auth/status",
+        "/auth/login?return_to=%2Fapp%2F",
+        "/auth/callback?code=c&state=s",
+        "/auth/logout",
+        "/auth/nothing",
+        "/a%2fb",
+        "//evil.example/",
+        "/\u{e9}?\u{e9}",
+    ];
+    for (path, headers) in paths.into_iter().flat_map(|path| [(path, &PAGE), (path, &SCRIPT)]) {
+        for method in ["GET", "HEAD"] {
+            let headers = [headers, &[("authorization", "Bearer x")][..]].concat();
+            let reply = browser.ask(method, &format!("{PLAIN}{path}"), &headers);
+            let path = path.replace('\u{e9}', "%C3%A9");
+            assert_eq!(status_and_location(&reply), (308, Some(format!("{PUBLIC_URL}{path}").as_str())), "{method} {path}");
+            assert!(reply.body.is_empty() && reply.header("set-cookie").is_none(), "{method} {path}");
+            assert_eq!(reply.header("strict-transport-security"), None, "RFC 6797 §7.2: not over plain http");
+        }
+    }
+    for (method, path) in
+        [("POST", "/auth/logout"), ("POST", "/auth/token"), ("PUT", "/app/"), ("OPTIONS", "/config"), ("DELETE", "/")]
+    {
+        let headers = [&SCRIPT[..], &[("origin", PUBLIC_URL)]].concat();
+        let reply = browser.ask(method, &format!("{PLAIN}{path}"), &headers);
+        assert_eq!((reply.status, reply.code().as_str()), (400, "invalid_request"), "{method} {path}");
+        assert!(reply.header("set-cookie").is_none(), "{method} {path}");
+    }
+    assert!(browser.world.logged("plain_http"));
+    assert!(browser.is_served(), "the session has gone on");
+    assert_eq!(browser.world.kv.entries.borrow().len(), 1);
+}
+
+#[test]
+fn the_host_that_plain_http_names_is_never_where_the_browser_is_sent() {
+    let browser = Browser::new(&World::new());
+    for host in
+        ["evil.example", "app.example.com:8080", "app.example.com.evil.example", "app.example.com:443", "[::1]:80", "localhost"]
+    {
+        let reply = browser.ask("GET", &format!("http://{host}/app/?a=b"), &PAGE);
+        let location = format!("{PUBLIC_URL}/app/?a=b");
+        assert_eq!(status_and_location(&reply), (308, Some(location.as_str())), "{host}");
+    }
+    for (url, status) in [(format!("{PLAIN}/{}", "x".repeat(9000)), 414), ("http://user@app.example.com/".to_owned(), 400)] {
+        assert_eq!(status_and_location(&browser.ask("GET", &url, &PAGE)), (status, None), "{}", url.len());
+    }
+}
+
+#[test]
+fn on_plain_http_for_development_nothing_is_sent_to_https() {
+    let local = Browser::with(&World::new(), config(&[("PUBLIC_URL", "http://localhost:8787")]));
+    assert!(local.ask("GET", "http://localhost:8787/", &PAGE).site);
+    assert_eq!(local.ask("POST", "http://localhost:8787/auth/refresh", &[("sec-fetch-site", "same-origin")]).status, 401);
+    let reply = local.ask("GET", "http://localhost:8787/app/", &PAGE);
+    assert_eq!(status_and_location(&reply), (302, Some("/auth/login?return_to=%2Fapp%2F")));
+}
+
+#[test]
+fn a_page_load_under_another_origin_goes_to_the_public_url_and_nothing_else_does() {
+    let browser = signed_in();
+    for origin in ["https://www.example.com", "https://app.example.com:8443", "https://app.example.com.evil.example"] {
+        // `/` is public, `/app/` is not; the host's own cookies do not matter.
+        for path in ["/", "/app/?view=reports", "/admin/", "/auth/login?return_to=%2Fapp%2F"] {
+            let reply = browser.ask("GET", &format!("{origin}{path}"), &PAGE);
+            let location = format!("{PUBLIC_URL}{path}");
+            assert_eq!(status_and_location(&reply), (302, Some(location.as_str())), "{origin}{path}");
+        }
+        // A client that says nothing of itself begins no login that cannot come back.
+        let reply = browser.ask("GET", &format!("{origin}/auth/login"), &[]);
+        assert_eq!(status_and_location(&reply), (302, Some(format!("{PUBLIC_URL}/auth/login").as_str())), "{origin}");
+        assert!(browser.ask("GET", &format!("{origin}/"), &SCRIPT).site, "a script's request of a public path");
+        assert_eq!(browser.ask("GET", &format!("{origin}/healthz"), &[]).status, 200, "a monitor");
+        assert_eq!(browser.ask("GET", &format!("{origin}/config"), &SCRIPT).status, 200);
+        let nobody = Browser::new(&World::new());
+        assert_eq!(nobody.ask("GET", &format!("{origin}/app/"), &SCRIPT).code(), "session_required");
+        assert_eq!(nobody.ask("POST", &format!("{origin}/"), &PAGE).status, 405);
+    }
+}
+
+const SIBLING: &str = "https://admin.example.com";
+const STRANGER: &str = "https://evil.example";
+
+fn with_sibling() -> Browser {
+    Browser::with(&World::new(), config(&[("ALLOWED_ORIGINS", SIBLING)]))
+}
+
+/// What Chromium asks before a request that needs leave.
+fn preflight(browser: &Browser, path: &str, origin: &str, headers: &str) -> Reply {
+    let mut asked = vec![("origin", origin), ("access-control-request-method", "GET"), ("sec-fetch-mode", "cors")];
+    if !headers.is_empty() {
+        asked.push(("access-control-request-headers", headers));
+    }
+    browser.ask("OPTIONS", &format!("{PUBLIC_URL}{path}"), &asked)
+}
+
+fn varies_by(reply: &Reply, name: &str) -> bool {
+    let lines = reply.headers.iter().filter(|(header, _)| header == "vary");
+    lines.flat_map(|(_, value)| value.split(", ")).any(|item| item == name)
+}
+
+fn cors_headers(reply: &Reply) -> Vec<&str> {
+    reply.headers.iter().map(|(name, _)| name.as_str()).filter(|name| name.starts_with("access-control-")).collect()
+}
+
+const JSON_ROUTES: [(&str, &str); 6] = [
+    ("/config", "GET, HEAD, OPTIONS"),
+    ("/user-info", "GET, HEAD, OPTIONS"),
+    ("/auth/status", "GET, HEAD, OPTIONS"),
+    ("/auth/token", "POST, OPTIONS"),
+    ("/auth/refresh", "POST, OPTIONS"),
+    ("/auth/logout", "POST, OPTIONS"),
+];
+
+#[test]
+fn an_allowed_origins_preflight_gets_leave_for_the_headers_that_it_asks_for() {
+    let browser = with_sibling();
+    let site = ["/", "/app/", "/admin/x.json"].map(|path| (path, "GET, HEAD"));
+    for (path, methods) in JSON_ROUTES.into_iter().chain(site) {
+        for headers in [
+            "",
+            "content-type",
+            "authorization,content-type,sentry-trace,baggage,traceparent,tracestate,x-requested-with",
+            "x-a, x-b ,X-C",
+            "!#$%&'*+-.^_`|~09az",
+        ] {
+            let reply = preflight(&browser, path, SIBLING, headers);
+            assert_eq!((reply.status, reply.body.as_str()), (204, ""), "{path}");
+            assert_eq!(reply.header("access-control-allow-origin"), Some(SIBLING), "{path}");
+            assert_eq!(reply.header("access-control-allow-credentials"), Some("true"), "{path}");
+            assert_eq!(reply.header("access-control-allow-methods"), Some(methods), "{path}");
+            assert_eq!(reply.header("access-control-allow-headers"), Some(headers).filter(|it| !it.is_empty()), "{path}");
+            assert!(varies_by(&reply, "Origin") && varies_by(&reply, "Access-Control-Request-Headers"), "{path}");
+            assert!(reply.header("set-cookie").is_none());
+        }
+    }
+}
+
+#[test]
+fn what_is_no_list_of_header_names_is_given_no_leave_and_is_never_echoed() {
+    let browser = with_sibling();
+    let long = vec!["x"; 600].join(",");
+    for headers in ["x y", "x;q=1", "a,,b", ",", "a,", "x\u{e9}", "x\"", "x:1", "x\u{1}", "<script>", &long] {
+        for path in ["/user-info", "/app/"] {
+            let reply = preflight(&browser, path, SIBLING, headers);
+            assert_eq!((reply.status, reply.header("access-control-allow-headers")), (204, None), "{headers}");
+        }
+    }
+}
+
+#[test]
+fn a_preflight_of_anybody_else_gets_no_leave_from_the_gateway() {
+    let browser = with_sibling();
+    for origin in [STRANGER, "null", "https://ADMIN.example.com", "http://admin.example.com"] {
+        for (path, _) in JSON_ROUTES {
+            let reply = preflight(&browser, path, origin, "x-requested-with");
+            assert_eq!(cors_headers(&reply), [""; 0], "{path} for {origin}");
+            assert!(varies_by(&reply, "Origin"), "{path}");
+        }
+        assert_eq!(cors_headers(&preflight(&browser, "/app/", origin, "")), [""; 0], "{origin}");
+        assert_eq!(preflight(&browser, "/app/", origin, "").code(), "session_required", "a gated path");
+        assert!(preflight(&browser, "/", origin, "").site, "a public path: the site says");
+    }
+    // An OPTIONS that is no preflight asks what every request of its path asks for.
+    let options = |path: &str| browser.ask("OPTIONS", &format!("{PUBLIC_URL}{path}"), &[("origin", SIBLING)]);
+    assert!(options("/").site);
+    assert_eq!(options("/app/").code(), "session_required");
+    let signed_in = signed_in();
+    let reply = signed_in.ask("OPTIONS", &format!("{PUBLIC_URL}/app/"), &SCRIPT);
+    assert_eq!((reply.status, reply.header("allow")), (405, Some("GET, HEAD")));
+    let reply = signed_in.ask("PUT", &format!("{PUBLIC_URL}/"), &SCRIPT);
+    assert_eq!((reply.status, reply.header("allow")), (405, Some("GET, HEAD, OPTIONS")), "a public path");
+}
+
+#[test]
+fn scripts_of_an_allowed_origin_can_read_when_to_come_again_and_where_to_go() {
+    let browser = with_sibling();
+    for path in ["/user-info", "/auth/status", "/config", "/app/"] {
+        for (origin, exposed) in [(SIBLING, Some("Retry-After, Location")), (STRANGER, None)] {
+            let headers = [&SCRIPT[..], &[("origin", origin)]].concat();
+            let reply = browser.ask("GET", &format!("{PUBLIC_URL}{path}"), &headers);
+            assert_eq!(reply.header("access-control-expose-headers"), exposed, "{path} for {origin}");
+        }
+    }
+}
