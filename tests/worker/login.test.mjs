@@ -38,11 +38,11 @@ describe('the authorization request', () => {
     }
   });
 
-  test('passes identity_provider, login_hint, lang and prompt through', async () => {
-    const wanted = { identity_provider: 'Google', login_hint: 'dana@example.com', lang: 'ko', prompt: 'login' };
+  test('passes identity_provider, idp_identifier, login_hint, lang and prompt through', async () => {
+    const wanted = { identity_provider: 'Google', idp_identifier: 'example.com', login_hint: 'dana@example.com', lang: 'ko', prompt: 'login' };
     const params = await authorizeParams(String(new URLSearchParams(wanted)));
     for (const [name, value] of Object.entries(wanted)) assert.equal(params.get(name), value);
-    assert.equal([...params].length, 12);
+    assert.equal([...params].length, 13);
   });
 
   test('is not changed by parameters that are ours to set', async () => {
