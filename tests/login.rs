@@ -163,6 +163,62 @@ fn a_late_or_repeated_callback_of_a_signed_in_browser_is_no_error() {
     assert!(browser.open("/app/").site, "and the session is as it was");
 }
 
+/// What browsers, and proxies before them, say of a request that is made ahead of the user.
+const AHEAD: [(&str, &str); 9] = [
+    ("sec-purpose", "prefetch"),
+    ("sec-purpose", "prefetch;prerender"),
+    ("sec-purpose", "prefetch;anonymous-client-ip"),
+    ("sec-purpose", "Prefetch; Prerender"),
+    ("sec-purpose", "prerender"),
+    ("purpose", "prefetch"),
+    ("purpose", "preview"),
+    ("x-purpose", "Preview"),
+    ("x-moz", "prefetch"),
+];
+
+#[test]
+fn a_request_ahead_of_the_user_begins_and_spends_nothing_and_leaves_nothing_to_keep() {
+    let browser = Browser::new(&World::new());
+    let callback = browser.begin("/app/");
+    let before = browser.cookies.borrow().clone();
+    let state = callback.rsplit_once('=').unwrap().1;
+    let token = format!(r#"{{"code":"c-1","state":"{state}"}}"#);
+    for ahead in AHEAD {
+        for path in ["/auth/login?return_to=%2Fapp%2F", callback.as_str()] {
+            let reply = browser.open_with(path, &[ahead]);
+            assert_eq!((reply.status, reply.header("cache-control")), (503, Some("no-store")), "{ahead:?} {path}");
+            assert!(reply.body.is_empty() && reply.header("location").is_none(), "{ahead:?} {path}");
+        }
+        assert_eq!(browser.post_with("/auth/token", &token, &[ahead]).status, 503, "{ahead:?}");
+        assert_eq!(browser.open_with("/app/", &[ahead]).status, 401, "{ahead:?}: no login for it either");
+        assert!(*browser.cookies.borrow() == before && browser.world.cognito.token_requests() == 0, "{ahead:?}");
+    }
+    assert_eq!(browser.open(&callback).location(), "/app/");
+    let before = browser.stored();
+    for ahead in AHEAD {
+        assert_eq!(browser.post_with("/auth/logout", "", &[ahead]).status, 503, "{ahead:?}");
+        assert!(browser.stored() == before && browser.is_served(), "{ahead:?}: nor a sign-out");
+    }
+    for named in [("sec-purpose", "navigation"), ("purpose", "prefetched"), ("x-purpose", "")] {
+        assert_eq!(browser.open_with("/auth/login", &[named]).status, 302, "{named:?}");
+    }
+}
+
+#[test]
+fn a_service_worker_that_forwards_a_page_load_is_a_page_load() {
+    let forwarded = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "empty"), ("accept", "text/html,*/*;q=0.8")];
+    let browser = Browser::new(&World::new());
+    let reply = browser.script_with("/app/", &forwarded);
+    assert_eq!((reply.status, reply.location()), (302, "/auth/login?return_to=%2Fapp%2F"));
+    assert_eq!(browser.script_with("/auth/login", &forwarded).status, 302);
+    for changed in [("sec-fetch-mode", "cors"), ("sec-fetch-dest", "iframe"), ("accept", "application/json")] {
+        let mut headers = forwarded;
+        headers.iter_mut().filter(|(name, _)| *name == changed.0).for_each(|header| *header = changed);
+        assert_eq!(browser.script_with("/app/", &headers).status, 401, "{changed:?}");
+        assert_eq!(browser.script_with("/auth/login", &headers).status, 400, "{changed:?}");
+    }
+}
+
 /// A store that loses each session as soon as it is made: the browser would go round for ever, silently.
 fn lose_the_session(browser: &Browser) -> Browser {
     browser.world.kv.entries.borrow_mut().clear();

@@ -12,15 +12,12 @@ use super::visit::Visit;
 use super::{Answer, Failure, Gate, GateError};
 
 impl<P: Ports> Gate<P> {
-    /// 1. A prefetch gets nothing and costs nothing; a script or frame is refused: signing in is a navigation.
+    /// 1. A script or frame is refused: signing in is a navigation.
     /// 2. A browser that goes round in circles is stopped.
     /// 3. Under another host than the public one, go there first: the flow's cookie must be where Cognito returns.
     /// 4. Check the return path (a bad one is the default) and the pass-through parameters (a bad one is 400).
     /// 5. Make state, nonce and verifier, seal them into a cookie of their own, redirect.
     pub(super) async fn login<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
-        if visit.is_prefetch() {
-            return Ok(Answer::empty(204));
-        }
         let asked_by_browser = visit.request.header("sec-fetch-mode").is_some();
         if asked_by_browser && !visit.is_navigation() {
             return Err(Failure::new(GateError::InvalidRequest, "login_not_a_navigation"));

@@ -106,6 +106,10 @@ impl<P: Ports> Gate<P> {
         if let Some(answer) = route.check_method(visit)? {
             return Ok(Outcome::Respond(answer));
         }
+        if route.needs_the_user() && visit.is_speculative() {
+            // Browsers keep an answer of success for the click.
+            return Ok(Outcome::Respond(Answer::empty(503)));
+        }
         if visit.method == "POST" && !matches!(route, Route::Site | Route::Unknown) {
             visit.check_own_page(&self.config)?;
         }

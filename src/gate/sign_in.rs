@@ -34,12 +34,8 @@ struct SignedIn {
 impl<P: Ports> Gate<P> {
     /// `GET /auth/callback` (RFC 6749 §4.1.2, OIDC Core §3.1.2.5)
     ///
-    /// 1. A prefetch gets nothing and spends nothing.  2. The query becomes [`CallbackParams`] (ambiguous → 400).
-    /// 3. [`Self::finish`].  4. 303 to the return path, which drops code and state from the address bar.
+    /// 1. The query becomes [`CallbackParams`] (ambiguous → 400).  2. [`Self::finish`].  3. 303 to the return path, which drops code and state from the address bar.
     pub(super) async fn callback<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
-        if visit.is_prefetch() {
-            return Ok(Answer::empty(204));
-        }
         self.limit("callback", &visit.client_network()).await?;
         let query = Query::new(visit.query());
         let params = CallbackParams::parse(query, &self.config.cognito.issuer).map_err(|_| {

@@ -127,8 +127,8 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
     }
 
     /// Whether the browser asks ahead of the user.
-    pub(super) fn is_prefetch(&self) -> bool {
-        fetch_metadata::is_prefetch(self.request)
+    pub(super) fn is_speculative(&self) -> bool {
+        fetch_metadata::is_speculative(self.request)
     }
 
     /// Whether a form of a page was sent (an HTML form navigates).

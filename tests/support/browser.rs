@@ -130,6 +130,24 @@ impl Browser {
         self.send("GET", path, headers, Vec::new()).await
     }
 
+    /// A page load with more headers.
+    pub fn open_with(&self, path: &str, more: &[(&'static str, &str)]) -> Reply {
+        self.script_with(path, &[&[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")], more].concat())
+    }
+
+    /// A GET with these headers alone.
+    pub fn script_with(&self, path: &str, headers: &[(&'static str, &str)]) -> Reply {
+        let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        futures_executor::block_on(self.send("GET", path, headers, Vec::new()))
+    }
+
+    /// A script's POST from our own page, with more headers.
+    pub fn post_with(&self, path: &str, body: &str, more: &[(&'static str, &str)]) -> Reply {
+        let own = [("origin", PUBLIC_URL), ("content-type", "application/json")];
+        let headers = [&own, more].concat().into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+        futures_executor::block_on(self.send("POST", path, headers, body.as_bytes().to_vec()))
+    }
+
     /// A page load that the user asked for by a click.
     pub fn click(&self, path: &str) -> Reply {
         let headers = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("sec-fetch-user", "?1")];

@@ -206,10 +206,12 @@ describe('the return path', () => {
 });
 
 describe('who may begin a login', () => {
-  for (const purpose of ['prefetch', 'prefetch;prerender']) {
-    test(`a ${purpose} gets an empty 204 and begins nothing`, async () => {
+  for (const purpose of ['prefetch', 'Prefetch;Prerender']) {
+    test(`a ${purpose} gets an empty 503 that nobody stores and begins nothing`, async () => {
       const response = await gateway.browser().navigate('/auth/login', { 'sec-purpose': purpose });
-      assert.equal(response.status, 204);
+      assert.equal(response.status, 503);
+      assert.equal(await response.text(), '');
+      assertOwnHeaders(response);
       assert.equal(response.headers.get('location'), null);
       assert.deepEqual(response.headers.getSetCookie(), []);
     });
