@@ -163,6 +163,39 @@ fn a_late_or_repeated_callback_of_a_signed_in_browser_is_no_error() {
     assert!(browser.open("/app/").site, "and the session is as it was");
 }
 
+#[test]
+fn a_deep_link_is_kept_up_to_two_kilobytes_and_a_longer_one_loses_its_query() {
+    for (path, kept) in [
+        (format!("/app/?q={}", "x".repeat(2048 - 8)), format!("/app/?q={}", "x".repeat(2048 - 8))),
+        (format!("/app/?q={}", "x".repeat(2048 - 7)), "/app/".to_owned()),
+        ("/app/?file=a\\b".to_owned(), "/app/?file=a%5Cb".to_owned()),
+        (format!("/app/?q={}", "%25".repeat(680)), format!("/app/?q={}", "%25".repeat(680))),
+    ] {
+        let browser = Browser::new(&World::new());
+        let login = browser.open(&path).location().to_owned();
+        let (_, return_to) = url::form_urlencoded::parse(login.split_once('?').unwrap().1.as_bytes()).next().unwrap();
+        assert_eq!(return_to, kept);
+        assert_eq!(browser.sign_in(&path).location(), kept);
+        assert!(!browser.world.logged("return_path_refused"), "{kept:.20}");
+    }
+}
+
+#[test]
+fn a_return_path_that_is_refused_leaves_a_reason_in_the_log() {
+    for path in ["//evil.example", "/auth/login", "app", "/%2e%2e//a", &format!("/{}", "a".repeat(2048))] {
+        let browser = Browser::new(&World::new());
+        assert_eq!(browser.sign_in(path).location(), "/", "{path:.20}");
+        assert!(browser.world.logged(r#"("route", "login"), ("status", "302")"#), "{path:.20}");
+        assert!(browser.world.logged(r#"("reason", "return_path_refused")"#), "{path:.20}");
+    }
+    let browser = Browser::new(&World::new());
+    assert_eq!(browser.open(&format!("/{}?a=b", "a".repeat(2048))).location(), "/auth/login?return_to=%2F");
+    assert!(browser.world.logged(r#"("reason", "return_path_refused")"#));
+    let browser = Browser::new(&World::new());
+    assert_eq!(browser.open("/auth/login").status, 302);
+    assert!(!browser.world.logged("return_path_refused"), "none is the default and no reason");
+}
+
 /// What browsers, and proxies before them, say of a request that is made ahead of the user.
 const AHEAD: [(&str, &str); 9] = [
     ("sec-purpose", "prefetch"),

@@ -34,7 +34,7 @@ impl<P: Ports> Gate<P> {
         let query = Query::new(visit.query());
         let bad = || Failure::new(GateError::InvalidRequest, "login_parameter");
         let return_to = query.one("return_to").map_err(|_| bad())?;
-        let return_path = return_to.and_then(|path| ReturnPath::parse(&path)).unwrap_or_default();
+        let return_path = return_to.map_or_else(ReturnPath::default, |path| visit.return_path_or_default(&path));
         let pass_through = PassThrough::parse(query).map_err(|_| bad())?;
 
         let flow = LoginFlow {

@@ -79,7 +79,8 @@ impl<P: Ports> Gate<P> {
         let route = Route::of(visit.path());
         match self.dispatch(route, &visit).await {
             Ok(Outcome::Respond(answer)) => {
-                self.log(Level::Info, route, &visit.trace(), answer.status, &[]);
+                let reason = Some(("reason", visit.log_reason.get())).filter(|(_, reason)| !reason.is_empty());
+                self.log(Level::Info, route, &visit.trace(), answer.status, reason.as_slice());
                 Outcome::Respond(readable(answer, route, &visit, &self.config).secured(&self.config))
             }
             Ok(forward @ Outcome::Forward(_)) => forward,

@@ -59,7 +59,7 @@ impl<P: Ports> Gate<P> {
             return Err(Failure { level: Level::Warn, reason: "login_loop", return_path, in_circles: true, ..failure });
         }
         let location = if visit.on_public_host(public_url) {
-            let return_path = visit.return_path().unwrap_or_default();
+            let return_path = visit.return_path_or_default(visit.path_and_query());
             format!("/auth/login?return_to={}", encode(return_path.as_str()))
         } else {
             // A login begun under this host could not come back to it.

@@ -1,6 +1,6 @@
 //! One request, read once: limits, normal path, time, and what kind of caller it is.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use crate::address::Address;
 use crate::config::{Config, Origin};
@@ -31,6 +31,8 @@ pub(super) struct Visit<'r, R> {
     pub request_id: String,
     /// A few characters that name the session in the log; empty until one is found.
     pub session_log_name: RefCell<String>,
+    /// Finer than the answer, for the log alone: a static word, never a value. Empty where there is nothing to say.
+    pub log_reason: Cell<&'static str>,
     /// How the cookies are named here.
     pub cookie_style: CookieStyle,
     path: NormalPath,
@@ -65,6 +67,7 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
             started_ms,
             request_id: random_name(ports),
             session_log_name: RefCell::default(),
+            log_reason: Cell::default(),
             cookie_style: CookieStyle::of(&config.public_url),
             request,
             url: url.unwrap_or_else(|| config.cognito.redirect_uri.clone()),
@@ -109,6 +112,14 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
     /// Where a login from here should return to.
     pub(super) fn return_path(&self) -> Option<ReturnPath> {
         ReturnPath::parse(self.path_and_query())
+    }
+
+    /// The return path of a login, or the default; a refused one leaves a reason in the log.
+    pub(super) fn return_path_or_default(&self, value: &str) -> ReturnPath {
+        ReturnPath::parse(value).unwrap_or_else(|| {
+            self.log_reason.set("return_path_refused");
+            ReturnPath::default()
+        })
     }
 
     /// Whether the browser asked under the public host; a login begun under another one could not come back.
@@ -199,8 +210,9 @@ pub(super) fn random_name(random: &impl Random) -> String {
 
 /// What CloudFront takes as well.
 const MAX_URL_BYTES: usize = 8192;
-/// Five login flows with the longest return paths have 12 kB; the site's own cookies come on top.
-const MAX_COOKIE_BYTES: usize = 24 * 1024;
+/// Five login flows with the longest return paths have 16 kB, and their return paths besides 6; the site's own cookies come
+/// on top.
+const MAX_COOKIE_BYTES: usize = 32 * 1024;
 /// A bearer token of the largest size that is verified, and the scheme.
 const MAX_AUTHORIZATION_BYTES: usize = crate::jose::compact::MAX_TOKEN_BYTES + 16;
 
