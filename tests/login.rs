@@ -196,6 +196,51 @@ fn a_return_path_that_is_refused_leaves_a_reason_in_the_log() {
     assert!(!browser.world.logged("return_path_refused"), "none is the default and no reason");
 }
 
+#[test]
+fn only_access_denied_is_told_as_refused_or_cancelled() {
+    let (refused, failed) = ("refused or cancelled", "did not work. Please try again");
+    for (error, told, not_told) in [
+        ("access_denied", refused, failed),
+        ("invalid_request", failed, refused),
+        ("unheard_of", failed, refused),
+        ("", failed, refused),
+    ] {
+        for korean in [false, true] {
+            let browser = Browser::new(&World::new());
+            let callback = browser.begin("/app/").replace("code=c-1", &format!("error={error}&error_description=cancelled"));
+            let language = [("accept-language", if korean { "ko" } else { "en" })];
+            let page = browser.open_with(&callback, &language);
+            assert_eq!(page.status, 403);
+            assert!(page.body.contains("<code id=\"error-code\">login_denied</code>"), "{}", page.body);
+            let (told, not_told) = match (korean, error) {
+                (false, _) => (told, not_told),
+                (true, "access_denied") => ("거부되었거나 취소", "다시 시도해 주세요"),
+                (true, _) => ("다시 시도해 주세요", "거부되었거나 취소"),
+            };
+            assert!(page.body.contains(told) && !page.body.contains(not_told), "{error}: {}", page.body);
+            assert!(page.body.contains("href=\"/auth/login?return_to=%2Fapp%2F\""), "{error}: {}", page.body);
+        }
+        let browser = Browser::new(&World::new());
+        let message = browser.get(&format!("/auth/callback?state=s&error={error}")).json()["message"].to_string();
+        assert!(message.contains(told), "{error}: {message}");
+    }
+}
+
+#[test]
+fn what_cognito_says_of_an_error_is_a_hint_in_the_log_and_nowhere_else() {
+    let browser = Browser::new(&World::new());
+    let said = "PreSignUp failed\nwith error: <alice@example.com> is not \u{7f}invited";
+    let said: String = url::form_urlencoded::byte_serialize(said.as_bytes()).collect();
+    let callback = browser.begin("/app/").replace("code=c-1", &format!("error=invalid_request&error_description={said}"));
+    let page = browser.open(&callback);
+    assert!(!page.body.contains("PreSignUp"), "{}", page.body);
+    assert!(browser.world.logged(r#"("hint", "PreSignUp failed with error: [e-mail] is not invited")"#));
+    assert!(!browser.world.logged("alice"));
+    browser.world.forget_logs();
+    assert_eq!(browser.get("/auth/callback?error=invalid_request").status, 403);
+    assert!(!browser.world.logged("hint"));
+}
+
 /// What browsers, and proxies before them, say of a request that is made ahead of the user.
 const AHEAD: [(&str, &str); 9] = [
     ("sec-purpose", "prefetch"),

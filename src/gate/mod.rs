@@ -97,7 +97,9 @@ impl<P: Ports> Gate<P> {
 
     fn failed_answer<R: IncomingRequest>(&self, route: Route, visit: &Visit<'_, R>, trace: &Trace, failure: &Failure) -> Answer {
         let Description { status, code, .. } = failure.error.describe();
-        self.log(failure.level, route, trace, status, &[("code", code), ("reason", failure.reason)]);
+        let hint = Some(("hint", failure.hint.as_str())).filter(|(_, hint)| !hint.is_empty());
+        let fields = [("code", code), ("reason", failure.reason)];
+        self.log(failure.level, route, trace, status, &[&fields, hint.as_slice()].concat());
         let answer = page::failure_answer(&self.config, visit, route, failure);
         readable(answer, route, visit, &self.config).secured(&self.config)
     }

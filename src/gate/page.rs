@@ -19,11 +19,11 @@ use super::words::{in_circles, korean, words};
 use super::{Answer, Failure, GateError};
 
 /// `{"error","message","requestId"}`, with `loginUrl` on 401 and `logoutUrl` where signing out was not complete.
-fn error_json(error: GateError, request_id: &str, login_url: Option<&str>, logout_url: Option<&str>) -> Answer {
+fn error_json(error: GateError, message: &str, request_id: &str, login_url: Option<&str>, logout_url: Option<&str>) -> Answer {
     let description = error.describe();
     let body = [
         ("error", description.code.into()),
-        ("message", description.message.into()),
+        ("message", message.into()),
         ("requestId", request_id.into()),
         ("loginUrl", Json::if_some(login_url)),
         ("logoutUrl", Json::if_some(logout_url)),
@@ -45,7 +45,8 @@ pub(super) fn failure_answer<R: IncomingRequest>(
         error_page(config, visit, failure)
     } else {
         let login_url = (description.status == 401).then(|| format!("{}/auth/login", config.public_url));
-        error_json(failure.error, &visit.request_id, login_url.as_deref(), failure.logout_url.as_deref())
+        let message = failure_message(failure, Language::English);
+        error_json(failure.error, message, &visit.request_id, login_url.as_deref(), failure.logout_url.as_deref())
     };
     if description.status == 401 && route == Route::UserInfo {
         let challenge = if failure.error == GateError::TokenInvalid { "Bearer error=\"invalid_token\"" } else { "Bearer" };
@@ -75,7 +76,7 @@ fn error_page<R: IncomingRequest>(config: &Config, visit: &Visit<'_, R>, failure
         (None, GateError::Forbidden) => {
             format!("<form method=\"post\" action=\"/auth/logout\"><button class=\"main\">{}</button></form>", words.sign_out)
         }
-        (None, error) if starts_over(error) => link(&login, words.sign_in),
+        (None, error) if starts_over(error) || failure.detail.is_some() => link(&login, words.sign_in),
         (None, error) if passes(error) => {
             link(visit.return_path().map_or(login, |path| path.as_str().to_owned()).as_str(), words.try_again)
         }
@@ -83,11 +84,16 @@ fn error_page<R: IncomingRequest>(config: &Config, visit: &Visit<'_, R>, failure
     };
     // Chromium holds `form-action` against every redirect that follows the form, so Cognito and where it goes on to are in it.
     let form_targets = format!("'self' {} {}", config.cognito.domain, config.cognito.logout_origin);
-    let message =
-        if failure.in_circles { in_circles(failure.error, visit.language()) } else { message(failure.error, visit.language()) };
-    let answer = page(failure.error, message, visit.language(), &visit.request_id, &action, &form_targets);
+    let language = visit.language();
+    let message = if failure.in_circles { in_circles(failure.error, language) } else { failure_message(failure, language) };
+    let answer = page(failure.error, message, language, &visit.request_id, &action, &form_targets);
     // A form's POST must carry its origin for the CSRF check.
     if failure.error == GateError::Forbidden { answer.with("referrer-policy", "same-origin") } else { answer }
+}
+
+/// The sentence about a failure.
+fn failure_message(failure: &Failure, language: Language) -> &'static str {
+    failure.detail.map_or_else(|| message(failure.error, language), |detail| detail.message(language))
 }
 
 /// The error's own sentence.
@@ -136,7 +142,7 @@ pub(super) fn unconfigured<R: IncomingRequest>(request: &R, request_id: &str) ->
         let language = Language::negotiate(request.header("accept-language").as_deref());
         return page(error, message(error, language), language, request_id, "", "'none'");
     }
-    error_json(error, request_id, None, None)
+    error_json(error, error.describe().message, request_id, None, None)
 }
 
 /// A new login mends it.

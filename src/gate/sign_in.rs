@@ -22,6 +22,7 @@ use super::rounds::count_round;
 use super::sessions::{Found, Session};
 use super::tokens::VerifiedTokens;
 use super::visit::Visit;
+use super::words::Detail;
 use super::{Answer, Failure, Gate, GateError};
 
 /// How a login ended well.
@@ -84,9 +85,11 @@ impl<P: Ports> Gate<P> {
         let flow_missing = flow.is_err();
         let return_path = flow.as_ref().ok().and_then(|flow| ReturnPath::parse(&flow.return_path));
         let result = match (params.answer, flow) {
-            (CallbackAnswer::Error(error), Ok(_)) => Err(authorize_failure(error)),
+            (CallbackAnswer::Error(error), Ok(_)) => Err(Failure { hint: params.hint, ..authorize_failure(error) }),
             // Anybody can write such a link.
-            (CallbackAnswer::Error(error), Err(_)) => Err(Failure { level: Level::Info, ..authorize_failure(error) }),
+            (CallbackAnswer::Error(error), Err(_)) => {
+                Err(Failure { hint: params.hint, level: Level::Info, ..authorize_failure(error) })
+            }
             (CallbackAnswer::Nothing, _) => Err(Failure::new(GateError::InvalidRequest, "callback_without_code")),
             (CallbackAnswer::Code(_), Err(_)) if params.state.is_none() => {
                 Err(Failure::new(GateError::InvalidRequest, "callback_without_state"))
@@ -202,6 +205,9 @@ fn page_params(body: &[u8]) -> Option<CallbackParams> {
 fn authorize_failure(error: AuthorizeError) -> Failure {
     match error {
         AuthorizeError::Denied => Failure::new(GateError::LoginDenied, "authorize_denied"),
+        AuthorizeError::Failed => {
+            Failure { detail: Some(Detail::LoginFailed), ..Failure::new(GateError::LoginDenied, "authorize_failed") }
+        }
         AuthorizeError::LoginRequired => Failure::new(GateError::SessionRequired, "authorize_login_required"),
         // What a browser brings is no alarm: it may have written it itself.
         AuthorizeError::Misconfigured => {
