@@ -115,6 +115,51 @@ fn a_login_that_fails_takes_nothing_from_the_browsers_older_session() {
 }
 
 #[test]
+fn a_login_over_an_older_session_ends_it_beside_the_answer_and_revokes_its_refresh_token() {
+    for world in [World::new(), World::guarded()] {
+        let browser = Browser::new(&world);
+        browser.sign_in("/app/");
+        let old = browser.tab();
+        let (id, older) = (old.session_id().unwrap(), old.stored().unwrap());
+        let writes = world.kv.writes.get();
+        let reply = browser.sign_in("/app/");
+        assert_eq!((reply.status, world.kv.writes.get()), (303, writes + 1), "the new session's record and no more is waited for");
+        assert_eq!(old.get("/user-info").code(), "session_expired", "yet here it has ended at once");
+        world.finish_background();
+        assert!(world.kv.keys().contains(&id.keys().ended()) && !world.kv.keys().contains(&id.keys().record()));
+        assert_eq!(*world.cognito.revoked.borrow(), [older.refresh_token.unwrap()]);
+        assert_eq!(old.restarted().get("/user-info").code(), "session_expired");
+        assert!(browser.restarted().open("/app/").site);
+    }
+}
+
+#[test]
+fn an_older_session_whose_end_hangs_or_fails_holds_up_no_login() {
+    for fault in [Fault::TimedOut(8000, false), Fault::Refused(KvError::Unavailable), Fault::Refused(KvError::TooManyWrites)] {
+        let browser = Browser::new(&World::new());
+        browser.sign_in("/app/");
+        let callback = browser.begin("/app/");
+        let (before, writes) = (browser.world.time.now_ms(), browser.world.kv.writes.get());
+        browser.world.kv.will(1, "write ended/", fault);
+        assert_eq!(browser.open(&callback).status, 303);
+        assert_eq!((browser.world.time.now_ms(), browser.world.kv.writes.get()), (before, writes + 1), "{fault:?}");
+        browser.world.finish_background();
+        assert_eq!(browser.world.cognito.good_tokens(browser.world.now()), 1, "{fault:?}: the older refresh token is revoked");
+        assert!(browser.restarted().open("/app/").site, "{fault:?}");
+    }
+}
+
+#[test]
+fn a_session_cookie_that_somebody_made_up_costs_a_login_no_write() {
+    let browser = Browser::new(&World::new());
+    let made_up = "A".repeat(64);
+    browser.cookies.borrow_mut().insert("__Host-session".to_owned(), made_up);
+    assert_eq!(browser.sign_in("/app/").status, 303);
+    browser.world.finish_background();
+    assert_eq!((browser.world.kv.writes.get(), browser.world.cognito.revocations.get()), (1, 0));
+}
+
+#[test]
 fn a_flow_sends_one_code_however_often_its_cookie_comes_back() {
     let browser = Browser::new(&World::new());
     let callback = browser.begin("/app/");

@@ -488,6 +488,7 @@ fn a_new_login_ends_the_browsers_older_session() {
     let browser = signed_in();
     let old = browser.elsewhere(&browser.world);
     browser.sign_in("/");
+    browser.world.finish_background();
     assert_eq!(old.get("/user-info").code(), "session_expired");
     assert_eq!(browser.get("/user-info").status, 200);
     assert_eq!(browser.world.kv.keys().iter().filter(|key| key.starts_with("session/")).count(), 1);

@@ -11,6 +11,7 @@ use crate::oidc::token_request::build_code_exchange;
 use crate::oidc::token_response::{self, TokenError};
 use crate::ports::{IncomingRequest, Level, Ports};
 use crate::session::id::SessionId;
+use crate::session::memory::Remembered;
 use crate::session::record::Record;
 use crate::web::query::Query;
 use crate::web::return_path::ReturnPath;
@@ -79,7 +80,7 @@ impl<P: Ports> Gate<P> {
     /// 2. A late or repeated callback of a browser that is signed in is not an error: it goes where it wanted to.
     /// 3. Cognito's error, or no code at all → its own answer, no token request.
     /// 4. Exchange the code; verify the tokens and the nonce; create a session under a new id.
-    /// 5. The browser's older session ends.
+    /// 5. The browser's older session ends, beside the answer.
     async fn finish<R: IncomingRequest>(&self, visit: &Visit<'_, R>, params: CallbackParams) -> Result<SignedIn, Failure> {
         let FoundFlow { flow, clear } = find_flow(&self.config, visit, params.state.as_deref());
         let flow_missing = flow.is_err();
@@ -148,7 +149,7 @@ impl<P: Ports> Gate<P> {
         let session = self.new_session(tokens, &flow.nonce);
         self.create(&session).await?;
         *visit.session_log_name.borrow_mut() = session.keys.log_name();
-        self.end_older(visit).await;
+        self.end_older_beside(visit);
 
         let style = visit.cookie_style;
         let cookie = style.set(style.session_name(), &session.id.expose(), self.config.session.ttl_secs);
@@ -182,17 +183,38 @@ impl<P: Ports> Gate<P> {
         Session { keys: session_id.keys(), id: session_id, record: Rc::new(record) }
     }
 
-    /// Ends the session that this browser had before, also one that this location does not see yet. Its failure does not fail
-    /// the login: the old cookie is replaced anyway.
-    async fn end_older<R: IncomingRequest>(&self, visit: &Visit<'_, R>) {
+    /// Ends the session that this browser had before, also one that this location does not see yet, and revokes its refresh
+    /// token: in this isolate at once, everywhere else beside the answer. Its failure does not fail the login: the old cookie
+    /// is replaced anyway.
+    fn end_older_beside<R: IncomingRequest>(&self, visit: &Visit<'_, R>) {
         let Some(older) = Self::session_id(visit) else { return };
-        let keys = older.keys();
-        if !self.may_exist(&older, &keys).await {
+        let (keys, now) = (older.keys(), self.ports.now());
+        if self.has_ended(&keys, now) {
             return;
         }
-        if self.end_session(&keys, visit.now.saturating_add(self.config.session.ttl_secs)).await.is_err() {
-            self.ports.line(Level::Warn, "older_session_not_ended", &[("session", &keys.log_name())]);
+        let recalled = match self.memory.sessions.borrow().recall(keys.as_bytes(), now) {
+            Some(Remembered::Record(record)) => Some(record),
+            Some(Remembered::Ended) | None => None,
+        };
+        if recalled.is_some() || older.is_from(&self.config.keys) {
+            self.memory.sessions.borrow_mut().end(keys.as_bytes(), now);
         }
+        let gate = self.clone();
+        self.ports.run(Box::pin(async move {
+            if !gate.may_exist(&older, &keys).await {
+                return;
+            }
+            let stored = gate.newest_record(&older, &keys).await;
+            let newest = [stored, recalled].into_iter().flatten().max_by_key(|record| record.version);
+            let unknown = now.saturating_add(gate.config.session.ttl_secs);
+            let ends_at = newest.as_ref().map_or(unknown, |record| record.expires_at);
+            if let Some(record) = newest {
+                gate.revoke(&record);
+            }
+            if gate.end_session(&keys, ends_at).await.is_err() {
+                gate.ports.line(Level::Warn, "older_session_not_ended", &[("session", &keys.log_name())]);
+            }
+        }));
     }
 }
 
