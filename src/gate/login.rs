@@ -37,10 +37,9 @@ impl<P: Ports> Gate<P> {
         let return_path = return_to.map_or_else(ReturnPath::default, |path| visit.return_path_or_default(&path));
         let pass_through = PassThrough::parse(query).map_err(|_| bad())?;
 
-        let flow = LoginFlow {
-            again: has_just_signed_in(visit) || Self::session_id(visit).is_some(),
-            ..LoginFlow::generate(&self.ports, return_path.as_str().to_owned(), visit.now)
-        };
+        let flow = LoginFlow::generate(&self.ports, return_path.as_str().to_owned(), visit.now);
+        let flow = if matches!(query.one(RETRY_PARAMETER), Ok(None)) { flow } else { flow.as_retry() };
+        let flow = LoginFlow { again: has_just_signed_in(visit) || Self::session_id(visit).is_some(), ..flow };
         let cookies = begin_flow(&self.config, visit, &flow, &self.ports)?;
         let location = build_authorize_url(&self.config.cognito, &flow, &pass_through);
         Ok(Answer::redirect(302, &location).with_cookies(cookies))
@@ -52,3 +51,6 @@ impl<P: Ports> Gate<P> {
         if self.ports.allows(&format!("{what}:{who}")).await { Ok(()) } else { Err(GateError::RateLimited.into()) }
     }
 }
+
+/// In the address of a login that the gateway itself begins. Anybody can write it: then a failure of that login is told at once.
+pub(super) const RETRY_PARAMETER: &str = "retry";

@@ -170,7 +170,9 @@ mod tests {
     fn a_repeated_description_is_as_none() {
         let query = "error=invalid_request&error_description=invalid_scope&error_description=invalid_scope";
         let params = parse(query);
-        assert!(params.is_ok_and(|params| params.answer == CallbackAnswer::Error(AuthorizeError::Failed) && params.hint.is_empty()));
+        assert!(
+            params.is_ok_and(|params| params.answer == CallbackAnswer::Error(AuthorizeError::Failed) && params.hint.is_empty())
+        );
     }
 
     #[test]

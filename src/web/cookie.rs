@@ -60,12 +60,26 @@ impl CookieStyle {
         if self.secure { "__Host-sign-ins" } else { "sign-ins" }
     }
 
+    /// The name of the cookie that says when the gateway has begun a login by itself.
+    #[must_use]
+    pub fn retry_name(self) -> &'static str {
+        if self.secure { "__Host-sign-in-retry" } else { "sign-in-retry" }
+    }
+
+    /// What the names of return-path cookies begin with.
+    #[must_use]
+    pub fn return_prefix(self) -> &'static str {
+        if self.secure { "__Host-return-" } else { "return-" }
+    }
+
     /// Whether a cookie name is the gateway's: never passed to the origin, never set by it. The prefixed names always
     /// are, in any case, so that no browser or server with lax ideas of case is led astray; on localhost the plain ones too.
     #[must_use]
     pub fn reserves(self, name: &str) -> bool {
         let name = name.trim_matches([' ', '\t']).to_ascii_lowercase();
-        let ours = |name: &str| name == "session" || name == "sign-ins" || name.starts_with("login-");
+        let ours = |name: &str| {
+            matches!(name, "session" | "sign-ins" | "sign-in-retry") || name.starts_with("login-") || name.starts_with("return-")
+        };
         name.strip_prefix("__host-").map_or(!self.secure && ours(&name), ours)
     }
 
@@ -117,7 +131,9 @@ mod tests {
         ] {
             assert_eq!(Origin::parse(origin).map(|origin| CookieStyle::of(&origin)), Some(style), "{origin}");
             assert_eq!((style.session_name(), style.flow_prefix(), style.rounds_name()), (session, flow, rounds), "{origin}");
-            assert!([session, flow, rounds].iter().all(|name| style.reserves(name)), "{origin}");
+            let more = [style.retry_name(), style.return_prefix()];
+            assert!([session, flow, rounds].iter().chain(&more).all(|name| style.reserves(name)), "{origin}");
+            assert!(more.iter().all(|name| name.starts_with("__Host-") == origin.starts_with("https")), "{origin}");
         }
     }
 
@@ -177,6 +193,11 @@ mod tests {
             ("session", false, true),
             ("SESSION", false, true),
             ("login-abc", false, true),
+            ("__host-RETURN-abc", true, true),
+            ("__Host-Sign-In-Retry", true, true),
+            ("sign-in-retry", false, true),
+            ("return-abc", false, true),
+            ("return", false, false),
             ("__Host-sessions", false, false),
             ("__Host-login", false, false),
             ("__Host-", false, false),

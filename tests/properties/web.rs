@@ -53,6 +53,7 @@ fn login(query: Query<'_>, pairs: &[(String, String)]) {
         return_path: "/".to_owned(),
         expires_at: START,
         again: false,
+        spent: false,
     };
     let config = site();
     let url = Url::parse(&build_authorize_url(&config.cognito, &flow, &passed)).expect("a URL");

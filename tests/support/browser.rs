@@ -189,7 +189,12 @@ impl Browser {
     /// Begins a login and gives the callback that Cognito would send the browser to.
     pub fn begin(&self, return_to: &str) -> String {
         let query: String = url::form_urlencoded::byte_serialize(return_to.as_bytes()).collect();
-        let reply = self.open(&format!("/auth/login?return_to={query}"));
+        self.begin_at(&format!("/auth/login?return_to={query}"))
+    }
+
+    /// The same from an address of the login.
+    pub fn begin_at(&self, login: &str) -> String {
+        let reply = self.open(login);
         assert_eq!(reply.status, 302, "{}", reply.body);
         let authorize = url::Url::parse(reply.location()).expect("an absolute URL");
         let parameter = |name: &str| {
