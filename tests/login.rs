@@ -1,12 +1,16 @@
 //! Signing in: what the browser sees and what stays behind when a login goes wrong, on fakes.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod support;
 
+use std::task::Poll;
+
 use edgegate::ports::KvError;
+use futures_executor::block_on;
+use futures_util::future::join;
 use serde_json::json;
-use support::{Browser, Fault, Trouble, World};
+use support::{Browser, Fault, Steps, Trouble, World};
 
 #[test]
 fn a_login_ends_at_its_deep_link_with_one_session() {
@@ -15,7 +19,8 @@ fn a_login_ends_at_its_deep_link_with_one_session() {
     assert_eq!((reply.status, reply.location()), (302, "/auth/login?return_to=%2Fapp%2F%3Fview%3Dreports"));
     let reply = browser.sign_in("/app/?view=reports");
     assert_eq!((reply.status, reply.location()), (303, "/app/?view=reports"));
-    assert_eq!(browser.cookies.borrow().keys().collect::<Vec<_>>(), ["__Host-session", "__Host-sign-ins"]);
+    let names: Vec<String> = browser.cookies.borrow().keys().cloned().collect();
+    assert!(names.len() == 3 && names[0].starts_with("__Host-login-") && names[1..] == ["__Host-session", "__Host-sign-ins"]);
     assert!(browser.open("/app/?view=reports").site);
     let form = browser.world.cognito.token_forms.borrow().first().unwrap().clone();
     assert!(form.contains("redirect_uri=https%3A%2F%2Fapp.example.com%2Fauth%2Fcallback") && form.contains("code_verifier="));
@@ -28,8 +33,8 @@ fn a_session_that_is_remembered_opens_to_the_whole_of_its_cookie_alone() {
         let browser = Browser::new(&world);
         browser.sign_in("/app/");
         assert!(browser.open("/app/").site, "and is remembered");
-        let (name, cookie) =
-            browser.cookies.borrow().first_key_value().map(|(name, cookie)| (name.clone(), cookie.clone())).unwrap();
+        let name = "__Host-session".to_owned();
+        let cookie = browser.cookies.borrow()[&name].clone();
         // The user's tag is its first third, the secret what follows.
         for at in [0, 10, 20, 22, 40, 63] {
             let changed = if cookie[at..].starts_with('A') { "B" } else { "A" };
@@ -115,6 +120,55 @@ fn a_login_that_fails_takes_nothing_from_the_browsers_older_session() {
 }
 
 #[test]
+fn a_login_over_an_older_session_ends_it_beside_the_answer_and_revokes_its_refresh_token() {
+    for world in [World::new(), World::guarded()] {
+        let browser = Browser::new(&world);
+        browser.sign_in("/app/");
+        let old = browser.tab();
+        let (id, older) = (old.session_id().unwrap(), old.stored().unwrap());
+        let writes = world.kv.writes.get();
+        let reply = browser.sign_in("/app/");
+        assert_eq!(
+            (reply.status, world.kv.writes.get()),
+            (303, writes + 1),
+            "the new session's record and no more is waited for"
+        );
+        assert_eq!(old.get("/user-info").code(), "session_expired", "yet here it has ended at once");
+        world.finish_background();
+        assert!(world.kv.keys().contains(&id.keys().ended()) && !world.kv.keys().contains(&id.keys().record()));
+        assert_eq!(*world.cognito.revoked.borrow(), [older.refresh_token.unwrap()]);
+        assert_eq!(old.restarted().get("/user-info").code(), "session_expired");
+        assert!(browser.restarted().open("/app/").site);
+    }
+}
+
+#[test]
+fn an_older_session_whose_end_hangs_or_fails_holds_up_no_login() {
+    for fault in [Fault::TimedOut(8000, false), Fault::Refused(KvError::Unavailable), Fault::Refused(KvError::TooManyWrites)] {
+        let browser = Browser::new(&World::new());
+        browser.sign_in("/app/");
+        let callback = browser.begin("/app/");
+        let (before, writes) = (browser.world.time.now_ms(), browser.world.kv.writes.get());
+        browser.world.kv.will(1, "write ended/", fault);
+        assert_eq!(browser.open(&callback).status, 303);
+        assert_eq!((browser.world.time.now_ms(), browser.world.kv.writes.get()), (before, writes + 1), "{fault:?}");
+        browser.world.finish_background();
+        assert_eq!(browser.world.cognito.good_tokens(browser.world.now()), 1, "{fault:?}: the older refresh token is revoked");
+        assert!(browser.restarted().open("/app/").site, "{fault:?}");
+    }
+}
+
+#[test]
+fn a_session_cookie_that_somebody_made_up_costs_a_login_no_write() {
+    let browser = Browser::new(&World::new());
+    let made_up = "A".repeat(64);
+    browser.cookies.borrow_mut().insert("__Host-session".to_owned(), made_up);
+    assert_eq!(browser.sign_in("/app/").status, 303);
+    browser.world.finish_background();
+    assert_eq!((browser.world.kv.writes.get(), browser.world.cognito.revocations.get()), (1, 0));
+}
+
+#[test]
 fn a_flow_sends_one_code_however_often_its_cookie_comes_back() {
     let browser = Browser::new(&World::new());
     let callback = browser.begin("/app/");
@@ -130,23 +184,24 @@ fn a_flow_sends_one_code_however_often_its_cookie_comes_back() {
 }
 
 #[test]
-fn a_flow_dies_after_ten_minutes() {
-    for (waited, status) in [(599, 303), (600, 400)] {
+fn a_flow_dies_after_an_hour() {
+    for (waited, status) in [(3599, 303), (3600, 400)] {
         let browser = Browser::new(&World::new());
         let callback = browser.begin("/app/");
         browser.world.pass(waited);
-        assert_eq!(browser.open(&callback).status, status, "after {waited} s");
+        assert_eq!(browser.get(&callback).status, status, "after {waited} s");
     }
 }
 
 #[test]
 fn a_sixth_login_makes_room_and_the_newest_five_all_work() {
     let browser = Browser::new(&World::new());
+    let flows = |browser: &Browser| browser.cookies.borrow().keys().filter(|name| name.starts_with("__Host-login-")).count();
     for number in 0..6 {
         browser.begin(&format!("/tab-{number}"));
-        assert!(browser.cookies.borrow().len() <= 5);
+        assert!(flows(&browser) <= 5);
     }
-    assert_eq!(browser.cookies.borrow().len(), 5);
+    assert_eq!(flows(&browser), 5);
 }
 
 #[test]
@@ -154,13 +209,496 @@ fn a_late_or_repeated_callback_of_a_signed_in_browser_is_no_error() {
     let browser = Browser::new(&World::new());
     let callback = browser.begin("/app/");
     assert_eq!(browser.open(&callback).status, 303);
+    for isolate in [browser.tab(), browser.restarted()] {
+        let again = isolate.open(&callback);
+        assert_eq!((again.status, again.location()), (303, "/app/"), "what is left of its flow says where to");
+        assert!(again.header("set-cookie").is_none());
+    }
+    browser.world.pass(30);
     let again = browser.open(&callback);
     assert_eq!((again.status, again.location()), (303, "/"), "its flow is gone");
     let late = browser.begin("/reports/");
     browser.world.cognito.will(Trouble::Error("invalid_grant"));
     let reply = browser.open(&late);
     assert_eq!((reply.status, reply.location()), (303, "/reports/"), "its code is spent");
+    assert_eq!(browser.world.cognito.token_requests(), 2);
+    assert_eq!(browser.open(&late).location(), "/reports/");
+    assert_eq!(browser.world.cognito.token_requests(), 2, "and is not sent again");
     assert!(browser.open("/app/").site, "and the session is as it was");
+}
+
+/// Two requests of one browser that were sent with the same cookies: the second one after the first has gone some steps.
+fn twice<T>(steps: usize, first: impl Future<Output = T>, second: impl Future<Output = T>) -> (T, T) {
+    let mut first = Steps::of(first);
+    match first.steps(steps) {
+        Some(done) => (done, block_on(second)),
+        None => block_on(join(std::future::poll_fn(move |_| first.step().map_or(Poll::Pending, Poll::Ready)), second)),
+    }
+}
+
+#[test]
+fn one_login_with_two_callbacks_makes_one_session_and_both_arrive_with_it() {
+    for world in [World::new, World::guarded] {
+        for steps in 0..12 {
+            let browser = Browser::new(&world());
+            let callback = browser.begin("/app/?view=1");
+            let (one, other) = (browser.tab(), browser.tab());
+            let (first, second) = twice(steps, one.open_async(&callback), other.open_async(&callback));
+            for (reply, tab) in [(&first, &one), (&second, &other)] {
+                assert_eq!((reply.status, reply.location()), (303, "/app/?view=1"), "{steps} steps");
+                assert!(tab.open("/app/").site, "{steps} steps: whichever answer the browser takes");
+            }
+            assert!(one.session_id().is_some() && one.session_id() == other.session_id(), "{steps} steps");
+            assert_eq!(browser.world.cognito.token_requests(), 1, "{steps} steps");
+            browser.world.finish_background();
+            assert_eq!(browser.world.kv.keys().len(), 1, "{steps} steps: {:?}", browser.world.kv.keys());
+            assert_eq!(one.cookies.borrow()["__Host-sign-ins"], other.cookies.borrow()["__Host-sign-ins"]);
+        }
+    }
+}
+
+#[test]
+fn a_code_that_a_page_posts_twice_gives_both_the_token_and_the_cookie() {
+    for steps in 0..12 {
+        let browser = Browser::new(&World::new());
+        let callback = browser.begin("/app/");
+        let body = format!(r#"{{"code":"c-1","state":"{}"}}"#, callback.rsplit_once('=').unwrap().1);
+        let (one, other) = (browser.tab(), browser.tab());
+        let (first, second) = twice(steps, one.post_async("/auth/token", &body), other.post_async("/auth/token", &body));
+        assert_eq!((first.status, second.status), (200, 200), "{steps} steps");
+        assert_eq!(first.json()["access_token"], second.json()["access_token"], "{steps} steps");
+        assert_eq!((first.location(), second.location()), ("/app/", "/app/"));
+        assert!(one.session_id().is_some() && one.session_id() == other.session_id(), "{steps} steps");
+        assert_eq!(browser.world.cognito.token_requests(), 1);
+    }
+}
+
+#[test]
+fn a_second_callback_hears_of_the_firsts_failure_and_sends_no_code_of_its_own() {
+    for (trouble, code) in [
+        (Trouble::Status(503), "idp_unavailable"),
+        (Trouble::Error("invalid_client"), "idp_misconfigured"),
+        (Trouble::Error("invalid_grant"), "code_rejected"),
+    ] {
+        let browser = Browser::new(&World::new());
+        let callback = browser.begin("/app/");
+        browser.world.cognito.will(trouble);
+        let (one, other) = (browser.tab(), browser.tab());
+        let (first, second) = twice(1, one.fetch_async(&callback), other.fetch_async(&callback));
+        assert_eq!((first.code().as_str(), second.code().as_str()), (code, code));
+        assert_eq!(browser.world.cognito.token_requests(), 1);
+    }
+}
+
+#[test]
+fn a_callback_that_died_blocks_the_second_one_for_a_while_only() {
+    for steps in 1..4 {
+        let browser = Browser::new(&World::new());
+        let callback = browser.begin("/app/");
+        let (died, other) = (browser.tab(), browser.tab());
+        let mut first = Steps::of(died.open_async(&callback));
+        assert!(first.steps(steps).is_none(), "{steps} steps are not all");
+        drop(first);
+        let asked = browser.world.cognito.token_requests();
+        let before = browser.world.now();
+        let reply = other.open(&callback);
+        assert_eq!((reply.status, reply.location()), (302, "/auth/login?return_to=%2Fapp%2F&retry=1"), "{steps} steps");
+        assert!(browser.world.now() - before <= 20, "{steps} steps");
+        assert_eq!(browser.world.cognito.token_requests(), asked, "{steps} steps: no second exchange");
+        assert_eq!(other.sign_in("/app/").location(), "/app/", "{steps} steps");
+    }
+}
+
+#[test]
+fn who_comes_again_with_the_flow_gets_no_session_that_has_ended_and_none_for_another_code() {
+    let browser = Browser::new(&World::new());
+    let callback = browser.begin("/app/");
+    let (copy, other_code) = (browser.tab(), browser.tab());
+    assert_eq!(browser.open(&callback).status, 303);
+    let reply = other_code.open(&callback.replace("c-1", "c-2"));
+    assert_eq!(reply.location(), "/auth/login?return_to=%2Fapp%2F&retry=1");
+    assert!(other_code.session_id().is_none());
+    assert_eq!(browser.post("/auth/logout", "").status, 200);
+    let reply = copy.open(&callback);
+    assert_eq!(reply.location(), "/auth/login?return_to=%2Fapp%2F&retry=1");
+    assert!(copy.session_id().is_none());
+
+    // A session that another tab has made meanwhile stays.
+    let callback = browser.begin("/app/");
+    let copy = browser.tab();
+    browser.open(&callback);
+    let newer = browser.begin("/app/");
+    browser.open(&newer);
+    let session = browser.cookies.borrow()["__Host-session"].clone();
+    copy.cookies.borrow_mut().insert("__Host-session".to_owned(), session.clone());
+    assert_eq!(copy.open(&callback).location(), "/app/");
+    assert_eq!(copy.cookies.borrow()["__Host-session"], session);
+
+    // Half a minute later it is a spent flow like any other.
+    let callback = browser.begin("/app/");
+    let copy = browser.tab();
+    browser.open(&callback);
+    browser.world.pass(30);
+    copy.cookies.borrow_mut().remove("__Host-session");
+    assert_eq!(copy.get(&callback).code(), "login_expired");
+}
+
+#[test]
+fn the_loser_of_two_isolates_arrives_by_a_login_of_our_own_or_by_the_winners_session() {
+    for place in [|browser: &Browser| browser.restarted(), |browser: &Browser| browser.elsewhere(&browser.world.location())] {
+        let browser = Browser::new(&World::new());
+        let callback = browser.begin("/app/");
+        let other = place(&browser);
+        assert_eq!(browser.open(&callback).status, 303);
+        // One code, one exchange.
+        browser.world.cognito.will(Trouble::Error("invalid_grant"));
+        let reply = other.open(&callback);
+        assert_eq!((reply.status, reply.location()), (302, "/auth/login?return_to=%2Fapp%2F&retry=1"));
+        let nonce = other.begin("/app/");
+        assert_eq!(other.open(&nonce).location(), "/app/", "Cognito's own cookie makes that silent");
+        assert!(other.open("/app/").site);
+
+        // The winner's answer came first.
+        let callback = browser.begin("/app/?2");
+        let other = place(&browser);
+        assert_eq!(browser.open(&callback).status, 303);
+        let session = browser.cookies.borrow()["__Host-session"].clone();
+        other.cookies.borrow_mut().insert("__Host-session".to_owned(), session);
+        browser.world.cognito.will(Trouble::Error("invalid_grant"));
+        assert_eq!(other.open(&callback).location(), "/app/?2");
+    }
+}
+
+/// Follows the login that the gateway begins by itself up to the callback that Cognito would send the browser to.
+fn begun_by_itself(browser: &Browser, reply: &support::browser::Reply) -> String {
+    let login = reply.location();
+    assert!(reply.status == 302 && login.starts_with("/auth/login?return_to=") && login.ends_with("&retry=1"), "{login}");
+    browser.begin_at(login)
+}
+
+/// Callbacks that no flow is there for, or that say nothing, and the reason in the log.
+const UNFINISHED: [(&str, &str); 7] = [
+    ("/auth/callback?code=c-1", "callback_without_state"),
+    ("/auth/callback?code=c-1&state=", "callback_without_state"),
+    ("/auth/callback", "callback_without_code"),
+    ("/auth/callback?state=s", "callback_without_code"),
+    ("/auth/callback?code=c-1&code=c-2&state=s", "callback_query"),
+    ("/auth/callback?error=access_denied&error=x", "callback_query"),
+    ("/auth/callback?code=c-1&state=s", "flow_missing"),
+];
+
+#[test]
+fn a_callback_that_cannot_be_finished_begins_a_login_once_and_then_says_why_with_a_button() {
+    for (callback, reason) in UNFINISHED {
+        let browser = Browser::new(&World::new());
+        let reply = browser.open(callback);
+        assert_eq!(reply.location(), "/auth/login?return_to=%2F&retry=1", "{callback}");
+        assert!(browser.world.logged(&format!(r#"("reason", "{reason}")"#)), "{callback}");
+        let next = begun_by_itself(&browser, &reply);
+        assert_eq!(browser.world.cognito.token_requests(), 0, "{callback}: its code is not used");
+        assert_eq!(browser.open(&next).location(), "/", "{callback}: and mostly that is the end of it");
+
+        let browser = Browser::new(&World::new());
+        browser.open(callback);
+        browser.world.pass(59);
+        let page = browser.open(callback);
+        assert_eq!(page.status, 400, "{callback}");
+        assert!(page.body.contains("href=\"/auth/login\">Sign in</a>"), "{callback}: {}", page.body);
+        browser.world.pass(1);
+        assert_eq!(browser.open(callback).status, 302, "{callback}: a minute later");
+
+        let script = browser.get(callback);
+        assert!(script.status == 400 && script.header("location").is_none(), "{callback}: a script is told");
+        let browser = Browser::new(&World::new());
+        browser.sign_in("/app/");
+        assert_eq!(browser.open("/auth/callback?code=c-1").location(), "/", "who is signed in is at home");
+    }
+}
+
+#[test]
+fn a_browser_that_keeps_no_cookie_is_sent_to_the_login_once_and_then_told() {
+    for (language, told) in [("en", "does not send back the cookies"), ("ko", "쿠키를 보내지 않습니다")] {
+        let browser = Browser::new(&World::new());
+        let callback = browser.begin("/app/");
+        browser.cookies.borrow_mut().clear();
+        let reply = browser.open(&callback);
+        let next = begun_by_itself(&browser, &reply);
+        browser.cookies.borrow_mut().clear();
+        let page = browser.open_with(&next, &[("accept-language", language)]);
+        assert_eq!(page.status, 400, "no other round");
+        assert!(page.body.contains(told), "{}", page.body);
+        assert!(!browser.cookies.borrow().contains_key("__Host-sign-in-retry"), "nor is one counted");
+    }
+}
+
+#[test]
+fn the_page_of_a_login_that_cannot_be_finished_says_what_is_true_of_it() {
+    type Case = (&'static str, fn(&Browser) -> String, &'static str, &'static str);
+    let cases: [Case; 5] = [
+        ("login_expired", |_| "/auth/callback?code=c&state=s".to_owned(), "knows nothing of this sign-in", "정보가 없습니다"),
+        (
+            "login_expired",
+            |browser| {
+                let callback = browser.begin("/app/");
+                browser.world.pass(3600);
+                callback
+            },
+            "took more than an hour",
+            "한 시간 이상",
+        ),
+        (
+            "login_expired",
+            |browser| {
+                let callback = browser.begin("/app/");
+                browser.open(&callback);
+                browser.cookies.borrow_mut().remove("__Host-session");
+                callback
+            },
+            "has been used already",
+            "이미 사용된",
+        ),
+        (
+            "state_mismatch",
+            |browser| {
+                browser.begin("/app/");
+                "/auth/callback?code=c&state=s".to_owned()
+            },
+            "not one of the last that this browser has begun",
+            "최근에 시작된 로그인이 아닙니다",
+        ),
+        ("invalid_request", |_| "/auth/callback?code=c".to_owned(), "answer was incomplete", "완전하지 않습니다"),
+    ];
+    for (code, arrange, english, korean) in cases {
+        for (language, told) in [("en", english), ("ko", korean)] {
+            let browser = Browser::new(&World::new());
+            let callback = arrange(&browser);
+            let counted = format!("1.{}", browser.world.now());
+            browser.cookies.borrow_mut().insert("__Host-sign-in-retry".to_owned(), counted);
+            let page = browser.open_with(&callback, &[("accept-language", language)]);
+            assert!(page.status == 400 && page.body.contains(&format!("<code id=\"error-code\">{code}</code>")), "{}", page.body);
+            assert!(page.body.contains(told), "{told}: {}", page.body);
+            assert!(page.body.contains("href=\"/auth/login"), "{}", page.body);
+        }
+    }
+}
+
+#[test]
+fn a_deep_link_outlives_its_flow() {
+    // A night at the form, and a tab whose flow has made room for others.
+    let overnight: fn(&Browser) -> String = |browser| {
+        let callback = browser.begin("/app/?view=kept");
+        browser.world.pass(12 * 3600);
+        browser.cookies.borrow_mut().retain(|name, _| !name.starts_with("__Host-login-"));
+        callback
+    };
+    let sixth_tab: fn(&Browser) -> String = |browser| {
+        let callback = browser.begin("/app/?view=kept");
+        browser.begin("/another-tab");
+        browser.cookies.borrow_mut().remove(&flow_cookie_of(&callback));
+        callback
+    };
+    for arrange in [overnight, sixth_tab] {
+        let browser = Browser::new(&World::new());
+        let callback = arrange(&browser);
+        let reply = browser.open(&callback);
+        assert_eq!(reply.location(), "/auth/login?return_to=%2Fapp%2F%3Fview%3Dkept&retry=1");
+        let next = begun_by_itself(&browser, &reply);
+        assert_eq!(browser.open(&next).location(), "/app/?view=kept");
+        let kept = flow_cookie_of(&next).replace("login", "return");
+        assert!(!browser.cookies.borrow().contains_key(&kept), "and is forgotten then");
+    }
+    // An error of Cognito's that says nothing of the login.
+    let browser = Browser::new(&World::new());
+    browser.begin("/app/?view=kept");
+    let page = browser.open("/auth/callback?error=server_error");
+    assert!(page.body.contains("href=\"/auth/login?return_to=%2Fapp%2F%3Fview%3Dkept\""), "{}", page.body);
+}
+
+/// The name of the cookie of the flow that a callback belongs to.
+fn flow_cookie_of(callback: &str) -> String {
+    let state = callback.rsplit_once('=').unwrap().1;
+    format!("__Host-login-{}", edgegate::oidc::flow::flow_tag(state))
+}
+
+#[test]
+fn a_return_path_in_its_cookie_is_checked_as_any_other() {
+    for (value, location) in [
+        ("L2FwcC8_eA", "/auth/login?return_to=%2Fapp%2F%3Fx&retry=1"), // "/app/?x"
+        ("Ly9ldmlsLmV4YW1wbGU", "/auth/login?return_to=%2F&retry=1"),  // "//evil.example"
+        ("L2F1dGgvbG9nb3V0", "/auth/login?return_to=%2F&retry=1"),     // "/auth/logout"
+        ("L2FwcC8_e", "/auth/login?return_to=%2F&retry=1"),
+        ("/app/", "/auth/login?return_to=%2F&retry=1"),
+        ("", "/auth/login?return_to=%2F&retry=1"),
+    ] {
+        let browser = Browser::new(&World::new());
+        let callback = browser.begin("/app/");
+        let flow = flow_cookie_of(&callback);
+        let name = flow.replace("login", "return");
+        assert!(browser.cookies.borrow_mut().insert(name, value.to_owned()).is_some());
+        browser.cookies.borrow_mut().remove(&flow);
+        assert_eq!(browser.open(&callback).location(), location, "{value}");
+    }
+}
+
+#[test]
+fn return_paths_are_ten_at_most_and_six_kilobytes() {
+    let kept = |browser: &Browser| -> Vec<usize> {
+        let cookies = browser.cookies.borrow();
+        cookies
+            .iter()
+            .filter(|(name, _)| name.starts_with("__Host-return-"))
+            .map(|(name, value)| name.len() + value.len())
+            .collect()
+    };
+    let browser = Browser::new(&World::new());
+    for number in 0..12 {
+        browser.begin(&format!("/app/?tab={number}"));
+    }
+    assert_eq!(kept(&browser).len(), 10);
+    let browser = Browser::new(&World::new());
+    for number in 0..5 {
+        browser.begin(&format!("/{}", number.to_string().repeat(2047)));
+    }
+    let kept = kept(&browser);
+    assert!(kept.len() == 2 && kept.iter().sum::<usize>() <= 6 * 1024, "{kept:?}");
+    assert!(browser.cookies.borrow().iter().all(|(name, value)| name.len() + value.len() < 4096), "none too long for a cookie");
+    browser.cookies.borrow_mut().clear();
+    browser.begin("/");
+    assert_eq!(browser.cookies.borrow().len(), 1, "the start page needs no memory");
+}
+
+#[test]
+fn a_deep_link_is_kept_up_to_two_kilobytes_and_a_longer_one_loses_its_query() {
+    for (path, kept) in [
+        (format!("/app/?q={}", "x".repeat(2048 - 8)), format!("/app/?q={}", "x".repeat(2048 - 8))),
+        (format!("/app/?q={}", "x".repeat(2048 - 7)), "/app/".to_owned()),
+        ("/app/?file=a\\b".to_owned(), "/app/?file=a%5Cb".to_owned()),
+        (format!("/app/?q={}", "%25".repeat(680)), format!("/app/?q={}", "%25".repeat(680))),
+    ] {
+        let browser = Browser::new(&World::new());
+        let login = browser.open(&path).location().to_owned();
+        let (_, return_to) = url::form_urlencoded::parse(login.split_once('?').unwrap().1.as_bytes()).next().unwrap();
+        assert_eq!(return_to, kept);
+        assert_eq!(browser.sign_in(&path).location(), kept);
+        assert!(!browser.world.logged("return_path_refused"), "{kept:.20}");
+    }
+}
+
+#[test]
+fn a_return_path_that_is_refused_leaves_a_reason_in_the_log() {
+    for path in ["//evil.example", "/auth/login", "app", "/%2e%2e//a", &format!("/{}", "a".repeat(2048))] {
+        let browser = Browser::new(&World::new());
+        assert_eq!(browser.sign_in(path).location(), "/", "{path:.20}");
+        assert!(browser.world.logged(r#"("route", "login"), ("status", "302")"#), "{path:.20}");
+        assert!(browser.world.logged(r#"("reason", "return_path_refused")"#), "{path:.20}");
+    }
+    let browser = Browser::new(&World::new());
+    assert_eq!(browser.open(&format!("/{}?a=b", "a".repeat(2048))).location(), "/auth/login?return_to=%2F");
+    assert!(browser.world.logged(r#"("reason", "return_path_refused")"#));
+    let browser = Browser::new(&World::new());
+    assert_eq!(browser.open("/auth/login").status, 302);
+    assert!(!browser.world.logged("return_path_refused"), "none is the default and no reason");
+}
+
+#[test]
+fn only_access_denied_is_told_as_refused_or_cancelled() {
+    let (refused, failed) = ("refused or cancelled", "did not work. Please try again");
+    for (error, told, not_told) in [
+        ("access_denied", refused, failed),
+        ("invalid_request", failed, refused),
+        ("unheard_of", failed, refused),
+        ("", failed, refused),
+    ] {
+        for korean in [false, true] {
+            let browser = Browser::new(&World::new());
+            let callback = browser.begin("/app/").replace("code=c-1", &format!("error={error}&error_description=cancelled"));
+            let language = [("accept-language", if korean { "ko" } else { "en" })];
+            let page = browser.open_with(&callback, &language);
+            assert_eq!(page.status, 403);
+            assert!(page.body.contains("<code id=\"error-code\">login_denied</code>"), "{}", page.body);
+            let (told, not_told) = match (korean, error) {
+                (false, _) => (told, not_told),
+                (true, "access_denied") => ("거부되었거나 취소", "다시 시도해 주세요"),
+                (true, _) => ("다시 시도해 주세요", "거부되었거나 취소"),
+            };
+            assert!(page.body.contains(told) && !page.body.contains(not_told), "{error}: {}", page.body);
+            assert!(page.body.contains("href=\"/auth/login?return_to=%2Fapp%2F\""), "{error}: {}", page.body);
+        }
+        let browser = Browser::new(&World::new());
+        let message = browser.get(&format!("/auth/callback?state=s&error={error}")).json()["message"].to_string();
+        assert!(message.contains(told), "{error}: {message}");
+    }
+}
+
+#[test]
+fn what_cognito_says_of_an_error_is_a_hint_in_the_log_and_nowhere_else() {
+    let browser = Browser::new(&World::new());
+    let said = "PreSignUp failed\nwith error: <alice@example.com> is not \u{7f}invited";
+    let said: String = url::form_urlencoded::byte_serialize(said.as_bytes()).collect();
+    let callback = browser.begin("/app/").replace("code=c-1", &format!("error=invalid_request&error_description={said}"));
+    let page = browser.open(&callback);
+    assert!(!page.body.contains("PreSignUp"), "{}", page.body);
+    assert!(browser.world.logged(r#"("hint", "PreSignUp failed with error: [e-mail] is not invited")"#));
+    assert!(!browser.world.logged("alice"));
+    browser.world.forget_logs();
+    assert_eq!(browser.get("/auth/callback?error=invalid_request").status, 403);
+    assert!(!browser.world.logged("hint"));
+}
+
+/// What browsers, and proxies before them, say of a request that is made ahead of the user.
+const AHEAD: [(&str, &str); 9] = [
+    ("sec-purpose", "prefetch"),
+    ("sec-purpose", "prefetch;prerender"),
+    ("sec-purpose", "prefetch;anonymous-client-ip"),
+    ("sec-purpose", "Prefetch; Prerender"),
+    ("sec-purpose", "prerender"),
+    ("purpose", "prefetch"),
+    ("purpose", "preview"),
+    ("x-purpose", "Preview"),
+    ("x-moz", "prefetch"),
+];
+
+#[test]
+fn a_request_ahead_of_the_user_begins_and_spends_nothing_and_leaves_nothing_to_keep() {
+    let browser = Browser::new(&World::new());
+    let callback = browser.begin("/app/");
+    let before = browser.cookies.borrow().clone();
+    let state = callback.rsplit_once('=').unwrap().1;
+    let token = format!(r#"{{"code":"c-1","state":"{state}"}}"#);
+    for ahead in AHEAD {
+        for path in ["/auth/login?return_to=%2Fapp%2F", callback.as_str()] {
+            let reply = browser.open_with(path, &[ahead]);
+            assert_eq!((reply.status, reply.header("cache-control")), (503, Some("no-store")), "{ahead:?} {path}");
+            assert!(reply.body.is_empty() && reply.header("location").is_none(), "{ahead:?} {path}");
+        }
+        assert_eq!(browser.post_with("/auth/token", &token, &[ahead]).status, 503, "{ahead:?}");
+        assert_eq!(browser.open_with("/app/", &[ahead]).status, 401, "{ahead:?}: no login for it either");
+        assert!(*browser.cookies.borrow() == before && browser.world.cognito.token_requests() == 0, "{ahead:?}");
+    }
+    assert_eq!(browser.open(&callback).location(), "/app/");
+    let before = browser.stored();
+    for ahead in AHEAD {
+        assert_eq!(browser.post_with("/auth/logout", "", &[ahead]).status, 503, "{ahead:?}");
+        assert!(browser.stored() == before && browser.is_served(), "{ahead:?}: nor a sign-out");
+    }
+    for named in [("sec-purpose", "navigation"), ("purpose", "prefetched"), ("x-purpose", "")] {
+        assert_eq!(browser.open_with("/auth/login", &[named]).status, 302, "{named:?}");
+    }
+}
+
+#[test]
+fn a_service_worker_that_forwards_a_page_load_is_a_page_load() {
+    let forwarded = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "empty"), ("accept", "text/html,*/*;q=0.8")];
+    let browser = Browser::new(&World::new());
+    let reply = browser.script_with("/app/", &forwarded);
+    assert_eq!((reply.status, reply.location()), (302, "/auth/login?return_to=%2Fapp%2F"));
+    assert_eq!(browser.script_with("/auth/login", &forwarded).status, 302);
+    for changed in [("sec-fetch-mode", "cors"), ("sec-fetch-dest", "iframe"), ("accept", "application/json")] {
+        let mut headers = forwarded;
+        headers.iter_mut().filter(|(name, _)| *name == changed.0).for_each(|header| *header = changed);
+        assert_eq!(browser.script_with("/app/", &headers).status, 401, "{changed:?}");
+        assert_eq!(browser.script_with("/auth/login", &headers).status, 400, "{changed:?}");
+    }
 }
 
 /// A store that loses each session as soon as it is made: the browser would go round for ever, silently.

@@ -198,6 +198,7 @@ fn a_new_login_ends_the_older_session_everywhere_also_where_kv_lags() {
         }
         let old = [here.tab(), there.tab()];
         assert_eq!(there.sign_in("/app/").status, 303);
+        there.world.finish_background();
         assert!(there.is_served());
         here.world.pass(cache_secs + behind_secs);
         assert!(there.elsewhere(&here.world).is_served(), "the new session, once KV tells");

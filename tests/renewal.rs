@@ -254,7 +254,6 @@ fn new_tokens_of_somebody_else_are_not_taken() {
         json!({"aud": "other", "client_id": "other"}),
         json!({"iat": 1_000_000}),
         json!({"nonce": "another"}),
-        json!({"auth_time": 7}),
     ] {
         let browser = signed_in();
         let before = record(&browser);
@@ -264,6 +263,23 @@ fn new_tokens_of_somebody_else_are_not_taken() {
         assert_eq!((reply.status, reply.code()), (502, "token_rejected".to_owned()), "{changed}");
         assert_eq!(record(&browser), before, "{changed}");
     }
+}
+
+#[test]
+fn a_renewed_id_token_with_another_auth_time_is_taken_and_logged() {
+    let browser = signed_in();
+    browser.world.pass(3601);
+    browser.world.cognito.will(Trouble::Claims(json!({"auth_time": 7})));
+    assert_eq!(browser.post("/auth/refresh", "").status, 200);
+    assert!(browser.world.logged("Warn refresh_auth_time_differs"));
+    assert_eq!(browser.stored().unwrap().auth_time, Some(7));
+
+    browser.world.forget_logs();
+    browser.world.pass(3601);
+    browser.world.cognito.will(Trouble::Claims(json!({"auth_time": null})));
+    assert_eq!(browser.post("/auth/refresh", "").status, 200);
+    assert!(!browser.world.logged("refresh_auth_time_differs"), "none is no other one");
+    assert_eq!(browser.stored().unwrap().auth_time, Some(7));
 }
 
 #[test]
@@ -472,6 +488,7 @@ fn a_new_login_ends_the_browsers_older_session() {
     let browser = signed_in();
     let old = browser.elsewhere(&browser.world);
     browser.sign_in("/");
+    browser.world.finish_background();
     assert_eq!(old.get("/user-info").code(), "session_expired");
     assert_eq!(browser.get("/user-info").status, 200);
     assert_eq!(browser.world.kv.keys().iter().filter(|key| key.starts_with("session/")).count(), 1);

@@ -4,6 +4,8 @@ use crate::oidc::token_response::TokenError;
 use crate::ports::{KvError, Level};
 use crate::web::return_path::ReturnPath;
 
+use super::words::Detail;
+
 /// What can go wrong, one variant for each stable code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GateError {
@@ -89,8 +91,15 @@ impl GateError {
     pub fn describe(self) -> Description {
         let (status, code, message) = match self {
             Self::InvalidRequest => (400, "invalid_request", "The request could not be understood."),
-            Self::LoginExpired => (400, "login_expired", "This sign-in has expired. Please sign in again."),
-            Self::StateMismatch => (400, "state_mismatch", "This sign-in was not started in this browser. Please sign in again."),
+            Self::LoginExpired => (
+                400,
+                "login_expired",
+                "This browser knows nothing of this sign-in any more: it took too long, was begun elsewhere, or its cookies are blocked. \
+                 Please sign in again.",
+            ),
+            Self::StateMismatch => {
+                (400, "state_mismatch", "This sign-in is not one of the last that this browser has begun. Please sign in again.")
+            }
             Self::CodeRejected => (400, "code_rejected", "The sign-in code was not accepted. Please sign in again."),
             Self::SessionRequired => (401, "session_required", "Please sign in."),
             Self::SessionExpired => (401, "session_expired", "Your session has ended. Please sign in again."),
@@ -227,6 +236,8 @@ pub struct Failure {
     pub logout_url: Option<String>,
     /// `Allow` of a 405.
     pub allow: Option<&'static str>,
+    /// A sentence that says more than the code's own.
+    pub(super) detail: Option<Detail>,
     /// Several sign-ins in a row have not mended it: the page says what seems to be the cause, and tries no other.
     pub in_circles: bool,
 }
@@ -245,6 +256,7 @@ impl Failure {
             return_path: None,
             logout_url: None,
             allow: None,
+            detail: None,
             in_circles: false,
         }
     }

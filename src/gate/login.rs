@@ -13,15 +13,12 @@ use super::visit::Visit;
 use super::{Answer, Failure, Gate, GateError};
 
 impl<P: Ports> Gate<P> {
-    /// 1. A prefetch gets nothing and costs nothing; a script or frame is refused: signing in is a navigation.
+    /// 1. A script or frame is refused: signing in is a navigation.
     /// 2. A browser that goes round in circles is stopped.
     /// 3. Under another origin than the public one, go there first: the flow's cookie must be where Cognito returns.
     /// 4. Check the return path (a bad one is the default) and the pass-through parameters (a bad one is 400).
     /// 5. Make state, nonce and verifier, seal them into a cookie of their own, redirect.
     pub(super) async fn login<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
-        if visit.is_prefetch() {
-            return Ok(Answer::empty(204));
-        }
         let asked_by_browser = visit.request.header("sec-fetch-mode").is_some();
         if asked_by_browser && !visit.is_navigation() {
             return Err(Failure::new(GateError::InvalidRequest, "login_not_a_navigation"));
@@ -37,13 +34,12 @@ impl<P: Ports> Gate<P> {
         let query = Query::new(visit.query());
         let bad = || Failure::new(GateError::InvalidRequest, "login_parameter");
         let return_to = query.one("return_to").map_err(|_| bad())?;
-        let return_path = return_to.and_then(|path| ReturnPath::parse(&path)).unwrap_or_default();
+        let return_path = return_to.map_or_else(ReturnPath::default, |path| visit.return_path_or_default(&path));
         let pass_through = PassThrough::parse(query).map_err(|_| bad())?;
 
-        let flow = LoginFlow {
-            again: has_just_signed_in(visit) || Self::session_id(visit).is_some(),
-            ..LoginFlow::generate(&self.ports, return_path.as_str().to_owned(), visit.now)
-        };
+        let flow = LoginFlow::generate(&self.ports, return_path.as_str().to_owned(), visit.now);
+        let flow = if matches!(query.one(RETRY_PARAMETER), Ok(None)) { flow } else { flow.as_retry() };
+        let flow = LoginFlow { again: has_just_signed_in(visit) || Self::session_id(visit).is_some(), ..flow };
         let cookies = begin_flow(&self.config, visit, &flow, &self.ports)?;
         let location = build_authorize_url(&self.config.cognito, &flow, &pass_through);
         Ok(Answer::redirect(302, &location).with_cookies(cookies))
@@ -55,3 +51,6 @@ impl<P: Ports> Gate<P> {
         if self.ports.allows(&format!("{what}:{who}")).await { Ok(()) } else { Err(GateError::RateLimited.into()) }
     }
 }
+
+/// In the address of a login that the gateway itself begins. Anybody can write it: then a failure of that login is told at once.
+pub(super) const RETRY_PARAMETER: &str = "retry";

@@ -59,11 +59,11 @@ impl<P: Ports> Gate<P> {
     }
 
     /// Whether this isolate has just ended it, everywhere: nothing is left to do, and a loop of sign-outs costs nothing.
-    fn has_ended(&self, keys: &SessionKeys, now: UnixSecs) -> bool {
+    pub(super) fn has_ended(&self, keys: &SessionKeys, now: UnixSecs) -> bool {
         self.memory.sessions.borrow().is_end_settled(keys.as_bytes(), now)
     }
 
-    async fn newest_record(&self, id: &SessionId, keys: &SessionKeys) -> Option<Rc<Record>> {
+    pub(super) async fn newest_record(&self, id: &SessionId, keys: &SessionKeys) -> Option<Rc<Record>> {
         let stored = match self.load(id, keys).await {
             Ok(Loaded::Record(record)) => Some(record),
             Ok(Loaded::Absent(_) | Loaded::Ended) | Err(_) => None,

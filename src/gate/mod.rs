@@ -83,7 +83,8 @@ impl<P: Ports> Gate<P> {
         let route = visit.route();
         match self.dispatch(route, &visit).await {
             Ok(Outcome::Respond(answer)) => {
-                self.log(Level::Info, route, &visit, answer.status, &[]);
+                let reason = Some(("reason", visit.log_reason.get())).filter(|(_, reason)| !reason.is_empty());
+                self.log(Level::Info, route, &visit, answer.status, reason.as_slice());
                 Outcome::Respond(readable(answer, route, &visit, &self.config).secured(visit.is_https()))
             }
             Ok(Outcome::Forward(answer, edits)) => {
@@ -96,7 +97,10 @@ impl<P: Ports> Gate<P> {
 
     fn failed_answer<R: IncomingRequest>(&self, route: Route, visit: &Visit<'_, R>, failure: &Failure) -> Answer {
         let Description { status, code, .. } = failure.error.describe();
-        self.log(failure.level, route, visit, status, &[("code", code), ("reason", failure.reason)]);
+        let hint = visit.log_hint.borrow();
+        let hint = Some(("hint", hint.as_str())).filter(|(_, hint)| !hint.is_empty());
+        let fields = [("code", code), ("reason", failure.reason)];
+        self.log(failure.level, route, visit, status, &[&fields, hint.as_slice()].concat());
         let answer = page::failure_answer(&self.config, visit, route, failure);
         readable(answer, route, visit, &self.config).secured(visit.is_https())
     }
@@ -111,6 +115,10 @@ impl<P: Ports> Gate<P> {
         visit.check()?;
         if let Some(answer) = route.check_method(visit)? {
             return Ok(Outcome::Respond(answer));
+        }
+        if route.needs_the_user() && visit.is_speculative() {
+            // Browsers keep an answer of success for the click.
+            return Ok(Outcome::Respond(Answer::empty(503)));
         }
         if visit.method == "POST" && !matches!(route, Route::Site | Route::Unknown) {
             visit.check_own_page(&self.config)?;

@@ -24,7 +24,7 @@ use super::{Answer, Description, Failure, GateError};
 #[serde(rename_all = "camelCase")]
 struct ErrorBody<'a> {
     error: &'static str,
-    message: &'static str,
+    message: &'a str,
     request_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     login_url: Option<&'a str>,
@@ -32,8 +32,8 @@ struct ErrorBody<'a> {
     logout_url: Option<&'a str>,
 }
 
-fn error_json(error: GateError, request_id: &str, login_url: Option<&str>, logout_url: Option<&str>) -> Answer {
-    let Description { status, code, message } = error.describe();
+fn error_json(error: GateError, message: &str, request_id: &str, login_url: Option<&str>, logout_url: Option<&str>) -> Answer {
+    let Description { status, code, .. } = error.describe();
     Answer::json(status, &ErrorBody { error: code, message, request_id, login_url, logout_url })
 }
 
@@ -51,7 +51,8 @@ pub(super) fn failure_answer<R: IncomingRequest>(
         error_page(config, visit, failure)
     } else {
         let login_url = (description.status == 401).then(|| format!("{}/auth/login", config.public_url));
-        error_json(failure.error, &visit.request_id, login_url.as_deref(), failure.logout_url.as_deref())
+        let message = failure_message(failure, Language::English);
+        error_json(failure.error, message, &visit.request_id, login_url.as_deref(), failure.logout_url.as_deref())
     };
     if description.status == 401 && route == Route::UserInfo {
         let challenge = if failure.error == GateError::TokenInvalid { "Bearer error=\"invalid_token\"" } else { "Bearer" };
@@ -81,7 +82,7 @@ fn error_page<R: IncomingRequest>(config: &Config, visit: &Visit<'_, R>, failure
         (None, GateError::Forbidden) => {
             format!("<form method=\"post\" action=\"/auth/logout\"><button class=\"main\">{}</button></form>", words.sign_out)
         }
-        (None, error) if starts_over(error) => link(&login, words.sign_in),
+        (None, error) if starts_over(error) || failure.detail.is_some() => link(&login, words.sign_in),
         (None, error) if passes(error) => {
             link(visit.return_path().map_or(login, |path| path.as_str().to_owned()).as_str(), words.try_again)
         }
@@ -89,11 +90,16 @@ fn error_page<R: IncomingRequest>(config: &Config, visit: &Visit<'_, R>, failure
     };
     // Chromium holds `form-action` against every redirect that follows the form, so Cognito and where it goes on to are in it.
     let form_targets = format!("'self' {} {}", config.cognito.domain, config.cognito.logout_origin);
-    let message =
-        if failure.in_circles { in_circles(failure.error, visit.language()) } else { message(failure.error, visit.language()) };
-    let answer = page(failure.error, message, visit.language(), &visit.request_id, &action, &form_targets);
+    let language = visit.language();
+    let message = if failure.in_circles { in_circles(failure.error, language) } else { failure_message(failure, language) };
+    let answer = page(failure.error, message, language, &visit.request_id, &action, &form_targets);
     // A form's POST must carry its origin for the CSRF check.
     if failure.error == GateError::Forbidden { answer.with("referrer-policy", "same-origin") } else { answer }
+}
+
+/// The sentence about a failure.
+fn failure_message(failure: &Failure, language: Language) -> &'static str {
+    failure.detail.map_or_else(|| message(failure.error, language), |detail| detail.message(language))
 }
 
 /// The error's own sentence.
@@ -141,7 +147,7 @@ pub(super) fn unconfigured<R: IncomingRequest>(request: &R, request_id: &str) ->
         let language = Language::negotiate(request.header("accept-language").as_deref());
         return page(error, message(error, language), language, request_id, "", "'none'");
     }
-    error_json(error, request_id, None, None)
+    error_json(error, error.describe().message, request_id, None, None)
 }
 
 /// A new login mends it.

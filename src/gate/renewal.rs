@@ -239,7 +239,13 @@ impl<P: Ports> Gate<P> {
         let old = &session.record;
         let failure = match self.verify_tokens(tokens, Nonce::AbsentOr(&old.nonce)).await {
             Ok(verified) => match renewed_record(old, verified, self.ports.now()) {
-                Ok(record) => return self.save(session, record, new_refresh_token.is_some()).await,
+                Ok(record) => {
+                    // OpenID asks for the same one (Core §12.2); the subject, issuer and client decide whose the tokens are.
+                    if old.auth_time.is_some() && record.auth_time != old.auth_time {
+                        self.ports.line(Level::Warn, "refresh_auth_time_differs", &[("session", &session.keys.log_name())]);
+                    }
+                    return self.save(session, record, new_refresh_token.is_some()).await;
+                }
                 // Somebody else's: nothing of it is taken.
                 Err(reason) => {
                     return Renewal::Failed(self.failed(session, Failure::new(GateError::TokenRejected, reason), 0));
@@ -327,12 +333,10 @@ fn renewed_record(old: &Record, tokens: VerifiedTokens, now: u64) -> Result<Reco
     if access.times.issued_at.min(id_issued_at) < old.access_issued_at {
         return Err("refresh_iat_older");
     }
-    let mut profile = old.profile.clone();
+    let (mut profile, mut auth_time) = (old.profile.clone(), old.auth_time);
     match id {
         Some(id) => {
-            if id.auth_time.is_some() && old.auth_time.is_some() && id.auth_time != old.auth_time {
-                return Err("refresh_auth_time_differs");
-            }
+            auth_time = id.auth_time.or(auth_time);
             profile = id.profile;
         }
         // Groups decide who may read what; they are in the access token as well.
@@ -340,6 +344,7 @@ fn renewed_record(old: &Record, tokens: VerifiedTokens, now: u64) -> Result<Reco
     }
     Ok(Record {
         profile,
+        auth_time,
         access_token: set.access_token,
         refresh_token: set.refresh_token.or_else(|| old.refresh_token.clone()),
         renewed_at: now,

@@ -38,6 +38,17 @@ pub(super) fn count_round<R: IncomingRequest>(visit: &Visit<'_, R>, again: bool)
     style.set(style.rounds_name(), &format!("{count}.{}", visit.now), ROUND_SECS)
 }
 
+/// Whether the gateway has begun a login by itself a moment ago, in place of one that could not be finished.
+pub(super) fn has_just_retried<R: IncomingRequest>(visit: &Visit<'_, R>) -> bool {
+    visit.cookies().one(visit.cookie_style.retry_name()).is_some_and(|value| read(value, visit.now).is_some())
+}
+
+/// The `Set-Cookie` line of a login that the gateway begins by itself.
+pub(super) fn count_retry<R: IncomingRequest>(visit: &Visit<'_, R>) -> String {
+    let style = visit.cookie_style;
+    style.set(style.retry_name(), &format!("1.{}", visit.now), ROUND_SECS)
+}
+
 /// `<rounds>.<time of the last>`, while that is not long ago.
 fn read(value: &str, now: UnixSecs) -> Option<u32> {
     let (count, last) = value.split_once('.')?;

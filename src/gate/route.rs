@@ -86,6 +86,11 @@ impl Route {
         matches!(self, Self::Healthz | Self::Readyz)
     }
 
+    /// Whether a request ahead of the user must not count: it would begin or end a login or a session.
+    pub(super) fn needs_the_user(self) -> bool {
+        matches!(self, Self::Login | Self::Callback | Self::Token | Self::Logout)
+    }
+
     fn allow(self) -> Option<&'static str> {
         match self {
             Self::Config | Self::UserInfo | Self::Status => Some("GET, HEAD, OPTIONS"),

@@ -87,7 +87,7 @@ impl<P: Ports> Gate<P> {
     }
 
     /// The newest record that can be known here. `None`: the session has ended.
-    async fn newest(&self, id: &SessionId, keys: &SessionKeys, now: UnixSecs) -> Result<Option<Rc<Record>>, Failure> {
+    pub(super) async fn newest(&self, id: &SessionId, keys: &SessionKeys, now: UnixSecs) -> Result<Option<Rc<Record>>, Failure> {
         // A statement of its own: memory must not stay borrowed across the read below.
         let recalled = self.memory.sessions.borrow().recall(keys.as_bytes(), now);
         // Another location may have renewed it meanwhile: an idle end is looked up before it is believed.

@@ -8,22 +8,26 @@ use serde::Deserialize;
 use crate::jose::unique_json;
 use crate::oidc::callback::{AuthorizeError, CallbackAnswer, CallbackParams};
 use crate::oidc::claims::Nonce;
-use crate::oidc::flow::{LoginFlow, flow_tag};
+use crate::oidc::flow::{LoginFlow, flow_tag, is_retry};
 use crate::oidc::token_request::build_code_exchange;
 use crate::oidc::token_response::{self, TokenError};
 use crate::ports::{IncomingRequest, Level, Ports};
 use crate::session::id::SessionId;
+use crate::session::memory::{Remembered, Turn};
 use crate::session::record::Record;
-use crate::web::query::Query;
+use crate::session::seal::{self, Purpose};
+use crate::web::query::{Query, encode};
 use crate::web::return_path::ReturnPath;
 
 use super::answer::token_answer;
-use super::flow_cookies::{FoundFlow, find_flow};
+use super::flow_cookies::{FoundFlow, find_flow, last_return_path, spend_flow, spent_flow};
+use super::login::RETRY_PARAMETER;
 use super::renewal::Need;
-use super::rounds::count_round;
+use super::rounds::{count_retry, count_round, has_just_retried};
 use super::sessions::{Found, Session};
 use super::tokens::VerifiedTokens;
 use super::visit::Visit;
+use super::words::Detail;
 use super::{Answer, Failure, Gate, GateError};
 
 /// How a login ended well.
@@ -36,21 +40,23 @@ struct SignedIn {
 impl<P: Ports> Gate<P> {
     /// `GET /auth/callback` (RFC 6749 §4.1.2, OIDC Core §3.1.2.5)
     ///
-    /// 1. A prefetch gets nothing and spends nothing.  2. The query becomes [`CallbackParams`] (ambiguous → 400).
-    /// 3. [`Self::finish`].  4. 303 to the return path, which drops code and state from the address bar.
+    /// 1. The query becomes [`CallbackParams`] (ambiguous → 400).  2. [`Self::finish`].
+    /// 3. 303 to the return path, which drops code and state from the address bar.
+    /// 4. A login that cannot be finished is begun anew, once; then it is told.
     pub(super) async fn callback<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
-        if visit.is_prefetch() {
-            return Ok(Answer::empty(204));
-        }
         self.limit("callback", &visit.client_network()).await?;
         let query = Query::new(visit.query());
-        let params = CallbackParams::parse(query, &self.config.cognito.issuer).map_err(|_| {
+        let result = if let Ok(params) = CallbackParams::parse(query, &self.config.cognito.issuer) {
+            self.finish(visit, params).await
+        } else {
             let state = query.one("state").ok().flatten();
-            let FoundFlow { clear, .. } = find_flow(&self.config, visit, state.as_deref());
-            Failure { set_cookies: clear, ..Failure::new(GateError::InvalidRequest, "callback_query") }
-        })?;
-        let signed_in = self.finish(visit, params).await?;
-        Ok(Answer::redirect(303, signed_in.return_path.as_str()).with_cookies(signed_in.set_cookies))
+            let FoundFlow { return_path, clear, .. } = find_flow(&self.config, visit, state.as_deref());
+            Err(Failure { set_cookies: clear, return_path, ..incomplete("callback_query") })
+        };
+        match result {
+            Ok(signed_in) => Ok(Answer::redirect(303, signed_in.return_path.as_str()).with_cookies(signed_in.set_cookies)),
+            Err(failure) => retry(visit, query, failure),
+        }
     }
 
     /// `POST /auth/token`: the same steps for an app page; the return path is in `Location`, since the 200 is the page's.
@@ -80,50 +86,112 @@ impl<P: Ports> Gate<P> {
 
     /// The steps of every login.
     ///
-    /// 1. Find the flow of `state`; its cookie is cleared whatever comes of it.
-    /// 2. A late or repeated callback of a browser that is signed in is not an error: it goes where it wanted to.
-    /// 3. Cognito's error, or no code at all → its own answer, no token request.
-    /// 4. Exchange the code; verify the tokens and the nonce; create a session under a new id.
-    /// 5. The browser's older session ends.
+    /// 1. Find the flow of `state`.
+    /// 2. Cognito's error, or no code at all → its own answer, no token request.
+    /// 3. Exchange the code; verify the tokens and the nonce; create a session under a new id.
+    /// 4. The browser's older session ends, beside the answer.
+    /// 5. What is left of the flow stays for a moment; one that failed is cleared.
+    /// 6. A late or repeated callback of a browser that is signed in is not an error: it goes where it wanted to.
     async fn finish<R: IncomingRequest>(&self, visit: &Visit<'_, R>, params: CallbackParams) -> Result<SignedIn, Failure> {
-        let FoundFlow { flow, clear } = find_flow(&self.config, visit, params.state.as_deref());
-        let flow_missing = flow.is_err();
-        let return_path = flow.as_ref().ok().and_then(|flow| ReturnPath::parse(&flow.return_path));
-        let result = match (params.answer, flow) {
+        let FoundFlow { flow, mut return_path, clear } = find_flow(&self.config, visit, params.state.as_deref());
+        visit.log_hint.replace(params.hint);
+        let result = match (params.answer, &flow) {
             (CallbackAnswer::Error(error), Ok(_)) => Err(authorize_failure(error)),
             // Anybody can write such a link.
-            (CallbackAnswer::Error(error), Err(_)) => Err(Failure { level: Level::Info, ..authorize_failure(error) }),
-            (CallbackAnswer::Nothing, _) => Err(Failure::new(GateError::InvalidRequest, "callback_without_code")),
-            (CallbackAnswer::Code(_), Err(_)) if params.state.is_none() => {
-                Err(Failure::new(GateError::InvalidRequest, "callback_without_state"))
+            (CallbackAnswer::Error(error), Err(_)) => {
+                return_path = return_path.or_else(|| last_return_path(visit));
+                Err(Failure { level: Level::Info, ..authorize_failure(error) })
             }
-            (CallbackAnswer::Code(_), Err(error)) => Err(Failure::new(error, "flow_missing")),
-            (CallbackAnswer::Code(code), Ok(flow)) => {
-                let first = self.memory.sessions.borrow_mut().may_exchange(&flow_tag(&flow.state), visit.now);
-                if first {
-                    self.sign_in(visit, &code, &flow).await
-                } else {
-                    Err(Failure::new(GateError::LoginExpired, "flow_spent"))
-                }
-            }
+            (CallbackAnswer::Nothing, _) => Err(incomplete("callback_without_code")),
+            (CallbackAnswer::Code(_), Err(_)) if params.state.is_none() => Err(incomplete("callback_without_state")),
+            (CallbackAnswer::Code(_), Err(missing)) => Err(missing.clone()),
+            (CallbackAnswer::Code(code), Ok(flow)) => self.exchange(visit, &code, flow).await,
         };
-        match result {
-            Ok(mut signed_in) => {
-                signed_in.set_cookies.extend(clear);
-                Ok(signed_in)
+        let failure = match result {
+            Ok(signed_in) => return Ok(signed_in),
+            Err(failure) => failure,
+        };
+        let late = flow.is_err() || matches!(failure.error, GateError::CodeRejected | GateError::LoginExpired);
+        let session = if late { self.signed_in_already(visit).await } else { Ok(None) };
+        match session {
+            Ok(Some(session)) => {
+                let set_cookies = flow.map_or(clear, |flow| spend_flow(&self.config, visit, &flow, &self.ports));
+                Ok(SignedIn { session, return_path: return_path.unwrap_or_default(), set_cookies })
             }
-            Err(failure) => {
-                let late = flow_missing || matches!(failure.error, GateError::CodeRejected | GateError::LoginExpired);
-                let signed_in = if late { self.signed_in_already(visit).await } else { Ok(None) };
-                match signed_in {
-                    Ok(Some(session)) => {
-                        Ok(SignedIn { session, return_path: return_path.unwrap_or_default(), set_cookies: clear })
+            Ok(None) => Err(Failure { set_cookies: clear, return_path, ..failure }),
+            Err(unknown) => Err(Failure { set_cookies: clear, return_path, ..unknown }),
+        }
+    }
+
+    /// Sends the code of a flow, unless another request here has: then it waits for what that one hears, and answers alike.
+    async fn exchange<R: IncomingRequest>(
+        &self,
+        visit: &Visit<'_, R>,
+        code: &str,
+        flow: &LoginFlow,
+    ) -> Result<SignedIn, Failure> {
+        if flow.spent {
+            return Err(spent_flow());
+        }
+        let tag = flow_tag(&flow.state);
+        loop {
+            let turn = self.memory.sessions.borrow_mut().begin_exchange(&tag, code, self.ports.now());
+            match turn {
+                Turn::Yours => break,
+                Turn::Wait => self.ports.sleep(POLL_MS).await,
+                Turn::SignedIn(sealed_id) => {
+                    // A session that another tab has made since then stays.
+                    if let Some(session) = self.signed_in_already(visit).await? {
+                        let set_cookies = spend_flow(&self.config, visit, flow, &self.ports);
+                        return Ok(SignedIn { session, return_path: return_path_of(flow), set_cookies });
                     }
-                    Ok(None) => Err(Failure { set_cookies: clear, return_path, ..failure }),
-                    Err(unknown) => Err(Failure { set_cookies: clear, return_path, ..unknown }),
+                    let session = self.session_of(visit, flow, &sealed_id).await?;
+                    return Ok(self.finished(visit, flow, session));
                 }
+                Turn::Failed(failure) => return Err(failure),
+                Turn::Spent => return Err(spent_flow()),
             }
         }
+        let session = self.sign_in(visit, code, flow).await;
+        let outcome = match &session {
+            Ok(session) => self.sealed_id(flow, &session.id).ok_or_else(spent_flow),
+            Err(failure) => Err(failure.clone()),
+        };
+        self.memory.sessions.borrow_mut().end_exchange(&tag, code, outcome, self.ports.now());
+        Ok(self.finished(visit, flow, session?))
+    }
+
+    /// A login that ended well: the session's cookie, the count of sign-ins, and what is left of the flow.
+    fn finished<R: IncomingRequest>(&self, visit: &Visit<'_, R>, flow: &LoginFlow, session: Session) -> SignedIn {
+        let style = visit.cookie_style;
+        let life_secs = session.record.expires_at.saturating_sub(visit.now).min(self.config.session.ttl_secs);
+        let cookie = style.set(style.session_name(), &session.id.expose(), life_secs);
+        let mut set_cookies = vec![cookie, count_round(visit, flow.again)];
+        set_cookies.extend(spend_flow(&self.config, visit, flow, &self.ports));
+        SignedIn { session, return_path: return_path_of(flow), set_cookies }
+    }
+
+    /// The id of the session that a flow became, sealed under what only the flow's cookie holds.
+    fn sealed_id(&self, flow: &LoginFlow, id: &SessionId) -> Option<Rc<str>> {
+        let (verifier, context) = (flow.verifier.as_bytes(), became(flow));
+        let sealed = seal::seal(&self.config.keys, Purpose::Flow, verifier, &context, id.expose().as_bytes(), &self.ports);
+        sealed.map(Rc::from)
+    }
+
+    /// The session that a flow became a moment ago, if it has not ended.
+    async fn session_of<R: IncomingRequest>(
+        &self,
+        visit: &Visit<'_, R>,
+        flow: &LoginFlow,
+        sealed_id: &str,
+    ) -> Result<Session, Failure> {
+        let opened = seal::open(&self.config.keys, Purpose::Flow, flow.verifier.as_bytes(), &became(flow), sealed_id);
+        let id = opened.ok().and_then(|bytes| String::from_utf8(bytes).ok()).and_then(|id| SessionId::parse(&id));
+        let id = id.ok_or_else(spent_flow)?;
+        let keys = id.keys();
+        *visit.session_log_name.borrow_mut() = keys.log_name();
+        let record = self.newest(&id, &keys, self.ports.now()).await?.ok_or_else(spent_flow)?;
+        self.living(Session { id, keys, record }, Need::Identity).await
     }
 
     /// The browser's session if it opens something now, as its page load would find it. A session that cannot be renewed is
@@ -137,7 +205,7 @@ impl<P: Ports> Gate<P> {
         }
     }
 
-    async fn sign_in<R: IncomingRequest>(&self, visit: &Visit<'_, R>, code: &str, flow: &LoginFlow) -> Result<SignedIn, Failure> {
+    async fn sign_in<R: IncomingRequest>(&self, visit: &Visit<'_, R>, code: &str, flow: &LoginFlow) -> Result<Session, Failure> {
         let request = build_code_exchange(&self.config.cognito, code, &flow.verifier);
         let tokens = token_response::read(self.ports.send(request).await)
             .map_err(|error: TokenError| Failure::of_token_endpoint(error, GateError::CodeRejected))?;
@@ -151,12 +219,8 @@ impl<P: Ports> Gate<P> {
         let session = self.new_session(tokens, &flow.nonce);
         self.create(&session).await?;
         *visit.session_log_name.borrow_mut() = session.keys.log_name();
-        self.end_older(visit).await;
-
-        let style = visit.cookie_style;
-        let cookie = style.set(style.session_name(), &session.id.expose(), self.config.session.ttl_secs);
-        let return_path = ReturnPath::parse(&flow.return_path).unwrap_or_default();
-        Ok(SignedIn { session, return_path, set_cookies: vec![cookie, count_round(visit, flow.again)] })
+        self.end_older_beside(visit);
+        Ok(session)
     }
 
     /// A session under a new secret; a value that a client brought is never adopted.
@@ -185,18 +249,77 @@ impl<P: Ports> Gate<P> {
         Session { keys: session_id.keys(), id: session_id, record: Rc::new(record) }
     }
 
-    /// Ends the session that this browser had before, also one that this location does not see yet. Its failure does not fail
-    /// the login: the old cookie is replaced anyway.
-    async fn end_older<R: IncomingRequest>(&self, visit: &Visit<'_, R>) {
+    /// Ends the session that this browser had before, also one that this location does not see yet, and revokes its refresh
+    /// token: in this isolate at once, everywhere else beside the answer. Its failure does not fail the login: the old cookie
+    /// is replaced anyway.
+    fn end_older_beside<R: IncomingRequest>(&self, visit: &Visit<'_, R>) {
         let Some(older) = Self::session_id(visit) else { return };
-        let keys = older.keys();
-        if !self.may_exist(&older, &keys).await {
+        let (keys, now) = (older.keys(), self.ports.now());
+        if self.has_ended(&keys, now) {
             return;
         }
-        if self.end_session(&keys, visit.now.saturating_add(self.config.session.ttl_secs)).await.is_err() {
-            self.ports.line(Level::Warn, "older_session_not_ended", &[("session", &keys.log_name())]);
+        let recalled = match self.memory.sessions.borrow().recall(keys.as_bytes(), now) {
+            Some(Remembered::Record(record)) => Some(record),
+            Some(Remembered::Ended) | None => None,
+        };
+        if recalled.is_some() || older.is_from(&self.config.keys) {
+            self.memory.sessions.borrow_mut().end(keys.as_bytes(), now);
         }
+        let gate = self.clone();
+        self.ports.run(Box::pin(async move {
+            if !gate.may_exist(&older, &keys).await {
+                return;
+            }
+            let stored = gate.newest_record(&older, &keys).await;
+            let newest = [stored, recalled].into_iter().flatten().max_by_key(|record| record.version);
+            let unknown = now.saturating_add(gate.config.session.ttl_secs);
+            let ends_at = newest.as_ref().map_or(unknown, |record| record.expires_at);
+            if let Some(record) = newest {
+                gate.revoke(&record);
+            }
+            if gate.end_session(&keys, ends_at).await.is_err() {
+                gate.ports.line(Level::Warn, "older_session_not_ended", &[("session", &keys.log_name())]);
+            }
+        }));
     }
+}
+
+/// Begins a login anew in place of one that could not be finished, since Cognito's own cookie mostly makes that silent: once in
+/// a minute, for a page load alone. The state of such a login says what it is, so that a browser that keeps no cookie does not
+/// go round for ever.
+fn retry<R: IncomingRequest>(visit: &Visit<'_, R>, query: Query<'_>, failure: Failure) -> Result<Answer, Failure> {
+    use GateError as E;
+    let unfinished = matches!(failure.error, E::CodeRejected | E::InvalidRequest | E::LoginExpired | E::StateMismatch);
+    if !unfinished || !visit.is_navigation() {
+        return Err(failure);
+    }
+    let retried = query.one("state").is_ok_and(|state| state.is_some_and(|state| is_retry(&state)));
+    if retried && visit.cookies().pairs().all(|(name, _)| !visit.cookie_style.reserves(name)) {
+        return Err(Failure { detail: Some(Detail::CookiesMissing), ..failure });
+    }
+    if retried || has_just_retried(visit) {
+        return Err(failure);
+    }
+    visit.log_reason.set(failure.reason);
+    let return_path = failure.return_path.unwrap_or_default();
+    let location = format!("/auth/login?return_to={}&{RETRY_PARAMETER}=1", encode(return_path.as_str()));
+    let mut set_cookies = failure.set_cookies;
+    set_cookies.push(count_retry(visit));
+    Ok(Answer::redirect(302, &location).with_cookies(set_cookies))
+}
+
+/// An answer of Cognito's that is none.
+fn incomplete(reason: &'static str) -> Failure {
+    Failure { detail: Some(Detail::AnswerIncomplete), ..Failure::new(GateError::InvalidRequest, reason) }
+}
+
+fn return_path_of(flow: &LoginFlow) -> ReturnPath {
+    ReturnPath::parse(&flow.return_path).unwrap_or_default()
+}
+
+/// What the sealed id of a flow's session is bound to.
+fn became(flow: &LoginFlow) -> String {
+    format!("session-of/{}", flow_tag(&flow.state))
 }
 
 /// What the page brings: `{"code","state"}`.
@@ -213,6 +336,9 @@ fn page_params(body: &[u8]) -> Option<CallbackParams> {
 fn authorize_failure(error: AuthorizeError) -> Failure {
     match error {
         AuthorizeError::Denied => Failure::new(GateError::LoginDenied, "authorize_denied"),
+        AuthorizeError::Failed => {
+            Failure { detail: Some(Detail::LoginFailed), ..Failure::new(GateError::LoginDenied, "authorize_failed") }
+        }
         AuthorizeError::LoginRequired => Failure::new(GateError::SessionRequired, "authorize_login_required"),
         // What a browser brings is no alarm: it may have written it itself.
         AuthorizeError::Misconfigured => {
@@ -224,3 +350,5 @@ fn authorize_failure(error: AuthorizeError) -> Failure {
 
 /// `{"code","state"}` and `{"force":true}` are short.
 const MAX_BODY_BYTES: usize = 16 * 1024;
+/// Between looks at an exchange that another request makes.
+const POLL_MS: u32 = 50;

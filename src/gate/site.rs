@@ -81,7 +81,7 @@ fn unauthenticated<R: IncomingRequest>(visit: &Visit<'_, R>, failure: Failure) -
         let return_path = visit.return_path();
         return Err(Failure { level: Level::Warn, reason: "login_loop", return_path, in_circles: true, ..failure });
     }
-    let return_path = visit.return_path().unwrap_or_default();
+    let return_path = visit.return_path_or_default(visit.path_and_query());
     let location = format!("/auth/login?return_to={}", encode(return_path.as_str()));
     Ok(Answer::redirect(302, &location))
 }

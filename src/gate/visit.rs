@@ -1,6 +1,6 @@
 //! One request, read once: limits, normal path, time, and what kind of caller it is.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use url::{Position, Url};
 
@@ -30,6 +30,10 @@ pub(super) struct Visit<'r, R> {
     pub request_id: String,
     /// A few characters that name the session in the log; empty until one is found.
     pub session_log_name: RefCell<String>,
+    /// Finer than the answer, for the log alone: a static word, never a value. Empty where there is nothing to say.
+    pub log_reason: Cell<&'static str>,
+    /// What Cognito said of an error, cleaned, for the log alone.
+    pub log_hint: RefCell<String>,
     /// How the cookies are named here.
     pub cookie_style: CookieStyle,
     /// The URL as a browser writes it; `None` cannot be read, and no handler sees such a request.
@@ -61,6 +65,8 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
             started_ms,
             request_id: random_name(ports),
             session_log_name: RefCell::default(),
+            log_reason: Cell::default(),
+            log_hint: RefCell::default(),
             cookie_style: CookieStyle::of(&config.public_url),
             request,
             url,
@@ -120,6 +126,14 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
         ReturnPath::parse(self.path_and_query())
     }
 
+    /// The return path of a login, or the default; a refused one leaves a reason in the log.
+    pub(super) fn return_path_or_default(&self, value: &str) -> ReturnPath {
+        ReturnPath::parse(value).unwrap_or_else(|| {
+            self.log_reason.set("return_path_refused");
+            ReturnPath::default()
+        })
+    }
+
     /// Whether the request came over https.
     pub(super) fn is_https(&self) -> bool {
         self.request.url().starts_with("https://")
@@ -136,8 +150,8 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
     }
 
     /// Whether the browser asks ahead of the user.
-    pub(super) fn is_prefetch(&self) -> bool {
-        fetch_metadata::is_prefetch(self.request)
+    pub(super) fn is_speculative(&self) -> bool {
+        fetch_metadata::is_speculative(self.request)
     }
 
     /// Whether a form of a page was sent (an HTML form navigates).
@@ -212,8 +226,9 @@ pub(super) fn random_name(random: &impl Random) -> String {
 
 /// What CloudFront takes as well.
 pub(super) const MAX_URL_BYTES: usize = 8192;
-/// Five login flows with the longest return paths have 12 kB; the site's own cookies come on top.
-const MAX_COOKIE_BYTES: usize = 24 * 1024;
+/// Five login flows with the longest return paths have 16 kB, and their return paths besides 6; the site's own cookies come
+/// on top.
+const MAX_COOKIE_BYTES: usize = 32 * 1024;
 /// A bearer token of the largest size that is verified, and the scheme.
 const MAX_AUTHORIZATION_BYTES: usize = crate::jose::compact::MAX_TOKEN_BYTES + 16;
 

@@ -80,12 +80,51 @@ pub(super) fn in_circles(error: GateError, language: Language) -> &'static str {
     }
 }
 
+/// What can be told of a sign-in that failed, beyond the error's code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// Cognito's answer has no code, no state, or one of them twice.
+    AnswerIncomplete,
+    /// The browser was sent to the login a moment ago and brings none of its cookies.
+    CookiesMissing,
+    /// Cognito reported an error that is no refusal.
+    LoginFailed,
+    /// The login has been finished, or has been tried to.
+    LoginSpent,
+    /// The login's hour is over.
+    LoginTooOld,
+}
+
+impl Detail {
+    /// The sentence in a language.
+    pub(super) fn message(self, language: Language) -> &'static str {
+        match (self, language) {
+            (Self::AnswerIncomplete, Language::English) => "The sign-in service's answer was incomplete. Please sign in again.",
+            (Self::AnswerIncomplete, Language::Korean) => "로그인 서비스의 응답이 완전하지 않습니다. 다시 로그인해 주세요.",
+            (Self::CookiesMissing, Language::English) => {
+                "Your browser does not send back the cookies of this sign-in. Something seems to block or remove the cookies of this site."
+            }
+            (Self::CookiesMissing, Language::Korean) => {
+                "브라우저가 이 로그인의 쿠키를 보내지 않습니다. 이 사이트의 쿠키가 차단되거나 삭제되는 것 같습니다."
+            }
+            (Self::LoginFailed, Language::English) => "Sign-in did not work. Please try again.",
+            (Self::LoginFailed, Language::Korean) => "로그인하지 못했습니다. 다시 시도해 주세요.",
+            (Self::LoginSpent, Language::English) => "This sign-in has been used already. Please sign in again.",
+            (Self::LoginSpent, Language::Korean) => "이미 사용된 로그인입니다. 다시 로그인해 주세요.",
+            (Self::LoginTooOld, Language::English) => "This sign-in took more than an hour. Please sign in again.",
+            (Self::LoginTooOld, Language::Korean) => "로그인에 한 시간 이상 걸렸습니다. 다시 로그인해 주세요.",
+        }
+    }
+}
+
 /// The error's sentence in Korean.
 pub(super) fn korean(error: GateError) -> &'static str {
     match error {
         GateError::InvalidRequest => "요청을 이해할 수 없습니다.",
-        GateError::LoginExpired => "로그인 시간이 만료되었습니다. 다시 로그인해 주세요.",
-        GateError::StateMismatch => "이 브라우저에서 시작된 로그인이 아닙니다. 다시 로그인해 주세요.",
+        GateError::LoginExpired => {
+            "이 브라우저에는 이 로그인에 대한 정보가 없습니다. 시간이 너무 오래 걸렸거나, 다른 곳에서 시작되었거나, 쿠키가 차단되었습니다. 다시 로그인해 주세요."
+        }
+        GateError::StateMismatch => "이 브라우저에서 최근에 시작된 로그인이 아닙니다. 다시 로그인해 주세요.",
         GateError::CodeRejected => "로그인 코드가 승인되지 않았습니다. 다시 로그인해 주세요.",
         GateError::SessionRequired => "로그인이 필요합니다.",
         GateError::SessionExpired => "세션이 종료되었습니다. 다시 로그인해 주세요.",

@@ -18,13 +18,13 @@ pub struct PassThrough(Vec<(&'static str, String)>);
 pub struct BadParameter;
 
 impl PassThrough {
-    /// Picks `identity_provider`, `login_hint`, `lang` and `prompt` from the query of `/auth/login`.
+    /// Picks `identity_provider`, `idp_identifier`, `login_hint`, `lang` and `prompt` from the query of `/auth/login`.
     ///
     /// # Errors
     /// One of them is unacceptable.
     pub fn parse(query: Query<'_>) -> Result<Self, BadParameter> {
         let mut picked = Vec::new();
-        for name in ["identity_provider", "login_hint", "lang", "prompt"] {
+        for name in ["identity_provider", "idp_identifier", "login_hint", "lang", "prompt"] {
             let Some(value) = query.one(name).map_err(|_| BadParameter)? else { continue };
             if !acceptable(name, &value) {
                 return Err(BadParameter);
@@ -73,10 +73,16 @@ mod tests {
     }
 
     #[test]
-    fn four_parameters_pass_and_no_other() {
-        let query = "prompt=login&lang=ko&login_hint=a%40example.com&identity_provider=Google\
+    fn five_parameters_pass_and_no_other() {
+        let query = "prompt=login&lang=ko&login_hint=a%40example.com&identity_provider=Google&idp_identifier=example.com\
                      &scope=admin&redirect_uri=https%3A%2F%2Fevil.example&client_id=x&state=x&return_to=%2F";
-        let picked = [("identity_provider", "Google"), ("login_hint", "a@example.com"), ("lang", "ko"), ("prompt", "login")];
+        let picked = [
+            ("identity_provider", "Google"),
+            ("idp_identifier", "example.com"),
+            ("login_hint", "a@example.com"),
+            ("lang", "ko"),
+            ("prompt", "login"),
+        ];
         assert_eq!(parse(query), Ok(PassThrough(picked.map(|(name, value)| (name, value.to_owned())).to_vec())));
         assert_eq!(parse(""), Ok(PassThrough::default()));
         for prompt in ["none", "login", "select_account", "consent"] {

@@ -9,6 +9,9 @@ pub struct CallbackParams {
     pub state: Option<String>,
     /// The outcome.
     pub answer: CallbackAnswer,
+    /// What Cognito says of an error, cleaned for the log: a hint to the operator. Anybody can write such a link, so nothing is
+    /// decided by it. Empty without.
+    pub hint: String,
 }
 
 /// The outcome of an authorization request.
@@ -25,8 +28,10 @@ pub enum CallbackAnswer {
 /// Cognito's errors by what the user can do about them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthorizeError {
-    /// The user, a Lambda trigger or an upstream provider refused.
+    /// The user cancelled, or was refused (`access_denied`).
     Denied,
+    /// Anything else: a Lambda trigger or an upstream provider failed or refused.
+    Failed,
     /// `prompt=none` without a session at Cognito.
     LoginRequired,
     /// The app client may not ask this.
@@ -60,14 +65,15 @@ impl CallbackParams {
         if one("iss")?.is_some_and(|iss| iss != issuer) {
             return Err(CallbackError::WrongIssuer);
         }
-        // Cognito's `error_description` decides one case and is never shown: it may hold anybody's text.
+        // Cognito's `error_description` decides one case, by the code in it, and is never shown: it may hold anybody's text.
         let description = query.one("error_description").ok().flatten();
         let answer = match (error, code.filter(|code| !code.is_empty())) {
             (Some(error), _) => CallbackAnswer::Error(AuthorizeError::read(&error, description.as_deref())),
             (None, Some(code)) => CallbackAnswer::Code(code.into_owned()),
             (None, None) => CallbackAnswer::Nothing,
         };
-        Self::check(state.map(std::borrow::Cow::into_owned), answer)
+        let hint = description.as_deref().map(clean).unwrap_or_default();
+        Ok(Self { hint, ..Self::check(state.map(std::borrow::Cow::into_owned), answer)? })
     }
 
     /// The same from the JSON that an app page posts.
@@ -84,7 +90,7 @@ impl CallbackParams {
         if code_bytes > MAX_PARAMETER_BYTES || state.as_ref().is_some_and(|state| state.len() > MAX_PARAMETER_BYTES) {
             return Err(CallbackError::TooLong);
         }
-        Ok(Self { state: state.filter(|state| !state.is_empty()), answer })
+        Ok(Self { state: state.filter(|state| !state.is_empty()), answer, hint: String::new() })
     }
 }
 
@@ -96,11 +102,28 @@ impl AuthorizeError {
             // Seen at Cognito in place of `invalid_scope`.
             "invalid_request" if description == Some("invalid_scope") => Self::Misconfigured,
             "login_required" => Self::LoginRequired,
-            _ => Self::Denied,
+            "access_denied" => Self::Denied,
+            _ => Self::Failed,
         }
     }
 }
 
+/// Words of a description without e-mail addresses and control characters, as many as fit into [`MAX_HINT_CHARS`].
+fn clean(description: &str) -> String {
+    let mut hint = String::new();
+    for word in description.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty()) {
+        if !hint.is_empty() {
+            hint.push(' ');
+        }
+        let lower = word.to_ascii_lowercase();
+        let address = ["@", "%40", "\u{ff20}", "\u{fe6b}"].iter().any(|sign| lower.contains(sign));
+        hint.push_str(if address { "[e-mail]" } else { word });
+    }
+    hint.chars().take(MAX_HINT_CHARS).collect()
+}
+
+/// A line of the log.
+const MAX_HINT_CHARS: usize = 200;
 /// Codes are UUIDs, our state has 43 characters; federated detours have been seen to make them longer.
 const MAX_PARAMETER_BYTES: usize = 2048;
 
@@ -121,9 +144,11 @@ mod tests {
             ("error=unauthorized_client", AuthorizeError::Misconfigured),
             ("error=invalid_scope", AuthorizeError::Misconfigured),
             ("error_description=invalid_scope&state=s&error=invalid_request", AuthorizeError::Misconfigured),
-            ("error=invalid_request&error_description=PreSignUp+failed", AuthorizeError::Denied),
+            ("error=invalid_request&error_description=PreSignUp+failed", AuthorizeError::Failed),
+            ("error=invalid_request&error_description=access_denied", AuthorizeError::Failed),
+            ("error=Access_Denied", AuthorizeError::Failed),
             ("error=login_required", AuthorizeError::LoginRequired),
-            ("error=", AuthorizeError::Denied),
+            ("error=", AuthorizeError::Failed),
         ] {
             assert!(parse(query).is_ok_and(|params| params.answer == CallbackAnswer::Error(error)), "{query}");
         }
@@ -144,7 +169,32 @@ mod tests {
     #[test]
     fn a_repeated_description_is_as_none() {
         let query = "error=invalid_request&error_description=invalid_scope&error_description=invalid_scope";
-        assert!(parse(query).is_ok_and(|params| params.answer == CallbackAnswer::Error(AuthorizeError::Denied)));
+        let params = parse(query);
+        assert!(
+            params.is_ok_and(|params| params.answer == CallbackAnswer::Error(AuthorizeError::Failed) && params.hint.is_empty())
+        );
+    }
+
+    #[test]
+    fn a_description_is_a_hint_without_addresses_and_control_characters() {
+        for (description, hint) in [
+            ("", ""),
+            ("invalid_scope", "invalid_scope"),
+            ("PreSignUp+failed+with+error+no.", "PreSignUp failed with error no."),
+            ("user+alice%40example.com+is+new", "user [e-mail] is new"),
+            ("mailto:alice%40example.com,bob%40example.com+x", "[e-mail] x"),
+            ("alice%2540example.com", "[e-mail]"),
+            ("alice%EF%BC%A0example.com", "[e-mail]"),
+            ("a%0d%0ab%00c%C2%85d%09+e", "a b c d e"),
+            ("%ED%95%9C%EA%B5%AD", "한국"),
+        ] {
+            let params = parse(&format!("error=x&error_description={description}"));
+            assert_eq!(params.map(|params| params.hint).ok().as_deref(), Some(hint), "{description}");
+        }
+        let long = |letters: usize| parse(&format!("error=x&error_description={}", "ü".repeat(letters)));
+        for (letters, kept) in [(200, 200), (201, 200)] {
+            assert!(long(letters).is_ok_and(|params| params.hint == "ü".repeat(kept)), "{letters}");
+        }
     }
 
     #[test]

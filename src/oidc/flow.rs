@@ -31,6 +31,9 @@ pub struct LoginFlow {
     /// Whether the browser came with a session cookie when it began: for whom it opened nothing.
     #[serde(default)]
     pub again: bool,
+    /// Whether the login has ended well: then this is the rest of it, with no nonce and no verifier.
+    #[serde(default)]
+    pub spent: bool,
 }
 
 impl LoginFlow {
@@ -44,6 +47,29 @@ impl LoginFlow {
             return_path,
             expires_at: now.saturating_add(FLOW_LIFE_SECS),
             again: false,
+            spent: false,
+        }
+    }
+
+    /// The same, as one that the gateway has begun in place of a login that could not be finished. Its state says so, which
+    /// comes back from Cognito also where the browser keeps no cookie.
+    #[must_use]
+    pub fn as_retry(mut self) -> Self {
+        self.state.push_str(RETRY_SUFFIX);
+        self
+    }
+
+    /// What is left of the flow once it has ended well: where it led to, for a callback that comes again. It names no secret.
+    #[must_use]
+    pub fn as_spent(&self, now: UnixSecs) -> Self {
+        Self {
+            state: self.state.clone(),
+            nonce: String::new(),
+            verifier: String::new(),
+            return_path: self.return_path.clone(),
+            expires_at: now.saturating_add(SPENT_FLOW_LIFE_SECS),
+            again: false,
+            spent: true,
         }
     }
 
@@ -54,7 +80,7 @@ impl LoginFlow {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// What [`Self::encode`] wrote; once it did not write `again`.
+    /// What [`Self::encode`] wrote; once it did not write `again` and `spent`.
     #[must_use]
     pub fn parse(json: &[u8]) -> Option<Self> {
         unique_json::read(json)
@@ -68,6 +94,12 @@ impl LoginFlow {
     }
 }
 
+/// Whether a state is that of a login that the gateway has begun by itself ([`LoginFlow::as_retry`]).
+#[must_use]
+pub fn is_retry(state: &str) -> bool {
+    state.ends_with(RETRY_SUFFIX)
+}
+
 /// What the name of a flow's cookie ends with: tells flows apart, tells nothing of the state.
 #[must_use]
 pub fn flow_tag(state: &str) -> String {
@@ -76,8 +108,12 @@ pub fn flow_tag(state: &str) -> String {
     URL_SAFE_NO_PAD.encode(tag)
 }
 
-/// Time to type a password and a second factor.
-pub const FLOW_LIFE_SECS: u64 = 600;
+/// Time for a mailed code, a new password and a second factor.
+pub const FLOW_LIFE_SECS: u64 = 3600;
+/// A callback that comes twice does so within seconds: a second click, a service worker, a reload.
+pub const SPENT_FLOW_LIFE_SECS: u64 = 30;
+/// In the alphabet of states, which Cognito gives back unchanged.
+const RETRY_SUFFIX: &str = "-retry";
 /// Tabs that can log in at once; the oldest makes room.
 pub const MAX_FLOWS: usize = 5;
 /// 96 bits: no two flows of one browser meet.
@@ -100,26 +136,41 @@ mod tests {
         assert_eq!(flow.state, STATE);
         assert_eq!(flow.nonce, "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE");
         assert_eq!(flow.verifier, "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI");
-        assert_eq!((flow.return_path.as_str(), flow.expires_at), ("/app/", 1600));
+        assert_eq!((flow.return_path.as_str(), flow.expires_at), ("/app/", 4600));
     }
 
     #[test]
-    fn a_flow_answers_to_its_exact_state_for_ten_minutes() {
+    fn a_flow_answers_to_its_exact_state_for_an_hour() {
         for (state, now, answers) in [
             (STATE, 1000, true),
-            (STATE, 1599, true),
-            (STATE, 1600, false),
-            (STATE, 1601, false),
+            (STATE, 4599, true),
+            (STATE, 4600, false),
+            (STATE, 4601, false),
             (STATE, u64::MAX, false),
             ("", 1000, false),
             (&STATE[1..], 1000, false),
             (&STATE.replace('A', "a"), 1000, false),
             (&format!("{STATE}A"), 1000, false),
             (&format!("{}B", &STATE[1..]), 1000, false),
-            ("another", 1600, false),
+            ("another", 1000, false),
         ] {
             assert_eq!(flow().answers(state, now), answers, "{state} at {now}");
         }
+    }
+
+    #[test]
+    fn what_is_left_of_a_flow_names_no_secret_and_lives_for_half_a_minute() {
+        let spent = flow().as_spent(2000);
+        assert!(spent.spent && spent.state == STATE && spent.return_path == "/app/");
+        assert_eq!((spent.nonce.as_str(), spent.verifier.as_str(), spent.expires_at), ("", "", 2030));
+        assert!(LoginFlow::parse(spent.encode().as_bytes()).is_some_and(|read| read == spent));
+    }
+
+    #[test]
+    fn a_retry_says_so_in_its_state() {
+        let retry = flow().as_retry();
+        assert!(is_retry(&retry.state) && !is_retry(STATE) && retry.state.starts_with(STATE));
+        assert!(retry.answers(&retry.state, 1000) && !retry.answers(STATE, 1000));
     }
 
     #[test]

@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
-use crate::oidc::flow::FLOW_LIFE_SECS;
+use crate::oidc::flow::{FLOW_LIFE_SECS, SPENT_FLOW_LIFE_SECS};
 use crate::ports::UnixSecs;
 
 use super::bounded::Bounded;
-use super::policy::{FORCE_INTERVAL_SECS, LEASE_SECS, LOOK_SECS, REFUSED_SECS};
+use super::policy::{EXCHANGE_SECS, FORCE_INTERVAL_SECS, LEASE_SECS, LOOK_SECS, REFUSED_SECS};
 use super::record::Record;
 
 /// Keys that are there for a time, and a number each: the guard's generation, or nothing. One type, so that the Worker holds its
@@ -28,7 +28,8 @@ pub struct SessionMemory<E> {
     /// How refreshes failed lately, for longer than nobody tries again.
     trouble: Bounded<Rc<E>>,
     forced: Marks,
-    flows: Marks,
+    /// The login flows whose code was sent from here.
+    exchanges: Bounded<Exchange<E>>,
     refused: Marks,
     /// What the guard has said yes to, and the generation.
     confirmed: Marks,
@@ -44,6 +45,30 @@ pub enum Remembered {
     Ended,
 }
 
+/// An exchange of a login flow's code, and how it ended.
+struct Exchange<E> {
+    /// SHA-256 of the code: a callback with another code is another callback.
+    code: [u8; 32],
+    /// The id of the session that the flow became, sealed; or why there is none. `None` while it goes on.
+    outcome: Option<Result<Rc<str>, Rc<E>>>,
+    /// Until when it may go on, or its outcome is told.
+    until: UnixSecs,
+}
+
+/// What a callback is to do with its code.
+pub enum Turn<E> {
+    /// Send it: nobody else here may.
+    Yours,
+    /// Wait: another request has sent it and not heard yet.
+    Wait,
+    /// The same callback has made a session just now, of this id, which is sealed.
+    SignedIn(Rc<str>),
+    /// The same callback has failed just now.
+    Failed(E),
+    /// Nothing: a code was sent before.
+    Spent,
+}
+
 impl<E> Default for SessionMemory<E> {
     fn default() -> Self {
         Self {
@@ -54,7 +79,7 @@ impl<E> Default for SessionMemory<E> {
             failures: Bounded::default(),
             trouble: Bounded::default(),
             forced: Bounded::default(),
-            flows: Bounded::default(),
+            exchanges: Bounded::default(),
             refused: Bounded::default(),
             confirmed: Bounded::default(),
             looks: Bounded::default(),
@@ -197,10 +222,31 @@ impl<E: Clone> SessionMemory<E> {
         self.forced.claim(key, now.saturating_add(FORCE_INTERVAL_SECS), now)
     }
 
-    /// Whether a login flow may send a code; if so, it may not again. Its cookie is cleared as well, but a client that keeps it
-    /// could spend Cognito's quota with one flow.
-    pub fn may_exchange(&mut self, flow_tag: &str, now: UnixSecs) -> bool {
-        self.flows.claim(flow_tag.as_bytes(), now.saturating_add(FLOW_LIFE_SECS), now)
+    /// Whose turn it is to send the code of a login flow. A flow sends one code in its life, also where a client keeps its
+    /// cookie; whoever brings the same code a moment later hears what became of it. A request that has died while it
+    /// exchanged keeps the others waiting for [`EXCHANGE_SECS`] at most.
+    pub fn begin_exchange(&mut self, flow_tag: &str, code: &str, now: UnixSecs) -> Turn<E> {
+        let code: [u8; 32] = Sha256::digest(code).into();
+        let Some(exchange) = self.exchanges.live(flow_tag.as_bytes(), now) else {
+            let exchange = Exchange { code, outcome: None, until: now.saturating_add(EXCHANGE_SECS) };
+            self.exchanges.put(flow_tag.as_bytes(), exchange, now.saturating_add(FLOW_LIFE_SECS), now);
+            return Turn::Yours;
+        };
+        if exchange.code != code || now >= exchange.until {
+            return Turn::Spent;
+        }
+        match &exchange.outcome {
+            None => Turn::Wait,
+            Some(Ok(sealed_id)) => Turn::SignedIn(sealed_id.clone()),
+            Some(Err(failure)) => Turn::Failed(E::clone(failure)),
+        }
+    }
+
+    /// Remembers for half a minute how the exchange of a flow's code ended.
+    pub fn end_exchange(&mut self, flow_tag: &str, code: &str, outcome: Result<Rc<str>, E>, now: UnixSecs) {
+        let until = now.saturating_add(SPENT_FLOW_LIFE_SECS);
+        let exchange = Exchange { code: Sha256::digest(code).into(), outcome: Some(outcome.map_err(Rc::new)), until };
+        self.exchanges.put(flow_tag.as_bytes(), exchange, now.saturating_add(FLOW_LIFE_SECS), now);
     }
 
     /// Remembers a refused refresh token, as a hash.

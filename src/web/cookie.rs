@@ -60,12 +60,26 @@ impl CookieStyle {
         if self.secure { "__Host-sign-ins" } else { "edgegate-sign-ins" }
     }
 
+    /// The name of the cookie that says when the gateway has begun a login by itself.
+    #[must_use]
+    pub fn retry_name(self) -> &'static str {
+        if self.secure { "__Host-sign-in-retry" } else { "edgegate-sign-in-retry" }
+    }
+
+    /// What the names of return-path cookies begin with.
+    #[must_use]
+    pub fn return_prefix(self) -> &'static str {
+        if self.secure { "__Host-return-" } else { "edgegate-return-" }
+    }
+
     /// Whether a cookie name is the gateway's: never passed to the origin, never set by it. The prefixed names always
     /// are, in any case, so that no browser or server with lax ideas of case is led astray; on localhost those with `edgegate-` too.
     #[must_use]
     pub fn reserves(self, name: &str) -> bool {
         let name = name.trim_matches([' ', '\t']).to_ascii_lowercase();
-        let ours = |name: &str| name == "session" || name == "sign-ins" || name.starts_with("login-");
+        let ours = |name: &str| {
+            matches!(name, "session" | "sign-ins" | "sign-in-retry") || name.starts_with("login-") || name.starts_with("return-")
+        };
         let local = || name.strip_prefix("edgegate-").filter(|_| !self.secure);
         name.strip_prefix("__host-").or_else(local).is_some_and(ours)
     }
@@ -118,7 +132,9 @@ mod tests {
         ] {
             assert_eq!(Origin::parse(origin).map(|origin| CookieStyle::of(&origin)), Some(style), "{origin}");
             assert_eq!((style.session_name(), style.flow_prefix(), style.rounds_name()), (session, flow, rounds), "{origin}");
-            assert!([session, flow, rounds].iter().all(|name| style.reserves(name)), "{origin}");
+            let more = [style.retry_name(), style.return_prefix()];
+            assert!([session, flow, rounds].iter().chain(&more).all(|name| style.reserves(name)), "{origin}");
+            assert!(more.iter().all(|name| name.starts_with("__Host-") == origin.starts_with("https")), "{origin}");
         }
     }
 
@@ -187,6 +203,12 @@ mod tests {
             ("edgegate-", false, false),
             ("edgegate-__Host-session", false, false),
             ("__Host-edgegate-session", false, false),
+            ("__host-RETURN-abc", true, true),
+            ("__Host-Sign-In-Retry", true, true),
+            ("edgegate-sign-in-retry", false, true),
+            ("edgegate-return-abc", false, true),
+            ("edgegate-return", false, false),
+            ("return-abc", false, false),
             ("__Host-sessions", false, false),
             ("__Host-login", false, false),
             ("__Host-", false, false),

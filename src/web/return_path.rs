@@ -16,17 +16,21 @@ impl Default for ReturnPath {
 
 impl ReturnPath {
     /// Reads a value that has been decoded once; `None` when it could lead anywhere but to a page of the site.
-    /// The result is what the browser's own URL parser makes of it, and it is not decoded again.
+    /// The result is what the browser's own URL parser makes of it, and it is not decoded again. One that is too long for a
+    /// cookie loses its query and fragment.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
-        if value.len() > MAX_BYTES || !value.starts_with('/') || value.contains(|c: char| c.is_control() || c == '\\') {
+        let (path, rest) = value.split_at_checked(value.find(['?', '#']).unwrap_or(value.len()))?;
+        // With two slashes it is a host.
+        if !path.starts_with('/') || path.starts_with("//") || path.contains('\\') || value.contains(char::is_control) {
             return None;
         }
-        // A host.
-        if value.starts_with("//") {
-            return None;
+        // Behind the path browsers leave a backslash as it is; nobody else is to take it for a slash.
+        let mut url = Url::parse(&[SITE, path, &rest.replace('\\', "%5C")].concat()).ok()?;
+        if url[Position::BeforePath..].len() > MAX_BYTES {
+            url.set_query(None);
+            url.set_fragment(None);
         }
-        let url = Url::parse(&[SITE, value].concat()).ok()?;
         let path = NormalPath::parse(url.path()).ok()?;
         // A login that returns to the login would go round for ever.
         let own = path.as_str() == "/auth" || path.as_str().starts_with("/auth/");
@@ -43,8 +47,8 @@ impl ReturnPath {
 
 /// Any origin: the path begins behind it, and does not depend on it.
 const SITE: &str = "https://site.invalid";
-/// Five login flows with such a path still fit into a `Cookie` header.
-const MAX_BYTES: usize = 1024;
+/// A sealed login flow with such a path still fits into a cookie (4096 bytes), and five of them into a `Cookie` header.
+const MAX_BYTES: usize = 2048;
 
 #[cfg(test)]
 mod tests {
@@ -82,6 +86,9 @@ mod tests {
             ("/AUTH/login", "/AUTH/login"),
             ("/?/auth/login", "/?/auth/login"),
             ("/a?b#c?d", "/a?b#c?d"),
+            ("/a?b\\c", "/a?b%5Cc"),
+            ("/a?\\\\evil.example", "/a?%5C%5Cevil.example"),
+            ("/a#b\\c", "/a#b%5Cc"),
         ] {
             assert_eq!(parse(value).as_deref(), Some(path), "{value:?}");
         }
@@ -102,7 +109,8 @@ mod tests {
             "//app.example.com:8443/",
             "/\\evil.example",
             "/a\\b",
-            "/a?b\\c",
+            "/a\\b?c",
+            "/\\?a",
             "\\\\evil.example",
             "https://evil.example",
             "https://app.example.com/",
@@ -148,12 +156,24 @@ mod tests {
     }
 
     #[test]
-    fn the_length_limit_counts_what_is_sent() {
-        let longest = format!("/{}", "a".repeat(1023));
-        assert_eq!(parse(&longest), Some(longest));
-        assert_eq!(parse(&format!("/{}", "a".repeat(1024))), None);
-        // A letter beyond ASCII is sent as six characters.
-        assert_eq!(parse(&format!("/abc{}", "ü".repeat(170))).map(|path| path.len()), Some(1024));
-        assert_eq!(parse(&format!("/abcd{}", "ü".repeat(170))), None);
+    fn a_path_that_is_too_long_loses_its_query_and_beyond_that_is_refused() {
+        let letters = |count: usize| "a".repeat(count);
+        for (value, expected) in [
+            (format!("/{}", letters(2047)), Some(format!("/{}", letters(2047)))),
+            (format!("/{}", letters(2048)), None),
+            (format!("/a?{}", letters(2045)), Some(format!("/a?{}", letters(2045)))),
+            (format!("/a?{}", letters(2046)), Some("/a".to_owned())),
+            (format!("/a#{}", letters(2046)), Some("/a".to_owned())),
+            (format!("/a?b#{}", letters(2044)), Some("/a".to_owned())),
+            (format!("/{}?", letters(2047)), Some(format!("/{}", letters(2047)))),
+            (format!("/{}?b", letters(2048)), None),
+            // A letter beyond ASCII is sent as six characters, a backslash as three.
+            (format!("/abc{}aaaa", "ü".repeat(340)), Some(format!("/abc{}aaaa", "%C3%BC".repeat(340)))),
+            (format!("/abcd{}aaaa", "ü".repeat(340)), None),
+            (format!("/a?{}", "\\".repeat(681)), Some(format!("/a?{}", "%5C".repeat(681)))),
+            (format!("/a?{}", "\\".repeat(682)), Some("/a".to_owned())),
+        ] {
+            assert_eq!(parse(&value), expected, "{:.20} of {} bytes", value, value.len());
+        }
     }
 }

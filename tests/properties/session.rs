@@ -30,6 +30,7 @@ pub fn flow() -> LoginFlow {
         return_path: "/app/?view=reports".to_owned(),
         expires_at: START + FLOW_LIFE_SECS,
         again: false,
+        spent: false,
     }
 }
 

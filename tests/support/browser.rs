@@ -130,6 +130,24 @@ impl Browser {
         self.send("GET", path, headers, Vec::new()).await
     }
 
+    /// A page load with more headers.
+    pub fn open_with(&self, path: &str, more: &[(&'static str, &str)]) -> Reply {
+        self.script_with(path, &[&[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")], more].concat())
+    }
+
+    /// A GET with these headers alone.
+    pub fn script_with(&self, path: &str, headers: &[(&'static str, &str)]) -> Reply {
+        let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        futures_executor::block_on(self.send("GET", path, headers, Vec::new()))
+    }
+
+    /// A script's POST from our own page, with more headers.
+    pub fn post_with(&self, path: &str, body: &str, more: &[(&'static str, &str)]) -> Reply {
+        let own = [("origin", PUBLIC_URL), ("content-type", "application/json")];
+        let headers = [&own, more].concat().into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+        futures_executor::block_on(self.send("POST", path, headers, body.as_bytes().to_vec()))
+    }
+
     /// A page load that the user asked for by a click.
     pub fn click(&self, path: &str) -> Reply {
         let headers = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("sec-fetch-user", "?1")];
@@ -171,7 +189,12 @@ impl Browser {
     /// Begins a login and gives the callback that Cognito would send the browser to.
     pub fn begin(&self, return_to: &str) -> String {
         let query: String = url::form_urlencoded::byte_serialize(return_to.as_bytes()).collect();
-        let reply = self.open(&format!("/auth/login?return_to={query}"));
+        self.begin_at(&format!("/auth/login?return_to={query}"))
+    }
+
+    /// The same from an address of the login.
+    pub fn begin_at(&self, login: &str) -> String {
+        let reply = self.open(login);
         assert_eq!(reply.status, 302, "{}", reply.body);
         let authorize = url::Url::parse(reply.location()).expect("an absolute URL");
         let parameter = |name: &str| {

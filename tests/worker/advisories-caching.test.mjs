@@ -95,7 +95,7 @@ describe('an answer that the gateway makes', () => {
     'a 400': () => alice.navigate('/public/%2fx.css'),
     'a 413': () => alice.script('/auth/token', { method: 'POST', body: 'x'.repeat(17_000), headers: { 'content-type': 'application/json' } }),
     'a 414': () => alice.navigate(`/public/x.css?${'x'.repeat(9000)}`),
-    'a 431': () => gateway.fetch('/public/x.css', { headers: { cookie: `x=${'x'.repeat(25_000)}` } }),
+    'a 431': () => gateway.fetch('/public/x.css', { headers: { cookie: `x=${'x'.repeat(33_000)}` } }),
     'another site\'s form': () => alice.post('/auth/logout', undefined, { origin: 'https://evil.example' }),
     'a callback without a login': () => nobody.arrive('/auth/callback?code=a&state=b'),
     'a prefetch of the login': () => nobody.navigate('/auth/login', { 'sec-purpose': 'prefetch' }),

@@ -184,12 +184,13 @@ describe('a callback that comes again', () => {
     await assertErrorPage(await ended.arrive(callbackUrl), 400, 'login_expired');
   });
 
-  test('as a prefetch gets 204 and spends nothing: the login then succeeds', async () => {
+  test('ahead of the user gets 503 that nobody stores and spends nothing: the login then succeeds', async () => {
     const browser = gateway.browser();
     const callbackUrl = await browser.authenticate(await browser.beginLogin('/app/'));
-    for (const purpose of ['prefetch', 'prefetch;prerender']) {
-      const response = await browser.arrive(callbackUrl, { 'sec-purpose': purpose });
-      assert.equal(response.status, 204);
+    for (const headers of [{ 'sec-purpose': 'prefetch' }, { 'sec-purpose': 'Prefetch;Prerender' }, { 'x-purpose': 'preview' }]) {
+      const response = await browser.arrive(callbackUrl, headers);
+      assert.equal(response.status, 503);
+      assertOwnHeaders(response);
       assert.deepEqual(response.headers.getSetCookie(), []);
     }
     assert.deepEqual(gateway.asked('/oauth2/token'), []);

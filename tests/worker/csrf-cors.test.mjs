@@ -233,13 +233,13 @@ describe('a request has limits:', () => {
     assert.equal((await gateway.fetch(`/app/?${'x'.repeat(7 * KB)}`, { headers: NAVIGATION })).status, 302);
   });
 
-  test('cookies over 24 kB are 431, for scripts and for people', async () => {
+  test('cookies over 32 kB are 431, for scripts and for people', async () => {
     const cookie = (kilobytes) => `junk=${'x'.repeat(kilobytes * KB)}`;
     for (const path of ['/app/', '/user-info', '/config']) {
-      await assertErrorJson(await gateway.fetch(path, { headers: { ...OWN_SCRIPT, cookie: cookie(24) } }), 431, 'headers_too_large');
+      await assertErrorJson(await gateway.fetch(path, { headers: { ...OWN_SCRIPT, cookie: cookie(32) } }), 431, 'headers_too_large');
     }
-    await assertErrorPage(await gateway.fetch('/app/', { headers: { ...NAVIGATION, cookie: cookie(24) } }), 431, 'headers_too_large');
-    assert.equal((await gateway.fetch('/config', { headers: { ...OWN_SCRIPT, cookie: cookie(23) } })).status, 200);
+    await assertErrorPage(await gateway.fetch('/app/', { headers: { ...NAVIGATION, cookie: cookie(32) } }), 431, 'headers_too_large');
+    assert.equal((await gateway.fetch('/config', { headers: { ...OWN_SCRIPT, cookie: cookie(31) } })).status, 200);
   });
 
   test('an Authorization header beyond any token is 431, and a token of 40 kB is read', async () => {
@@ -250,10 +250,11 @@ describe('a request has limits:', () => {
 
   test('five login flows with the longest return paths still fit', async () => {
     const browser = gateway.browser();
-    for (let index = 0; index < 5; index += 1) await browser.beginLogin(`/${String(index).repeat(1023)}`);
-    const authorizeUrl = await browser.beginLogin(`/${'z'.repeat(1023)}`);
+    for (let index = 0; index < 5; index += 1) await browser.beginLogin(`/${String(index).repeat(2047)}`);
+    const authorizeUrl = await browser.beginLogin(`/${'z'.repeat(2047)}`);
+    for (const [name, value] of browser.cookies) assert.ok(name.length + value.length < 4096, 'too long for a cookie');
     const response = await browser.arrive(await browser.authenticate(authorizeUrl));
     assert.equal(response.status, 303);
-    assert.equal(response.headers.get('location'), `/${'z'.repeat(1023)}`);
+    assert.equal(response.headers.get('location'), `/${'z'.repeat(2047)}`);
   });
 });

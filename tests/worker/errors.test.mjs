@@ -102,7 +102,7 @@ const CASES = {
   },
   uri_too_long: { ask: plain(`/?${'x'.repeat(9000)}`) },
   rate_limited: { ask: (headers) => untilLimited('/auth/callback', headers), where: limited },
-  headers_too_large: { ask: plain('/', { headers: { cookie: `x=${'x'.repeat(25_000)}` } }) },
+  headers_too_large: { ask: plain('/', { headers: { cookie: `x=${'x'.repeat(33_000)}` } }) },
   config_invalid: { ask: plain('/', {}, broken), where: broken },
   idp_misconfigured: { ask: loginWhile({ tokenError: 'invalid_client' }) },
   internal: { ask: loginWhile({}, { signatures: 'fail' }) },

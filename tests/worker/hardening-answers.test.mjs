@@ -101,7 +101,7 @@ async function everyTurnOfASession() {
   await note('forced refresh', browser.post('/auth/refresh', { force: true }));
   await note('bad refresh', browser.post('/auth/refresh', []));
   await note('long body', browser.post('/auth/refresh', { pad: 'x'.repeat(17_000) }));
-  await note('long cookie', browser.send('/app/', { headers: { ...NAVIGATION, cookie: `x=${'x'.repeat(25_000)}` } }));
+  await note('long cookie', browser.send('/app/', { headers: { ...NAVIGATION, cookie: `x=${'x'.repeat(33_000)}` } }));
   await note('bearer', gateway.fetch('/user-info', { headers: { authorization: `Bearer ${gateway.cognito.mint('id')}` } }));
   for (const failure of ['get', 'put']) {
     await gateway.passTime(31);

@@ -38,11 +38,11 @@ describe('the authorization request', () => {
     }
   });
 
-  test('passes identity_provider, login_hint, lang and prompt through', async () => {
-    const wanted = { identity_provider: 'Google', login_hint: 'dana@example.com', lang: 'ko', prompt: 'login' };
+  test('passes identity_provider, idp_identifier, login_hint, lang and prompt through', async () => {
+    const wanted = { identity_provider: 'Google', idp_identifier: 'example.com', login_hint: 'dana@example.com', lang: 'ko', prompt: 'login' };
     const params = await authorizeParams(String(new URLSearchParams(wanted)));
     for (const [name, value] of Object.entries(wanted)) assert.equal(params.get(name), value);
-    assert.equal([...params].length, 12);
+    assert.equal([...params].length, 13);
   });
 
   test('is not changed by parameters that are ours to set', async () => {
@@ -106,8 +106,8 @@ describe('the flow cookie', () => {
 
   test('says nothing of state, nonce or return path and fits into a cookie with the longest path', async () => {
     const browser = gateway.browser();
-    const path = `/${'long-path/'.repeat(102)}abc`;
-    assert.equal(path.length, 1024);
+    const path = `/${'long-path/'.repeat(204)}abcdefg`;
+    assert.equal(path.length, 2048);
     const params = new URL(await browser.beginLogin(path)).searchParams;
     const [[name, value]] = browser.cookies;
     assert.ok(name.length + value.length < 4096, 'too long for a cookie');
@@ -150,7 +150,7 @@ describe('the return path', () => {
   for (const path of [
     '', 'app', '//evil.example', '/\\evil.example', '\\\\evil.example', 'https://evil.example', 'javascript:alert(1)', '/.//evil.example',
     '/a/..//evil.example', '/%2f%2fevil.example', '/\t/evil.example', '/\r\nSet-Cookie:a=b', '/auth/login', '/%61uth/logout', '/a/../auth/callback',
-    `/${'a'.repeat(1024)}`,
+    `/${'a'.repeat(2048)}`,
   ]) {
     test(`${JSON.stringify(path).slice(0, 40)} is not: the login arrives at /`, async () => {
       const response = await gateway.browser().signIn(path);
@@ -160,10 +160,16 @@ describe('the return path', () => {
     });
   }
 
-  test('of the longest kind, 1024 bytes, is kept', async () => {
-    const path = `/${'a'.repeat(1023)}`;
-    assert.equal((await gateway.browser().signIn(path)).headers.get('location'), path);
-  });
+  for (const [what, path, kept] of [
+    ['of 2048 bytes is kept', `/${'a'.repeat(2047)}`],
+    ['with a query, of 2048 bytes, is kept', `/app/?${'a'.repeat(2042)}`],
+    ['of more bytes loses its query', `/app/?${'a'.repeat(2043)}`, '/app/'],
+    ['with a backslash in its query has it encoded', '/app/?file=a\\b', '/app/?file=a%5Cb'],
+  ]) {
+    test(what, async () => {
+      assert.equal((await gateway.browser().signIn(path)).headers.get('location'), kept ?? path);
+    });
+  }
 
   test('leads off the origin for no payload of the public open-redirect list, as given or decoded', async (context) => {
     const folder = process.env.EDGEGATE_VECTORS;
@@ -206,10 +212,12 @@ describe('the return path', () => {
 });
 
 describe('who may begin a login', () => {
-  for (const purpose of ['prefetch', 'prefetch;prerender']) {
-    test(`a ${purpose} gets an empty 204 and begins nothing`, async () => {
+  for (const purpose of ['prefetch', 'Prefetch;Prerender']) {
+    test(`a ${purpose} gets an empty 503 that nobody stores and begins nothing`, async () => {
       const response = await gateway.browser().navigate('/auth/login', { 'sec-purpose': purpose });
-      assert.equal(response.status, 204);
+      assert.equal(response.status, 503);
+      assert.equal(await response.text(), '');
+      assertOwnHeaders(response);
       assert.equal(response.headers.get('location'), null);
       assert.deepEqual(response.headers.getSetCookie(), []);
     });

@@ -191,11 +191,45 @@ fn a_map_finds_what_it_was_given_last_under_each_key() {
     }
 }
 
+/// What a callback hears, in a word.
+fn turn(memory: &mut Memory, flow: &str, code: &str, now: UnixSecs) -> String {
+    match memory.begin_exchange(flow, code, now) {
+        Turn::Yours => "yours".to_owned(),
+        Turn::Wait => "wait".to_owned(),
+        Turn::SignedIn(id) => id.to_string(),
+        Turn::Failed(failure) => failure.to_owned(),
+        Turn::Spent => "spent".to_owned(),
+    }
+}
+
 #[test]
-fn a_login_flow_may_send_one_code_in_its_life() {
+fn a_login_flow_sends_one_code_in_its_life() {
     let mut memory = Memory::default();
-    for (flow, now, may) in [("a", 1000, true), ("a", 1000, false), ("b", 1001, true), ("a", 1599, false), ("a", 1600, true)] {
-        assert_eq!(memory.may_exchange(flow, now), may, "{flow} at {now}");
+    for (flow, code, now, expected) in [
+        ("a", "c", 1000, "yours"),
+        ("a", "c", 1000, "wait"),
+        ("a", "d", 1000, "spent"),
+        ("b", "c", 1001, "yours"),
+        ("a", "c", 1019, "wait"),
+        ("a", "c", 1020, "spent"),
+        ("a", "c", 4599, "spent"),
+        ("a", "c", 4600, "yours"),
+    ] {
+        assert_eq!(turn(&mut memory, flow, code, now), expected, "{flow} with {code} at {now}");
+    }
+}
+
+#[test]
+fn the_same_code_hears_for_half_a_minute_what_became_of_it() {
+    for (outcome, word) in [(Ok("the id".into()), "the id"), (Err("down"), "down")] {
+        let mut memory = Memory::default();
+        turn(&mut memory, "a", "c", 1000);
+        memory.end_exchange("a", "c", outcome, 1100);
+        for (code, now, expected) in
+            [("c", 1100, word), ("c", 1129, word), ("d", 1100, "spent"), ("c", 1130, "spent"), ("c", 4699, "spent")]
+        {
+            assert_eq!(turn(&mut memory, "a", code, now), expected, "{code} at {now}");
+        }
     }
 }
 
