@@ -1,5 +1,7 @@
 //! Who may read which path (`RULES`): an ordered list, first match wins, no match means signed-in.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use crate::json::{self, Members};
@@ -33,12 +35,40 @@ enum Pattern {
     Below(String),
 }
 
+/// What is wrong with the first wrong rule. Repeats nothing of it: whatever was put there by mistake stays out of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RulesProblem {
+    /// Which rule, counted from 1; 0: the list itself.
+    pub rule: usize,
+    /// Which member of it; empty: the rule itself.
+    pub member: &'static str,
+    /// What it should have been.
+    pub wanted: &'static str,
+}
+
+impl fmt::Display for RulesProblem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.rule, self.member) {
+            (0, _) => formatter.write_str(self.wanted),
+            (rule, "") => write!(formatter, "rule {rule}: {}", self.wanted),
+            (rule, member) => write!(formatter, "rule {rule}, `{member}`: {}", self.wanted),
+        }
+    }
+}
+
 impl Rules {
     /// Parses the JSON list: `[{"path","allow"}]`, `allow` being `"public"`, `"signed-in"` or `{"groups":[…]}`.
-    #[must_use]
-    pub fn parse(json: &str) -> Option<Self> {
-        let Value::Array(rules) = json::parse(json.as_bytes(), u8::MAX)? else { return None };
-        rules.into_iter().map(Rule::parse).collect::<Option<_>>().map(Self)
+    ///
+    /// # Errors
+    /// It is no such list: which rule is the first wrong one, and what is wrong with it.
+    pub fn parse(json: &str) -> Result<Self, RulesProblem> {
+        let Some(Value::Array(rules)) = json::parse(json.as_bytes(), u8::MAX) else {
+            return Err(RulesProblem { rule: 0, member: "", wanted: WANTED_LIST });
+        };
+        let numbered = rules.into_iter().zip(1..);
+        let rules = numbered
+            .map(|(rule, number)| Rule::parse(rule).map_err(|(member, wanted)| RulesProblem { rule: number, member, wanted }));
+        rules.collect::<Result<_, _>>().map(Self)
     }
 
     /// Who may read `path`: decoded once, normal (see `web::path`), compared case-sensitively.
@@ -61,30 +91,43 @@ impl Default for Rules {
     }
 }
 
+/// A member of a rule, empty for the rule itself, and what it should have been.
+type Wrong = (&'static str, &'static str);
+
 impl Rule {
-    fn parse(rule: Value) -> Option<Self> {
-        let mut members = members(rule, 2)?;
-        Some(Self { pattern: Pattern::parse(&members.text("path")?)?, access: Access::parse(members.take("allow"))? })
+    fn parse(rule: Value) -> Result<Self, Wrong> {
+        let mut members = Members::of(rule).ok_or(("", WANTED_RULE))?;
+        let (path, allow) = (members.take("path"), members.take("allow"));
+        if members.0.keys().any(|name| name != "path" && name != "allow") {
+            return Err(("", WANTED_MEMBERS));
+        }
+        let pattern = path.as_str().and_then(Pattern::parse).ok_or(("path", WANTED_PATH))?;
+        Ok(Self { pattern, access: Access::parse(allow).map_err(|wanted| ("allow", wanted))? })
     }
 }
 
 impl Access {
-    fn parse(allow: Value) -> Option<Self> {
+    fn parse(allow: Value) -> Result<Self, &'static str> {
         match allow.as_str() {
-            Some("public") => Some(Self::Public),
-            Some("signed-in") => Some(Self::SignedIn),
-            _ => {
-                let groups = members(allow, 1)?.texts("groups")?;
-                (!groups.is_empty() && !groups.iter().any(String::is_empty)).then_some(Self::Groups(groups))
-            }
+            Some("public") => return Ok(Self::Public),
+            Some("signed-in") => return Ok(Self::SignedIn),
+            _ => {}
         }
+        // One member, so that there is none that nobody understands.
+        let members = Members::of(allow).filter(|members| members.0.len() == 1);
+        let groups = members.and_then(|mut members| members.texts("groups")).ok_or(WANTED_ACCESS)?;
+        let named = !groups.is_empty() && !groups.iter().any(String::is_empty);
+        named.then_some(Self::Groups(groups)).ok_or(WANTED_GROUPS)
     }
 }
 
-/// An object of so many members: each is asked for, so that there is none that nobody understands.
-fn members(value: Value, count: usize) -> Option<Members> {
-    Members::of(value).filter(|members| members.0.len() == count)
-}
+const WANTED_LIST: &str = r#"a JSON list of rules, each {"path","allow"}"#;
+const WANTED_RULE: &str = r#"an object {"path","allow"}"#;
+const WANTED_MEMBERS: &str = "no members but `path` and `allow`";
+const WANTED_PATH: &str = "an exact path such as /about or a folder such as /admin/*, decoded, beginning with / and without //, dot \
+                           segments, spaces, control characters and any of * % \\ ; ? # +";
+const WANTED_ACCESS: &str = r#""public", "signed-in" or {"groups":["name"]}"#;
+const WANTED_GROUPS: &str = "the name of at least one group, and no empty one";
 
 impl Pattern {
     fn parse(text: &str) -> Option<Self> {

@@ -152,7 +152,7 @@ fn apart<'a, T>(work: impl Future<Output = T> + 'a) -> Pin<Box<dyn Future<Output
 /// The answer to every request while the configuration is wrong: nothing is served, and the details are in the log only.
 pub fn config_invalid<R: IncomingRequest>(runtime: &(impl Log + Random), request: &R, problems: &[ConfigProblem]) -> Answer {
     for problem in problems {
-        let fields = [("variable", problem.name), ("wanted", problem.wanted), ("example", problem.example)];
+        let fields = [("variable", problem.name), ("wanted", &*problem.wanted), ("example", problem.example)];
         runtime.line(Level::Error, "config_invalid", &fields);
     }
     // What the site's scheme should be is not known, but how this request came is.
