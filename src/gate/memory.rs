@@ -14,6 +14,8 @@ use super::bearer::SeenTokens;
 pub struct Memory {
     pub(super) sessions: RefCell<SessionMemory<Failure>>,
     pub(super) keys: RefCell<KeyCache>,
+    /// Why the key set could not be fetched the last time.
+    pub(super) key_failure: RefCell<Option<Failure>>,
     pub(super) seen_tokens: RefCell<SeenTokens>,
     pub(super) checking_until: Cell<UnixSecs>,
     pub(super) readiness: Cell<Option<(Option<super::GateError>, UnixSecs)>>,
