@@ -339,6 +339,19 @@ fn a_bearer_token_that_was_seen_holds_through_an_outage_of_the_keys_as_a_new_one
     assert_eq!((bearer(&client), bearer(&client.restarted())), (200, 200));
 }
 
+/// KV's own cache answers a read for 30 s, whatever has become of the store.
+#[test]
+fn a_store_that_has_just_gone_is_not_ready() {
+    let browser = Browser::new(&World::new());
+    browser.world.view.lag(30, 0);
+    assert_eq!(browser.get("/readyz").status, 200);
+    browser.world.kv.fail_reads.set(true);
+    browser.world.pass(9);
+    assert_eq!(browser.get("/readyz").status, 200, "remembered");
+    browser.world.pass(1);
+    assert_eq!(browser.get("/readyz").code(), "store_unavailable");
+}
+
 #[test]
 fn readiness_costs_one_read_in_ten_seconds() {
     let browser = Browser::new(&World::new());
