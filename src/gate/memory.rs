@@ -19,4 +19,28 @@ pub struct Memory {
     pub(super) seen_tokens: RefCell<SeenTokens>,
     pub(super) checking_until: Cell<UnixSecs>,
     pub(super) readiness: Cell<Option<(Option<super::GateError>, UnixSecs)>>,
+    swept_at: Cell<UnixSecs>,
+}
+
+impl Memory {
+    /// Drops what has ended: the tokens of a session's record do not stay until somebody else's session needs the room. Once a
+    /// second is enough; only an isolate that gets no request at all keeps what it has.
+    pub(super) fn drop_expired(&self, now: UnixSecs) {
+        if self.swept_at.replace(now) != now {
+            self.sessions.borrow_mut().drop_expired(now);
+            self.seen_tokens.borrow_mut().drop_expired(now);
+        }
+    }
+
+    /// How many records of sessions and tokens of API clients it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sessions.borrow().len().saturating_add(self.seen_tokens.borrow().len())
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }

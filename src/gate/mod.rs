@@ -76,6 +76,7 @@ impl<P: Ports> Gate<P> {
     /// Handles a request to its end, but for the site's own answer: that is the shell's to fetch.
     pub async fn handle<R: IncomingRequest>(&self, request: &R) -> Outcome {
         let visit = Visit::new(request, &self.config, &self.ports);
+        self.memory.drop_expired(visit.now);
         let route = Route::of(visit.path());
         match self.dispatch(route, &visit).await {
             Ok(Outcome::Respond(answer)) => {
