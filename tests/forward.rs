@@ -55,6 +55,27 @@ fn the_origin_alone_is_told_its_secret_and_a_plan_does_not_print_it() {
 }
 
 #[test]
+fn an_origin_that_refuses_everything_is_told_of_and_assets_are_not() {
+    let origin = ("ORIGIN_URL", "https://d111111abcdef8.cloudfront.net");
+    for (changes, told) in [(&[][..], None), (&[origin], Some("not set")), (&[origin, ("ORIGIN_SECRET", SECRET)], Some("set"))] {
+        let world = World::new();
+        let memory = Rc::new(Memory::default());
+        // Each request has a gate of its own; the isolate's memory is one.
+        let answer = |status| Gate::new(config(changes), Ports(world.clone()), memory.clone()).note_site_status(status);
+        (0..5).for_each(|_| answer(403));
+        answer(200);
+        (0..5).for_each(|_| answer(403));
+        assert!(!world.logged("origin_refused"));
+        (0..20).for_each(|_| answer(403));
+        let lines: Vec<_> = world.logs.borrow().iter().filter(|line| line.contains("origin_refused")).cloned().collect();
+        assert_eq!(lines.len(), usize::from(told.is_some()), "{lines:?}");
+        if let (Some(told), Some(line)) = (told, lines.first()) {
+            assert_eq!(*line, format!(r#"Warn origin_refused [("status", "403"), ("ORIGIN_SECRET", "{told}")]"#));
+        }
+    }
+}
+
+#[test]
 fn an_answer_that_needs_no_change_passes_untouched() {
     for changes in [&[][..], &[("ORIGIN_URL", "https://d111111abcdef8.cloudfront.net"), ("ORIGIN_SECRET", SECRET)]] {
         let config = config(changes);

@@ -8,6 +8,7 @@ use crate::session::memory::SessionMemory;
 
 use super::Failure;
 use super::bearer::SeenTokens;
+use super::origin_refusals::OriginRefusals;
 
 /// Sessions, keys, tokens of API clients and the last readiness check.
 #[derive(Default)]
@@ -19,6 +20,7 @@ pub struct Memory {
     pub(super) seen_tokens: RefCell<SeenTokens>,
     pub(super) checking_until: Cell<UnixSecs>,
     pub(super) readiness: Cell<Option<(Option<super::GateError>, UnixSecs)>>,
+    pub(super) origin_refusals: Cell<OriginRefusals>,
     swept_at: Cell<UnixSecs>,
 }
 

@@ -16,6 +16,7 @@ mod keys;
 mod login;
 mod logout;
 mod memory;
+mod origin_refusals;
 mod page;
 mod refresh;
 mod renewal;
