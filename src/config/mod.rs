@@ -165,6 +165,7 @@ impl Config {
     ///
     /// # Errors
     /// All problems, in the order of the README's table.
+    #[expect(clippy::too_many_lines, reason = "a row for each variable, as in the README's table")]
     pub fn parse(var: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<ConfigProblem>> {
         let mut reader = Reader { var, problems: Vec::new() };
 

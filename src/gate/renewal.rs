@@ -177,10 +177,10 @@ impl<P: Ports> Gate<P> {
     /// One refresh by the holder of this isolate's lease, if the session's guard gives leave (strict mode).
     async fn ask_with_leave(&self, session: &Session, refresh_token: &str, lease: Lease) -> Asked {
         match self.leave_to_refresh(session, lease).await {
-            Ok(Leave::Granted(leave)) => {
+            Ok(Leave::Granted(name)) => {
                 let asked = self.ask_cognito(session, refresh_token, lease).await;
                 if !matches!(asked, Asked::Renewal(Renewal::Renewed(_))) {
-                    self.release(session, leave);
+                    self.release(session, name);
                 }
                 asked
             }

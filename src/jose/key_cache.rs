@@ -63,14 +63,13 @@ impl KeyCache {
         match keys.find(key_id) {
             // Known keys do not wait, so forged ids and an outage shut nobody out.
             Some(key) if due && asked_lately => Decision::UseAndFetch(key.clone()),
-            Some(_) if due => Decision::Fetch(FetchReason::Stale),
-            Some(key) => Decision::Use(key.clone()),
-            None if due => Decision::Fetch(FetchReason::Stale),
-            None if fetching => Decision::Wait,
+            Some(key) if !due => Decision::Use(key.clone()),
+            _ if due => Decision::Fetch(FetchReason::Stale),
+            _ if fetching => Decision::Wait,
             // A set that could not be looked at again says nothing about this key.
-            None if failed_lately => Decision::Unavailable,
-            None if cooling => Decision::Unknown,
-            None => Decision::Fetch(FetchReason::UnknownKey),
+            _ if failed_lately => Decision::Unavailable,
+            _ if cooling => Decision::Unknown,
+            _ => Decision::Fetch(FetchReason::UnknownKey),
         }
     }
 
