@@ -10,7 +10,8 @@ const HELP = `npm run end-sessions: ends every session that one user has made up
 
 Usage: npm run end-sessions -- --sub SUB [options]
 
-  --sub SUB         the user: \`sub\` of the tokens, as Cognito shows it
+  --sub SUB         the user: \`sub\` of the tokens, a UUID. \`aws cognito-idp admin-get-user --user-pool-id POOL --username NAME\`
+                    shows it among the attributes; NAME is a user name, an e-mail address where the pool has them as aliases
   --issuer URL      the issuer, if it is not what wrangler.toml says
   --env NAME        environment of wrangler.toml (production; with --local the top level)
   --local           the KV of local development instead of Cloudflare's
@@ -32,11 +33,14 @@ const OPTIONS = {
   sub: { type: 'string' },
 };
 
-/** As `src/config`. */
+/** As `src/config`; tests/config.rs compares. */
 const DEFAULT_SESSION_TTL_SECS = 432_000;
-/** KV takes nothing shorter. */
-const MIN_KV_LIFE_SECS = 60;
+/** As `src/session/record.rs`; tests/config.rs compares. */
+const MIN_KV_LIFE_SECS = 90;
 const USER_TAG_BYTES = 16;
+
+/** Every `sub` of Cognito. */
+const SUB = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The user's part of KV keys: the first half of SHA-256("edgegate/user/1" ‖ iss ‖ 0 ‖ sub), as src/session/id.rs makes it. */
 export function userTag(issuer, sub) {
@@ -74,8 +78,14 @@ async function variables(env) {
 
 /** wrangler's arguments for these options. */
 export async function commandOf(options, now) {
-  const { sub, local = false } = options;
-  if (!sub || sub.length > 255 || !/^[\x20-\x7e]+$/.test(sub)) throw new Stop('--sub wants the `sub` of a user: `npm run end-sessions -- --sub SUB`.');
+  const { local = false } = options;
+  const sub = options.sub?.toLowerCase();
+  if (!SUB.test(sub ?? '')) {
+    throw new Stop(
+      '--sub wants the `sub` of a user, a UUID and neither an e-mail address nor a user name: ' +
+        '`aws cognito-idp admin-get-user --user-pool-id POOL --username NAME` shows it among the attributes.',
+    );
+  }
   const env = options.env ?? (local ? undefined : 'production');
   if (options['persist-to'] && !local) throw new Stop('--persist-to is for --local.');
   const vars = await variables(env);

@@ -245,6 +245,7 @@ fn many_requests_at_once_past_the_end_cost_one_renewal() {
     let before = Counts::of(&browser.world);
     let replies = block_on(join_all((0..50).map(|_| browser.fetch_async("/user-info"))));
     assert!(replies.iter().all(|reply| reply.status == 200));
+    browser.world.finish_background();
     let counts = Counts::of(&browser.world).since(before);
     assert_eq!((counts.token_requests, counts.kv_writes, counts.key_fetches), (1, 1, 1), "{counts:?}");
     assert!(counts.kv_reads <= 51, "a cold read each, and the look back: {counts:?}");
@@ -306,6 +307,11 @@ fn a_bearer_token_that_was_seen_is_refused_when_its_key_is_gone_or_another() {
             *client.world.cognito.published_keys.borrow_mut() = vec!["key-2="];
         }
         client.world.pass(KEYS_SECS);
+        assert_eq!(
+            cost(&client, bearer),
+            (200, Counts { key_fetches: 1, ..NOTHING }),
+            "{how}: the set is fetched beside the answer"
+        );
         assert_eq!(client.bearer("/user-info", &token).status, 401, "{how}");
         assert!(client.world.logged(if replaced { "token_signature" } else { "token_key_unknown" }), "{how}");
     }
@@ -331,6 +337,19 @@ fn a_bearer_token_that_was_seen_holds_through_an_outage_of_the_keys_as_a_new_one
     client.world.cognito.keys_down.set(true);
     client.world.pass(KEYS_SECS);
     assert_eq!((bearer(&client), bearer(&client.restarted())), (200, 200));
+}
+
+/// KV's own cache answers a read for 30 s, whatever has become of the store.
+#[test]
+fn a_store_that_has_just_gone_is_not_ready() {
+    let browser = Browser::new(&World::new());
+    browser.world.view.lag(30, 0);
+    assert_eq!(browser.get("/readyz").status, 200);
+    browser.world.kv.fail_reads.set(true);
+    browser.world.pass(9);
+    assert_eq!(browser.get("/readyz").status, 200, "remembered");
+    browser.world.pass(1);
+    assert_eq!(browser.get("/readyz").code(), "store_unavailable");
 }
 
 #[test]

@@ -19,6 +19,7 @@ import { run, start, stopAll } from '../dev/processes.mjs';
 import { measure, sizeTable } from '../dev/size-report.mjs';
 import { addresses, parseOptions, varOverrides } from '../dev/start-options.mjs';
 import { withStrictMode } from '../dev/strict-config.mjs';
+import { isPortLost, onFreePorts, PortLost } from './support/ports.mjs';
 
 /** A folder that is gone after the test. */
 function folder(t) {
@@ -35,20 +36,6 @@ async function takenPort(t) {
   return server.address().port;
 }
 
-/** Ports that nothing listens on. */
-async function freePorts(count) {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = net.createServer().listen(0, '127.0.0.1');
-      await new Promise((resolve) => server.once('listening', resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
-
 /** Runs a script as a user would: its exit code and all it printed. */
 function script(file, args = [], env = process.env) {
   return new Promise((resolve) => {
@@ -56,6 +43,17 @@ function script(file, args = [], env = process.env) {
     let text = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (text += data));
     child.on('close', (code) => resolve({ code, text }));
+  });
+}
+
+/** Runs `npm start` with free ports, and with others where another process took one of them first. */
+function startScript(count, argsOf, env) {
+  return onFreePorts(count, async (ports) => {
+    const args = argsOf(ports);
+    const result = await script('start.mjs', args, env);
+    const [, lost] = /^Port (\d+),.* is taken by another program/m.exec(result.text) ?? [];
+    if (ports.includes(Number(lost))) throw new PortLost(result.text);
+    return result;
   });
 }
 
@@ -73,9 +71,11 @@ for (const [index, option, what] of [
 ]) {
   test(`start names a taken port for ${what}, and one to use instead`, async (t) => {
     const taken = await takenPort(t);
-    const ports = await freePorts(3);
-    ports[index] = taken;
-    const result = await script('start.mjs', ['--port', ports[0], '--cognito-port', ports[1], '--api-port', ports[2]]);
+    const result = await startScript(2, (free) => {
+      const ports = free.toSpliced(index, 0, taken);
+      return ['--port', ports[0], '--cognito-port', ports[1], '--api-port', ports[2]];
+    });
+    assert.ok(isPortLost(result.text), 'a test that starts the product would try others');
     assertSentence(
       result,
       new RegExp(`^Port ${taken}, which ${what} wants, is taken by another program: .*\`npm start -- ${option} \\d+\``),
@@ -84,9 +84,8 @@ for (const [index, option, what] of [
 }
 
 test('start names a port that two parts want', async () => {
-  const [one, two] = await freePorts(2);
   assertSentence(
-    await script('start.mjs', ['--port', one, '--cognito-port', two, '--api-port', one]),
+    await startScript(2, ([one, two]) => ['--port', one, '--cognito-port', two, '--api-port', one]),
     /is wanted by both the gateway and the sample API/,
   );
 });
@@ -96,13 +95,37 @@ test('start without Rust says where to get it', async (t) => {
   const bin = path.join(home, 'bin');
   mkdirSync(bin);
   symlinkSync(process.execPath, path.join(bin, 'node'));
-  const ports = await freePorts(3);
-  const args = ['--port', ports[0], '--cognito-port', ports[1], '--api-port', ports[2]];
+  const argsOf = (ports) => ['--port', ports[0], '--cognito-port', ports[1], '--api-port', ports[2]];
   const { CARGO_HOME, ...rest } = process.env;
   assertSentence(
-    await script('start.mjs', args, { ...rest, HOME: home, PATH: bin }),
+    await startScript(3, argsOf, { ...rest, HOME: home, PATH: bin }),
     /^Rust is missing: install it as https:\/\/rustup\.rs says/,
   );
+});
+
+test('a program that lost its port is started again on others, and four times at most', async () => {
+  const used = [];
+  const lose = (times, error) => onFreePorts(2, async (ports) => {
+    used.push(...ports);
+    if (used.length <= 2 * times) throw error;
+    return ports;
+  });
+  assert.deepEqual(await lose(3, new PortLost()), used.slice(-2));
+  assert.equal(used.length, 8);
+  used.length = 0;
+  await assert.rejects(lose(9, new PortLost()), PortLost);
+  assert.equal(used.length, 8);
+  used.length = 0;
+  await assert.rejects(lose(1, new Error('of its own')), /of its own/);
+  assert.equal(used.length, 2, 'what has another cause is not hidden');
+});
+
+test('a lost port is known by what programs say of it', async (t) => {
+  const taken = await takenPort(t);
+  const error = await new Promise((resolve) => net.createServer().once('error', resolve).listen(taken, '127.0.0.1'));
+  assert.ok(isPortLost(String(error)));
+  assert.ok(isPortLost('kj/async-io-unix.c++: failed: ::bind(): Address already in use; toString() = 127.0.0.1:8787'));
+  assert.ok(!isPortLost('The gateway ended with exit code 1, so everything was stopped.'));
 });
 
 for (const [name, args, expected] of [

@@ -104,6 +104,29 @@ fn the_origin_is_asked_in_the_clients_words_but_for_what_is_ours() {
 }
 
 #[test]
+fn an_origin_that_refuses_everything_is_told_of_and_assets_are_not() {
+    let origin = ("ORIGIN_URL", ORIGIN);
+    for (changes, told) in [(&[][..], None), (&[origin], Some("not set")), (&WITH_SECRET, Some("set"))] {
+        let world = World::new();
+        let browser = Browser::with(&world, config(changes));
+        let answer = |status| {
+            world.site.next.borrow_mut().status = status;
+            assert_eq!(browser.open("/").status, status);
+        };
+        (0..5).for_each(|_| answer(403));
+        answer(200);
+        (0..5).for_each(|_| answer(403));
+        assert!(!world.logged("origin_refused"));
+        (0..20).for_each(|_| answer(403));
+        let lines: Vec<_> = world.logs.borrow().iter().filter(|line| line.contains("origin_refused")).cloned().collect();
+        assert_eq!(lines.len(), usize::from(told.is_some()), "{lines:?}");
+        if let (Some(told), Some(line)) = (told, lines.first()) {
+            assert_eq!(*line, format!(r#"Warn origin_refused [("status", "403"), ("ORIGIN_SECRET", "{told}")]"#));
+        }
+    }
+}
+
+#[test]
 fn a_redirect_page_is_asked_for_without_its_query_and_kept_by_nobody() {
     let rules = r#"[{"path":"/signed-in.html","allow":"public"}]"#;
     let changes = [("ORIGIN_URL", ORIGIN), ("REDIRECT_URI", "https://app.example.com/signed-in.html"), ("RULES", rules)];

@@ -319,6 +319,50 @@ fn a_write_that_hangs_and_is_repeated_does_not_undo_what_came_after_it() {
     }
 }
 
+/// A refresh by an isolate, and another one there `after_ms` later.
+fn refresh_twice(browser: &Browser, after_ms: u32) -> (Reply, Reply) {
+    let late = async {
+        browser.world.time.sleep(after_ms).await;
+        browser.post_async("/auth/refresh", "").await
+    };
+    block_on(futures_util::future::join(browser.post_async("/auth/refresh", ""), late))
+}
+
+/// A browser before an isolate that read the session so long before its token ended a second ago.
+fn after_its_token_ended(read_before_secs: u64) -> Browser {
+    let (browser, _) = at_two_locations(Rotation::Grace(0));
+    browser.world.pass(3600 - read_before_secs);
+    assert_eq!(browser.get("/user-info").status, 200);
+    browser.world.take_background();
+    browser.world.pass(read_before_secs + 1);
+    browser
+}
+
+/// The new refresh token is in no store yet: the isolate's memory has it until the second write is through.
+#[test]
+fn a_write_that_hangs_lets_nobody_of_its_isolate_send_the_spent_token() {
+    for after_ms in [7900, 8100, 9000] {
+        let browser = after_its_token_ended(24);
+        browser.world.kv.will(1, "write session/", Fault::TimedOut(8000, false));
+        let (first, second) = refresh_twice(&browser, after_ms);
+        assert_eq!((first.status, second.status), (200, 200), "{after_ms} ms: {} {}", first.body, second.body);
+        assert_eq!(browser.world.cognito.token_requests(), 2, "{after_ms} ms: a login and one refresh");
+        assert_eq!(browser.world.kv.unused_faults(), 0);
+        assert_nothing_is_lost(&browser);
+    }
+}
+
+#[test]
+fn a_refused_token_is_not_sent_again_while_a_slow_kv_is_read_once_more() {
+    let browser = after_its_token_ended(2);
+    browser.world.cognito.will(Trouble::Error("invalid_grant"));
+    browser.world.kv.will(2, "read session/", Fault::Slow(7900));
+    let (first, second) = refresh_twice(&browser, 8500);
+    assert_eq!((first.code(), second.code()), ("refresh_rejected".to_owned(), "refresh_rejected".to_owned()));
+    assert_eq!(browser.world.cognito.token_requests(), 2, "a login and one refresh");
+    assert_eq!(browser.world.kv.unused_faults(), 0);
+}
+
 /// A crash of the isolate after each step of a refresh. Only a token that Cognito has given and KV has not taken can be lost.
 #[test]
 fn a_crash_between_any_two_steps_of_a_refresh_loses_only_what_nobody_had_stored() {

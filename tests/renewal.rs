@@ -243,7 +243,22 @@ fn a_leader_that_was_cancelled_blocks_nobody_for_longer_than_its_lease() {
     drop(leader);
     let before = browser.world.now();
     assert_eq!(browser.post("/auth/refresh", "").status, 200);
-    assert!(browser.world.now() - before <= 9, "waited {} s", browser.world.now() - before);
+    assert!(browser.world.now() - before <= 10, "waited {} s", browser.world.now() - before);
+}
+
+#[test]
+fn an_isolate_drops_the_tokens_of_a_session_when_it_forgets_it() {
+    let browser = signed_in();
+    let token = browser.stored().unwrap().access_token;
+    assert_eq!(browser.bearer("/user-info", &token).status, 200);
+    assert_eq!(browser.remembered(), 2, "the session's record, and the token of an API client");
+    let stranger = browser.tab();
+    stranger.cookies.borrow_mut().clear();
+    for (passed, left) in [(29, 2), (1, 1), (3569, 1), (1, 0)] {
+        browser.world.pass(passed);
+        assert_eq!(stranger.get("/config").status, 200, "whatever is asked for");
+        assert_eq!(browser.remembered(), left, "{passed} s later");
+    }
 }
 
 #[test]

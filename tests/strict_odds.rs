@@ -162,6 +162,26 @@ fn a_refresh_that_takes_longer_than_the_guards_lease_sends_nobody_to_the_login()
     assert_eq!(reply.status, 200, "{}", reply.body);
 }
 
+/// The guard's answer and Cognito's both take nearly as long as they may: neither this isolate nor another location sends the
+/// refresh token a second time meanwhile.
+#[test]
+fn a_refresh_token_is_sent_once_however_long_the_guard_and_cognito_take() {
+    for elsewhere in [false, true] {
+        let (world, here, there) = at_two_locations_without_grace();
+        let guard = world.guard.as_ref().unwrap();
+        guard.slow_ms.set(3900);
+        world.cognito.slow_ms.set(5500);
+        let second = if elsewhere { there } else { here.tab() };
+        let late = async {
+            world.time.sleep(8200).await;
+            second.post_async("/auth/refresh", "").await
+        };
+        let (reply, late) = block_on(futures_util::future::join(here.post_async("/auth/refresh", ""), late));
+        assert_eq!((reply.status, late.status), (200, 200), "elsewhere {elsewhere}: {} {}", reply.body, late.body);
+        assert_eq!(world.cognito.token_requests(), 2, "elsewhere {elsewhere}: a login and one refresh");
+    }
+}
+
 #[test]
 fn the_same_where_the_leader_saves_a_moment_after_the_refusal() {
     let (world, here, there) = at_two_locations_without_grace();

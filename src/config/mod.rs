@@ -7,10 +7,12 @@ mod key_ring;
 mod rules;
 mod urls;
 
+use std::borrow::Cow;
+
 use url::Url;
 
 pub use key_ring::{KeyRing, RingKey};
-pub use rules::{Access, Rules};
+pub use rules::{Access, Rules, RulesProblem};
 pub use urls::Origin;
 
 /// One thing that is wrong with the configuration.
@@ -19,7 +21,7 @@ pub struct ConfigProblem {
     /// The variable.
     pub name: &'static str,
     /// What it should have been.
-    pub wanted: &'static str,
+    pub wanted: Cow<'static, str>,
     /// A value that would do.
     pub example: &'static str,
 }
@@ -163,6 +165,7 @@ impl Config {
     ///
     /// # Errors
     /// All problems, in the order of the README's table.
+    #[expect(clippy::too_many_lines, reason = "a row for each variable, as in the README's table")]
     pub fn parse(var: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<ConfigProblem>> {
         let mut reader = Reader { var, problems: Vec::new() };
 
@@ -247,13 +250,7 @@ impl Config {
             "exact origins separated by commas",
             "https://admin.example.com,https://www.example.com",
         );
-        let rules = reader.optional(
-            RULES_VARIABLE,
-            Rules::parse,
-            r#"a JSON list of {"path","allow"}: an exact path or /folder/*, and "public", "signed-in" or {"groups":["name"]}"#,
-            r#"[{"path":"/assets/*","allow":"public"},{"path":"/*","allow":"signed-in"}]"#,
-        );
-        let rules = rules.unwrap_or_default();
+        let rules = reader.rules().unwrap_or_default();
         let redirect_uri = match (&public_url, redirect_uri) {
             (Some(public), Some(page)) => {
                 if is_redirect_page(public, &page, &rules) {
@@ -330,8 +327,15 @@ struct Reader<F> {
 }
 
 impl<F: Fn(&str) -> Option<String>> Reader<F> {
-    fn problem(&mut self, name: &'static str, wanted: &'static str, example: &'static str) {
-        self.problems.push(ConfigProblem { name, wanted, example });
+    fn problem(&mut self, name: &'static str, wanted: impl Into<Cow<'static, str>>, example: &'static str) {
+        self.problems.push(ConfigProblem { name, wanted: wanted.into(), example });
+    }
+
+    /// A wrong rule is named by its number and member.
+    fn rules(&mut self) -> Option<Rules> {
+        let text = (self.var)(RULES_VARIABLE).filter(|text| !text.is_empty())?;
+        let example = r#"[{"path":"/assets/*","allow":"public"},{"path":"/*","allow":"signed-in"}]"#;
+        Rules::parse(&text).map_err(|problem| self.problem(RULES_VARIABLE, problem.to_string(), example)).ok()
     }
 
     fn optional<T>(

@@ -1,6 +1,9 @@
 //! Who may read which path (`RULES`): an ordered list, first match wins, no match means signed-in.
 
+use std::fmt;
+
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::jose::unique_json;
 
@@ -33,12 +36,39 @@ enum Pattern {
     Below(String),
 }
 
+/// What is wrong with the first wrong rule. Repeats nothing of it: whatever was put there by mistake stays out of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RulesProblem {
+    /// Which rule, counted from 1; 0: the list itself.
+    pub rule: usize,
+    /// Which member of it; empty: the rule itself.
+    pub member: &'static str,
+    /// What it should have been.
+    pub wanted: &'static str,
+}
+
+impl fmt::Display for RulesProblem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.rule, self.member) {
+            (0, _) => formatter.write_str(self.wanted),
+            (rule, "") => write!(formatter, "rule {rule}: {}", self.wanted),
+            (rule, member) => write!(formatter, "rule {rule}, `{member}`: {}", self.wanted),
+        }
+    }
+}
+
 impl Rules {
     /// Parses the JSON list: `[{"path","allow"}]`, `allow` being `"public"`, `"signed-in"` or `{"groups":[…]}`.
-    #[must_use]
-    pub fn parse(json: &str) -> Option<Self> {
-        let written: Vec<Written> = serde_json::from_str(json).ok()?;
-        written.into_iter().map(Rule::read).collect::<Option<_>>().map(Self)
+    ///
+    /// # Errors
+    /// It is no such list: which rule is the first wrong one, and what is wrong with it.
+    pub fn parse(json: &str) -> Result<Self, RulesProblem> {
+        let written: Vec<&RawValue> =
+            serde_json::from_str(json).map_err(|_| RulesProblem { rule: 0, member: "", wanted: WANTED_LIST })?;
+        let rules = written.into_iter().zip(1..).map(|(rule, number)| {
+            Rule::parse(rule.get()).map_err(|(member, wanted)| RulesProblem { rule: number, member, wanted })
+        });
+        rules.collect::<Result<_, _>>().map(Self)
     }
 
     /// Who may read `path`: decoded once, normal (see `web::path`), compared case-sensitively.
@@ -64,14 +94,12 @@ impl Default for Rules {
 /// A rule as it is written. All its members are known, so that none is there that nobody understands, and none twice.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenRule {
-    path: String,
-    allow: WrittenAccess,
+struct WrittenRule<'a> {
+    #[serde(borrow)]
+    path: Option<&'a RawValue>,
+    #[serde(borrow)]
+    allow: Option<&'a RawValue>,
 }
-
-/// One in a list.
-#[derive(Deserialize)]
-struct Written(#[serde(deserialize_with = "unique_json::object")] WrittenRule);
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -87,24 +115,40 @@ struct WrittenGroups {
     groups: Vec<String>,
 }
 
+/// A member of a rule, empty for the rule itself, and what it should have been.
+type Wrong = (&'static str, &'static str);
+
 impl Rule {
-    fn read(Written(WrittenRule { path, allow }): Written) -> Option<Self> {
-        Some(Self { pattern: Pattern::parse(&path)?, access: Access::read(allow)? })
+    fn parse(json: &str) -> Result<Self, Wrong> {
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        let written: WrittenRule<'_> = unique_json::object(&mut deserializer).map_err(|_| ("", WANTED_RULE))?;
+        let path: Option<String> = written.path.and_then(|path| serde_json::from_str(path.get()).ok());
+        let pattern = path.as_deref().and_then(Pattern::parse).ok_or(("path", WANTED_PATH))?;
+        let access = Access::parse(written.allow).map_err(|wanted| ("allow", wanted))?;
+        Ok(Self { pattern, access })
     }
 }
 
 impl Access {
-    fn read(allow: WrittenAccess) -> Option<Self> {
-        match allow {
-            WrittenAccess::Word(word) if word == "public" => Some(Self::Public),
-            WrittenAccess::Word(word) if word == "signed-in" => Some(Self::SignedIn),
-            WrittenAccess::Word(_) => None,
-            WrittenAccess::Groups(WrittenGroups { groups }) => {
-                (!groups.is_empty() && !groups.iter().any(String::is_empty)).then_some(Self::Groups(groups))
+    fn parse(allow: Option<&RawValue>) -> Result<Self, &'static str> {
+        match allow.and_then(|allow| serde_json::from_str(allow.get()).ok()) {
+            Some(WrittenAccess::Word(word)) if word == "public" => Ok(Self::Public),
+            Some(WrittenAccess::Word(word)) if word == "signed-in" => Ok(Self::SignedIn),
+            Some(WrittenAccess::Groups(WrittenGroups { groups })) => {
+                let named = !groups.is_empty() && !groups.iter().any(String::is_empty);
+                named.then_some(Self::Groups(groups)).ok_or(WANTED_GROUPS)
             }
+            Some(WrittenAccess::Word(_)) | None => Err(WANTED_ACCESS),
         }
     }
 }
+
+const WANTED_LIST: &str = r#"a JSON list of rules, each {"path","allow"}"#;
+const WANTED_RULE: &str = "an object with the members `path` and `allow`, each once, and no other";
+const WANTED_PATH: &str = "an exact path such as /about or a folder such as /admin/*, decoded, beginning with / and without //, dot \
+                           segments, spaces, control characters and any of * % \\ ; ? # +";
+const WANTED_ACCESS: &str = r#""public", "signed-in" or {"groups":["name"]}"#;
+const WANTED_GROUPS: &str = "the name of at least one group, and no empty one";
 
 impl Pattern {
     fn parse(text: &str) -> Option<Self> {

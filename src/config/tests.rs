@@ -286,6 +286,40 @@ fn the_first_matching_rule_wins() {
 }
 
 #[test]
+fn a_wrong_rule_is_named_by_its_number_and_member() {
+    let good = r#"{"path":"/a","allow":"public"}"#;
+    let table = [
+        ("not JSON", "a rule", 0, ""),
+        ("no list", "{}", 0, ""),
+        ("a member twice", r#"[{"path":"/a","path":"/b","allow":"public"}]"#, 0, ""),
+        ("no object", r#"[GOOD,["/a","public"]]"#, 2, ""),
+        ("another member", r#"[{"path":"/a","allow":"public","groups":["x"]},GOOD]"#, 1, ""),
+        ("no path", r#"[GOOD,GOOD,{"allow":"public"}]"#, 3, "path"),
+        ("a path that is no text", r#"[GOOD,{"path":1,"allow":"public"}]"#, 2, "path"),
+        ("a path that would never match", r#"[GOOD,{"path":"/a*","allow":"public"}]"#, 2, "path"),
+        ("no allow", r#"[{"path":"/a"}]"#, 1, "allow"),
+        ("an unknown word", r#"[GOOD,{"path":"/a","allow":"SeCrEt"}]"#, 2, "allow"),
+        ("an unknown kind", r#"[GOOD,{"path":"/a","allow":{"group":["x"]}}]"#, 2, "allow"),
+        ("groups that are no list", r#"[GOOD,{"path":"/a","allow":{"groups":"x"}}]"#, 2, "allow"),
+        ("no groups", r#"[GOOD,{"path":"/a","allow":{"groups":[]}}]"#, 2, "allow"),
+        ("a group without a name", r#"[GOOD,{"path":"/a","allow":{"groups":["x",""]}}]"#, 2, "allow"),
+    ];
+    let mut texts = std::collections::BTreeSet::new();
+    for (what, json, rule, member) in table {
+        let json = json.replace("GOOD", good);
+        let problem = Rules::parse(&json).expect_err(what);
+        assert_eq!((problem.rule, problem.member), (rule, member), "{what}");
+        let problems = Config::parse(with("RULES", &json)).expect_err(what);
+        let [told] = problems.as_slice() else { panic!("{what}: {problems:?}") };
+        assert_eq!(told.wanted, problem.to_string(), "{what}");
+        assert!(rule == 0 || told.wanted.starts_with(&format!("rule {rule}")), "{what}: {}", told.wanted);
+        assert!(told.wanted.contains(member) && !told.wanted.contains("SeCrEt"), "{what}: {}", told.wanted);
+        texts.insert(told.wanted.to_string());
+    }
+    assert_eq!(texts.len(), 8, "different mistakes are told apart: {texts:#?}");
+}
+
+#[test]
 fn a_rule_for_a_folders_page_is_for_both_of_its_names() {
     let rules = |path: &str| Rules::parse(&format!(r#"[{{"path":"{path}","allow":{{"groups":["admin"]}}}}]"#)).expect("valid");
     for (pattern, path, covered) in [

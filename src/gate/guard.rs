@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::ports::{GuardError, Ports, UnixSecs};
 use crate::session::guard::{Answer, Inquiry, Question};
 use crate::session::id::{SessionId, SessionKeys};
-use crate::session::memory::Remembered;
+use crate::session::memory::{Lease, Remembered};
 use crate::session::policy::LOOK_SECS;
 use crate::session::record::Record;
 
@@ -136,20 +136,26 @@ impl<P: Ports> Gate<P> {
         }
     }
 
-    /// Asks for leave to refresh a session.
+    /// Asks for leave to refresh a session, for the holder of this isolate's lease: each question prolongs it.
     ///
     /// # Errors
     /// The guard could not be asked.
-    pub(super) async fn leave_to_refresh(&self, session: &Session) -> Result<Leave, Failure> {
+    pub(super) async fn leave_to_refresh(&self, session: &Session, lease: Lease) -> Result<Leave, Failure> {
         if !self.ports.is_guarded() {
             return Ok(Leave::Granted(None));
         }
         let holder = random_name(&self.ports);
         let question = || Question::Lease { generation: session.record.version, holder: holder.clone() };
+        self.extend_lease(session, lease);
         let mut answer = self.inquire(&session.keys, question()).await.map_err(unanswered)?;
+        self.extend_lease(session, lease);
         if answer == Answer::Unknown {
             match self.introduce(&session.id, &session.keys, &session.record).await.map_err(unanswered)? {
-                Kept::Saved => answer = self.inquire(&session.keys, question()).await.map_err(unanswered)?,
+                Kept::Saved => {
+                    self.extend_lease(session, lease);
+                    answer = self.inquire(&session.keys, question()).await.map_err(unanswered)?;
+                    self.extend_lease(session, lease);
+                }
                 Kept::Newer(record) => return Ok(Leave::Newer(record)),
                 Kept::Ended => return Ok(Leave::Ended),
             }

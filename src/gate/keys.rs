@@ -29,27 +29,38 @@ struct CachedKeySet<'a> {
 }
 
 impl<P: Ports> Gate<P> {
-    /// The key of that id, fetching the key set if that may help.
+    /// The key of that id, fetching the key set if that may help. A known key does not wait for it.
     pub(super) async fn signing_key(&self, key_id: &str) -> Result<RsaPublicKey, NoKey> {
-        let mut failure = Failure::new(GateError::IdpUnavailable, "jwks_unavailable");
         for _ in 0..MAX_ROUNDS {
             let now = self.ports.now();
             let decision = self.memory.keys.borrow().decide(key_id, now);
             match decision {
                 Decision::Use(key) => return Ok(key),
+                Decision::UseAndFetch(key) => {
+                    self.fetch_keys_beside(now);
+                    return Ok(key);
+                }
                 Decision::Unknown => return Err(NoKey::Unknown),
                 Decision::Unavailable => break,
                 Decision::Wait => self.ports.sleep(POLL_MS).await,
-                Decision::Fetch(reason) => {
-                    self.memory.keys.borrow_mut().begin(now);
-                    if let Err(error) = self.fetch_keys(reason, now).await {
-                        self.memory.keys.borrow_mut().fail(self.ports.now());
-                        failure = error;
-                    }
-                }
+                // Its failure is remembered: the next decision is of it.
+                Decision::Fetch(reason) => drop(self.fetch_keys(reason, now).await),
             }
         }
-        Err(NoKey::Unavailable(failure))
+        let failure = self.memory.key_failure.borrow().clone();
+        Err(NoKey::Unavailable(failure.unwrap_or_else(|| Failure::new(GateError::IdpUnavailable, "jwks_unavailable"))))
+    }
+
+    /// Fetches the key set after the answer; its failure has nobody else to tell of it than the log.
+    fn fetch_keys_beside(&self, now: UnixSecs) {
+        self.memory.keys.borrow_mut().begin(now);
+        let gate = self.clone();
+        self.ports.run(Box::pin(async move {
+            if let Err(failure) = gate.fetch_keys(FetchReason::Stale, gate.ports.now()).await {
+                let fields = [("code", failure.error.describe().code), ("reason", failure.reason)];
+                gate.ports.line(failure.level, "key_set_not_fetched", &fields);
+            }
+        }));
     }
 
     /// Whether Cognito gives its key set, for `/readyz`.
@@ -58,11 +69,21 @@ impl<P: Ports> Gate<P> {
         if self.memory.keys.borrow().is_fresh(now) {
             return Ok(());
         }
-        self.memory.keys.borrow_mut().begin(now);
-        self.fetch_keys(FetchReason::Stale, now).await.inspect_err(|_| self.memory.keys.borrow_mut().fail(self.ports.now()))
+        self.fetch_keys(FetchReason::Stale, now).await
     }
 
+    /// One fetch, and what came of it is remembered.
     async fn fetch_keys(&self, reason: FetchReason, now: UnixSecs) -> Result<(), Failure> {
+        self.memory.keys.borrow_mut().begin(now);
+        let fetched = self.load_or_download_keys(reason, now).await;
+        if let Err(failure) = &fetched {
+            self.memory.keys.borrow_mut().fail(self.ports.now());
+            *self.memory.key_failure.borrow_mut() = Some(failure.clone());
+        }
+        fetched
+    }
+
+    async fn load_or_download_keys(&self, reason: FetchReason, now: UnixSecs) -> Result<(), Failure> {
         let cached = self.cached_keys(now).await;
         if let (FetchReason::Stale, Some((keys, fetched_at))) = (reason, &cached)
             && now.saturating_sub(*fetched_at) < FRESH_SECS
@@ -74,7 +95,8 @@ impl<P: Ports> Gate<P> {
             Ok((keys, body)) => {
                 self.memory.keys.borrow_mut().keep(keys, now, reason);
                 if let Some(text) = self.seal_keys(now, &body) {
-                    self.ports.keep(&text, MAX_STALE_SECS).await;
+                    let ports = self.ports.clone();
+                    self.ports.run(Box::pin(async move { ports.keep(&text, MAX_STALE_SECS).await }));
                 }
                 Ok(())
             }
@@ -126,9 +148,12 @@ impl<P: Ports> Gate<P> {
                 Ok((keys, body))
             }
             Ok(HttpResponse { status: 429, .. }) => Err(Failure::new(GateError::IdpThrottled, "jwks_429")),
-            Ok(HttpResponse { status: 500..=599, .. }) | Err(HttpError::Unreachable) => {
+            // 403 is a firewall's word, here as at the token endpoint.
+            Ok(HttpResponse { status: 403 | 408 | 500..=599, .. }) | Err(HttpError::Unreachable) => {
                 Err(Failure::new(GateError::IdpUnavailable, "jwks_unavailable"))
             }
+            // No such user pool: no retry mends that.
+            Ok(HttpResponse { status: 400..=499, .. }) => Err(Failure::new(GateError::IdpMisconfigured, "jwks_refused")),
             Ok(_) => Err(invalid("jwks_status")),
             Err(HttpError::TooLarge) => Err(invalid("jwks_too_large")),
             Err(HttpError::Timeout) => Err(Failure::new(GateError::IdpTimeout, "jwks_timeout")),

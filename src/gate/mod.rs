@@ -16,6 +16,7 @@ mod keys;
 mod login;
 mod logout;
 mod memory;
+mod origin_refusals;
 mod page;
 mod public_origin;
 mod refresh;
@@ -80,6 +81,7 @@ impl<P: Ports> Gate<P> {
         P: Upstream<R>,
     {
         let visit = Visit::new(request, &self.config, &self.ports);
+        self.memory.drop_expired(visit.now);
         let route = visit.route();
         match self.dispatch(route, &visit).await {
             Ok(Outcome::Respond(answer)) => {
@@ -88,6 +90,7 @@ impl<P: Ports> Gate<P> {
                 Outcome::Respond(readable(answer, route, &visit, &self.config).secured(visit.is_https()))
             }
             Ok(Outcome::Forward(answer, edits)) => {
+                self.note_site_status(answer.status());
                 self.log(Level::Info, route, &visit, answer.status(), &[]);
                 Outcome::Forward(answer, edits)
             }
@@ -166,7 +169,7 @@ fn apart<'a, T>(work: impl Future<Output = T> + 'a) -> Pin<Box<dyn Future<Output
 /// The answer to every request while the configuration is wrong: nothing is served, and the details are in the log only.
 pub fn config_invalid<R: IncomingRequest>(runtime: &(impl Log + Random), request: &R, problems: &[ConfigProblem]) -> Answer {
     for problem in problems {
-        let fields = [("variable", problem.name), ("wanted", problem.wanted), ("example", problem.example)];
+        let fields = [("variable", problem.name), ("wanted", &*problem.wanted), ("example", problem.example)];
         runtime.line(Level::Error, "config_invalid", &fields);
     }
     page::unconfigured(request, &visit::random_name(runtime)).secured(request.url().starts_with("https://"))

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use crate::oidc::claims::Nonce;
 use crate::oidc::token_request::build_refresh;
 use crate::oidc::token_response::{self, TokenError, TokenSet};
-use crate::ports::{HttpError, Level, Ports, UnixSecs};
-use crate::session::memory::Remembered;
+use crate::ports::{HttpError, Level, Ports};
+use crate::session::memory::{Lease, Remembered};
 use crate::session::policy::{PATIENCE_SECS, RETRY_SECS, Standing, grace_holds, standing};
 use crate::session::record::Record;
 
@@ -133,8 +133,8 @@ impl<P: Ports> Gate<P> {
                 return Renewal::Failed(failure.retry_in(until.saturating_sub(now)));
             }
             let lease = self.memory.sessions.borrow_mut().take_lease(key, now);
-            if let Some(mut until) = lease {
-                let asked = self.ask_with_leave(&session, &refresh_token, &mut until).await;
+            if let Some(lease) = lease {
+                let asked = self.ask_with_leave(&session, &refresh_token, lease).await;
                 if let Asked::TimedOut(_) = asked {
                     self.ask_again_beside(&session, &refresh_token);
                 }
@@ -142,7 +142,7 @@ impl<P: Ports> Gate<P> {
                     // With the lease in hand: of all who wait here, one asks the guard.
                     self.ports.sleep(GUARD_POLL_MS).await;
                 }
-                self.memory.sessions.borrow_mut().release_lease(key, until);
+                self.memory.sessions.borrow_mut().release_lease(key, lease);
                 match asked {
                     Asked::Renewal(renewal) => return renewal,
                     Asked::TimedOut(failure) => return Renewal::Failed(failure),
@@ -167,20 +167,20 @@ impl<P: Ports> Gate<P> {
                 return;
             }
             let lease = gate.memory.sessions.borrow_mut().take_lease(session.keys.as_bytes(), gate.ports.now());
-            if let Some(mut until) = lease {
-                gate.ask_with_leave(&session, &refresh_token, &mut until).await;
-                gate.memory.sessions.borrow_mut().release_lease(session.keys.as_bytes(), until);
+            if let Some(lease) = lease {
+                gate.ask_with_leave(&session, &refresh_token, lease).await;
+                gate.memory.sessions.borrow_mut().release_lease(session.keys.as_bytes(), lease);
             }
         }));
     }
 
     /// One refresh by the holder of this isolate's lease, if the session's guard gives leave (strict mode).
-    async fn ask_with_leave(&self, session: &Session, refresh_token: &str, until: &mut UnixSecs) -> Asked {
-        match self.leave_to_refresh(session).await {
-            Ok(Leave::Granted(lease)) => {
-                let asked = self.ask_cognito(session, refresh_token, until).await;
+    async fn ask_with_leave(&self, session: &Session, refresh_token: &str, lease: Lease) -> Asked {
+        match self.leave_to_refresh(session, lease).await {
+            Ok(Leave::Granted(name)) => {
+                let asked = self.ask_cognito(session, refresh_token, lease).await;
                 if !matches!(asked, Asked::Renewal(Renewal::Renewed(_))) {
-                    self.release(session, lease);
+                    self.release(session, name);
                 }
                 asked
             }
@@ -192,6 +192,11 @@ impl<P: Ports> Gate<P> {
             }
             Err(failure) => Asked::Renewal(Renewal::Failed(self.failed(session, failure, 0))),
         }
+    }
+
+    /// The next step of a refresh begins: the other requests of this isolate go on waiting for it.
+    pub(super) fn extend_lease(&self, session: &Session, lease: Lease) {
+        self.memory.sessions.borrow_mut().extend_lease(session.keys.as_bytes(), lease, self.ports.now());
     }
 
     /// Somebody else has renewed the session. Their record may have come without a look at the marks of a sign-out, so it is not
@@ -206,24 +211,24 @@ impl<P: Ports> Gate<P> {
     }
 
     /// One refresh; once more if its answer was lost at once: the token may be spent, and works for as long as the grace.
-    async fn ask_cognito(&self, session: &Session, refresh_token: &str, lease: &mut UnixSecs) -> Asked {
+    async fn ask_cognito(&self, session: &Session, refresh_token: &str, lease: Lease) -> Asked {
         let mut answer = self.ports.send(build_refresh(&self.config.cognito, refresh_token)).await;
         if answer.as_ref().err() != Some(&HttpError::Timeout) && token_response::may_be_lost(&answer) {
             self.pause(LOST_AGAIN_MS, u8::MAX).await;
-            *lease = self.memory.sessions.borrow_mut().extend_lease(session.keys.as_bytes(), *lease, self.ports.now());
+            self.extend_lease(session, lease);
             answer = self.ports.send(build_refresh(&self.config.cognito, refresh_token)).await;
         }
         match token_response::read(answer) {
             Ok(tokens) => {
                 // Keys may have to be fetched now, and the old refresh token may be spent: nobody else may try it meanwhile.
-                *lease = self.memory.sessions.borrow_mut().extend_lease(session.keys.as_bytes(), *lease, self.ports.now());
+                self.extend_lease(session, lease);
                 match self.take_over(session, tokens).await {
                     // Overtaken, and by now that access token has run out as well.
                     Renewal::Renewed(newer) if self.ports.now() >= newer.record.access_expires_at => Asked::Newer(newer),
                     renewal => Asked::Renewal(renewal),
                 }
             }
-            Err(TokenError::Refused) => self.refused(session, refresh_token).await,
+            Err(TokenError::Refused) => self.refused(session, refresh_token, lease).await,
             Err(error) => {
                 let wait_secs = if let TokenError::Throttled { retry_after_secs } = error { retry_after_secs } else { None };
                 let failure = Failure::of_token_endpoint(error, GateError::RefreshRejected);
@@ -267,11 +272,13 @@ impl<P: Ports> Gate<P> {
 
     /// After `invalid_grant`: another location may have rotated the token. Look again; a newer record wins. Another isolate may
     /// have spent it just now and be about to save: that is worth a second look, when nothing else opens the session.
-    async fn refused(&self, session: &Session, refresh_token: &str) -> Asked {
+    async fn refused(&self, session: &Session, refresh_token: &str, lease: Lease) -> Asked {
+        self.extend_lease(session, lease);
         let mut found = self.reread(session).await;
         let unchanged = matches!(&found, Ok(Some(record)) if record.version <= session.record.version);
         if unchanged && self.ports.now() >= session.record.access_expires_at {
             self.ports.sleep(LOOK_AGAIN_MS).await;
+            self.extend_lease(session, lease);
             found = self.reread(session).await;
         }
         match found {

@@ -40,6 +40,7 @@ impl<P: Ports> Gate<P> {
             Ok(Kept::Ended) => return self.undo(saved).await,
             Ok(Kept::Saved) | Err(_) => {}
         }
+        self.remember_unsaved(&saved);
         // The guard has it: then nobody needs to wait for KV.
         let only_here = rotated && !(self.ports.is_guarded() && kept.is_ok());
         match self.write(&saved).await {
@@ -105,6 +106,7 @@ impl<P: Ports> Gate<P> {
     /// The second attempt, after KV's second for a key has passed, unless the session has ended meanwhile or somebody else's
     /// newer record is there.
     async fn write_again(&self, session: &Session) {
+        self.remember_unsaved(session);
         match self.load(&session.id, &session.keys).await {
             Ok(Loaded::Ended) => return,
             // In strict mode the guard has told that it lives.
@@ -116,10 +118,18 @@ impl<P: Ports> Gate<P> {
         if self.is_outdated(session) {
             return;
         }
+        self.remember_unsaved(session);
         if self.write(session).await.is_err() {
             let fields = [("code", GateError::StoreUnavailable.describe().code), ("session", &session.keys.log_name())];
             self.ports.line(Level::Error, "renewed_session_not_saved", &fields);
         }
+    }
+
+    /// The next step of a save begins: until its end the other requests of this isolate use the renewed record, and do not send the
+    /// refresh token that it replaced.
+    fn remember_unsaved(&self, session: &Session) {
+        let mut sessions = self.memory.sessions.borrow_mut();
+        sessions.replace(session.keys.as_bytes(), session.record.clone(), self.ports.now());
     }
 
     /// Whether this isolate knows better by now: another request has renewed the session or ended it meanwhile, which KV's reads may
@@ -134,6 +144,7 @@ impl<P: Ports> Gate<P> {
 
     /// A logout that came between our read and our write has set a mark: then the record goes again.
     async fn look_back(&self, saved: Session) -> Renewal {
+        self.remember_unsaved(&saved);
         let now = self.ports.now();
         match self.is_marked(&saved).await {
             Ok(true) => self.undo(saved).await,

@@ -21,6 +21,8 @@ pub struct KeyCache {
 pub enum Decision {
     /// Verify with this key.
     Use(RsaPublicKey),
+    /// Verify with this key, and fetch the key set beside the answer: it is not fresh any more.
+    UseAndFetch(RsaPublicKey),
     /// Fetch the key set, then ask again.
     Fetch(FetchReason),
     /// Another request is fetching: ask again in a moment.
@@ -54,19 +56,20 @@ impl KeyCache {
                 (false, false) => Decision::Fetch(FetchReason::Stale),
             };
         };
-        let stale = now.saturating_sub(*fetched_at) >= FRESH_SECS;
-        if stale && !fetching && !failed_lately {
-            return Decision::Fetch(FetchReason::Stale);
-        }
+        let due = now.saturating_sub(*fetched_at) >= FRESH_SECS && !fetching && !failed_lately;
+        let asked_at = self.failed_at.map_or(*fetched_at, |failed_at| failed_at.max(*fetched_at));
+        let asked_lately = now.saturating_sub(asked_at) < UNASKED_SECS;
         let cooling = self.unknown_fetched_at.is_some_and(|at| now < at.saturating_add(UNKNOWN_KEY_COOLDOWN_SECS));
         match keys.find(key_id) {
-            // Known keys never wait, so forged ids and an outage shut nobody out.
-            Some(key) => Decision::Use(key.clone()),
-            None if fetching => Decision::Wait,
+            // Known keys do not wait, so forged ids and an outage shut nobody out.
+            Some(key) if due && asked_lately => Decision::UseAndFetch(key.clone()),
+            Some(key) if !due => Decision::Use(key.clone()),
+            _ if due => Decision::Fetch(FetchReason::Stale),
+            _ if fetching => Decision::Wait,
             // A set that could not be looked at again says nothing about this key.
-            None if failed_lately => Decision::Unavailable,
-            None if cooling => Decision::Unknown,
-            None => Decision::Fetch(FetchReason::UnknownKey),
+            _ if failed_lately => Decision::Unavailable,
+            _ if cooling => Decision::Unknown,
+            _ => Decision::Fetch(FetchReason::UnknownKey),
         }
     }
 
@@ -101,8 +104,11 @@ impl KeyCache {
     }
 }
 
-/// How long a key set counts as current: a removed key verifies for so long.
+/// How long a key set counts as current. Where tokens are verified all the time, a removed key verifies for so long.
 pub const FRESH_SECS: u64 = 300;
+/// A set that was not asked for in so long, in vain or not, is waited for once: a removed key must not verify for a day at an
+/// isolate that nobody used. Longer than a usual token's life, so that a renewal at an idle site waits for no key set.
+const UNASKED_SECS: u64 = 2 * 3600;
 /// How long a set stays usable while Cognito cannot be reached.
 pub const MAX_STALE_SECS: u32 = 24 * 3600;
 /// At most one fetch for unknown key ids in this time: forged ids must not become a flood of fetches.
@@ -140,17 +146,47 @@ mod tests {
         assert_eq!(cache.decide("a", 1012), Decision::Fetch(FetchReason::Stale));
     }
 
+    fn uses_and_fetches(decision: &Decision) -> bool {
+        matches!(decision, Decision::UseAndFetch(_))
+    }
+
     #[test]
-    fn a_set_is_fresh_for_five_minutes_and_usable_for_a_day() {
+    fn a_known_key_of_a_stale_set_is_used_while_one_fetch_is_made_beside_it() {
         let mut cache = KeyCache::default();
         cache.keep(keys("a"), 1000, FetchReason::Stale);
         assert!(uses(&cache.decide("a", 1299)));
-        assert_eq!(cache.decide("a", 1300), Decision::Fetch(FetchReason::Stale));
+        assert!(uses_and_fetches(&cache.decide("a", 1300)));
+        assert_eq!(cache.decide("new", 1300), Decision::Fetch(FetchReason::Stale), "a key that is not known waits");
         cache.begin(1300);
-        assert!(uses(&cache.decide("a", 1300)), "known keys verify while cognito is down");
+        assert!(uses(&cache.decide("a", 1300)), "one fetch at a time");
+        assert!(uses_and_fetches(&cache.decide("a", 1310)), "a fetch that was cancelled keeps nobody from the next");
+        cache.fail(1310);
+        assert!(uses(&cache.decide("a", 1319)));
+        assert!(uses_and_fetches(&cache.decide("a", 1320)), "in an outage nobody waits either");
+    }
+
+    #[test]
+    fn a_set_that_was_not_asked_for_in_two_hours_is_waited_for() {
+        let mut cache = KeyCache::default();
+        cache.keep(keys("a"), 1000, FetchReason::Stale);
+        assert!(uses_and_fetches(&cache.decide("a", 8199)));
+        assert_eq!(cache.decide("a", 8200), Decision::Fetch(FetchReason::Stale));
+        cache.begin(8200);
+        assert!(uses(&cache.decide("a", 8200)), "one fetch at a time");
+        cache.fail(8204);
+        assert!(uses(&cache.decide("a", 8204)), "known keys verify while cognito is down");
+        assert!(uses_and_fetches(&cache.decide("a", 8214)), "it was asked for");
+        assert_eq!(cache.decide("a", 15_404), Decision::Fetch(FetchReason::Stale));
+    }
+
+    #[test]
+    fn a_set_is_usable_for_a_day() {
+        let mut cache = KeyCache::default();
+        cache.keep(keys("a"), 1000, FetchReason::Stale);
         cache.fail(87_399);
         assert!(uses(&cache.decide("a", 87_399)));
         assert_eq!(cache.decide("a", 87_400), Decision::Unavailable);
+        assert_eq!(cache.decide("a", 87_409), Decision::Fetch(FetchReason::Stale));
     }
 
     #[test]

@@ -23,14 +23,14 @@ pub(super) fn parse_config(env: &Env) -> Result<Config, Vec<ConfigProblem>> {
     if !has_binding(env, SESSIONS) {
         missing.push(ConfigProblem {
             name: SESSIONS,
-            wanted: "a KV namespace bound under this name",
+            wanted: "a KV namespace bound under this name".into(),
             example: "[[kv_namespaces]] binding = \"SESSIONS\"",
         });
     }
     if needs_assets && !has_binding(env, ASSETS) {
         missing.push(ConfigProblem {
             name: ASSETS,
-            wanted: "static assets bound under this name, or ORIGIN_URL",
+            wanted: "static assets bound under this name, or ORIGIN_URL".into(),
             example: "[assets] directory = \"static\" binding = \"ASSETS\" run_worker_first = true",
         });
     }

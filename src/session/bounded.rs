@@ -1,25 +1,28 @@
-//! What an isolate remembers lives for a time and has a bound, so that its memory stays flat.
+//! A map whose entries end at their time and whose size is bounded, so that an isolate's memory stays flat.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use crate::ports::UnixSecs;
 
-/// A map whose entries die at their time and whose size is bounded.
+/// A map whose entries end at their time and whose size is bounded.
 ///
-/// A list in the order of its keys: far less code than a hash table, which the Worker would hold once for each kind of value.
-/// Clients choose some of the keys, but none that is worse than another: a look-up is 12 comparisons at most, and what a new
-/// entry moves aside is some 100 kB in the fullest map, a few microseconds.
+/// Trees, not hash tables: clients choose some of the keys, and the Worker's hashes are not seeded, so that a client could choose
+/// keys which collide. A look-up is 12 comparisons at most. Each entry is put into the order of ends once and taken out of it once.
 pub(crate) struct Bounded<V> {
-    pub(super) entries: Vec<Entry<V>>,
+    entries: BTreeMap<Rc<[u8]>, Entry<V>>,
+    /// The entries by their end, the earliest first.
+    ends: BTreeSet<(UnixSecs, Rc<[u8]>)>,
 }
 
-pub(super) struct Entry<V> {
-    key: Box<[u8]>,
+struct Entry<V> {
     value: V,
     until: UnixSecs,
 }
 
 impl<V> Default for Bounded<V> {
     fn default() -> Self {
-        Self { entries: Vec::new() }
+        Self { entries: BTreeMap::new(), ends: BTreeSet::new() }
     }
 }
 
@@ -31,38 +34,44 @@ impl<V> Bounded<V> {
 
     /// The same, and until when.
     pub(super) fn live_until(&self, key: &[u8], now: UnixSecs) -> Option<(&V, UnixSecs)> {
-        self.place(key)
-            .ok()
-            .and_then(|at| self.entries.get(at))
-            .filter(|entry| now < entry.until)
-            .map(|entry| (&entry.value, entry.until))
+        self.entries.get(key).filter(|entry| now < entry.until).map(|entry| (&entry.value, entry.until))
     }
 
-    /// Keeps a value until then.
+    /// Keeps a value until then. A full map drops the entry that would end first: forgetting costs a read of KV or a signature
+    /// check, and what must be remembered for longest stays.
     pub(crate) fn put(&mut self, key: &[u8], value: V, until: UnixSecs, now: UnixSecs) {
-        if self.entries.len() >= MAX_ENTRIES {
-            self.entries.retain(|entry| now < entry.until);
-        }
-        // All alive: forgetting costs reads of KV or signature checks, never correctness beyond what another isolate would do.
-        if self.entries.len() >= MAX_ENTRIES {
-            self.entries.clear();
-        }
+        self.drop_expired(now);
         self.remove(key);
-        if let Err(at) = self.place(key) {
-            self.entries.insert(at, Entry { key: key.into(), value, until });
+        if self.entries.len() >= MAX_ENTRIES
+            && let Some((_, earliest)) = self.ends.pop_first()
+        {
+            self.entries.remove(&earliest);
         }
+        let key: Rc<[u8]> = key.into();
+        self.ends.insert((until, key.clone()));
+        self.entries.insert(key, Entry { value, until });
     }
 
     /// Forgets `key`.
     pub(super) fn remove(&mut self, key: &[u8]) {
-        if let Ok(at) = self.place(key) {
-            self.entries.remove(at);
+        if let Some((key, entry)) = self.entries.remove_entry(key) {
+            self.ends.remove(&(entry.until, key));
         }
     }
 
-    /// Where `key` is, or else where it belongs.
-    fn place(&self, key: &[u8]) -> Result<usize, usize> {
-        self.entries.binary_search_by(|entry| entry.key.as_ref().cmp(key))
+    /// Drops the entries that have ended. Costs one look where none has.
+    pub(crate) fn drop_expired(&mut self, now: UnixSecs) {
+        while self.ends.first().is_some_and(|(until, _)| *until <= now) {
+            if let Some((_, key)) = self.ends.pop_first() {
+                self.entries.remove(&key);
+            }
+        }
+    }
+
+    /// How many entries it holds, ended ones included.
+    pub(crate) fn len(&self) -> usize {
+        debug_assert_eq!(self.entries.len(), self.ends.len());
+        self.entries.len()
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::jose::unique_json;
 use crate::ports::UnixSecs;
 
-use super::policy::LEASE_SECS;
+use super::policy::GUARD_LEASE_SECS;
 
 /// A question about one session.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,7 +165,7 @@ pub fn answer(row: Option<Row>, question: Question, now: UnixSecs) -> (Answer, O
             match compared(row.clone(), generation) {
                 Answer::Yes if held_by_another => (Answer::Held, None),
                 Answer::Yes => {
-                    let lease_until = now.saturating_add(LEASE_SECS);
+                    let lease_until = now.saturating_add(GUARD_LEASE_SECS);
                     (Answer::Yes, Some(Row { lease_holder: holder, lease_until, ..row }))
                 }
                 other => (other, None),
@@ -266,12 +266,12 @@ mod tests {
         let (granted, held) = answer(Some(row(2)), lease(2, "a"), NOW);
         assert_eq!(granted, Answer::Yes);
         let held = held.expect("a lease is kept");
-        assert_eq!((held.lease_holder.as_str(), held.lease_until), ("a", NOW + LEASE_SECS));
+        assert_eq!((held.lease_holder.as_str(), held.lease_until), ("a", NOW + GUARD_LEASE_SECS));
         assert_eq!(Row { lease_holder: String::new(), lease_until: 0, ..held.clone() }, row(2), "and nothing else changes");
         for (holder, now, expected) in [
             ("b", NOW, Answer::Held),
-            ("b", NOW + LEASE_SECS - 1, Answer::Held),
-            ("b", NOW + LEASE_SECS, Answer::Yes),
+            ("b", NOW + GUARD_LEASE_SECS - 1, Answer::Held),
+            ("b", NOW + GUARD_LEASE_SECS, Answer::Yes),
             ("a", NOW + 1, Answer::Yes),
         ] {
             assert_eq!(answer(Some(held.clone()), lease(2, holder), now).0, expected, "{holder} at {now}");

@@ -9,12 +9,16 @@ use crate::oidc::flow::{FLOW_LIFE_SECS, SPENT_FLOW_LIFE_SECS};
 use crate::ports::UnixSecs;
 
 use super::bounded::Bounded;
-use super::policy::{EXCHANGE_SECS, FORCE_INTERVAL_SECS, LEASE_SECS, LOOK_SECS, REFUSED_SECS};
+use super::policy::{EXCHANGE_SECS, FORCE_INTERVAL_SECS, LEASE_SECS, LOOK_SECS, REFUSED_SECS, STEP_SECS};
 use super::record::Record;
 
 /// Keys that are there for a time, and a number each: the guard's generation, or nothing. One type, so that the Worker holds its
 /// code once.
 type Marks = Bounded<u64>;
+
+/// A request's hold on a session's refresh in this isolate: each taking has its own number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease(u64);
 
 /// The memory. `E` is how a failed refresh is remembered.
 pub struct SessionMemory<E> {
@@ -23,7 +27,9 @@ pub struct SessionMemory<E> {
     ended: Marks,
     /// Those of them whose end was written down.
     settled: Marks,
+    /// With the number of the lease.
     leases: Marks,
+    last_lease: u64,
     failures: Bounded<Rc<E>>,
     /// How refreshes failed lately, for longer than nobody tries again.
     trouble: Bounded<Rc<E>>,
@@ -76,6 +82,7 @@ impl<E> Default for SessionMemory<E> {
             ended: Bounded::default(),
             settled: Bounded::default(),
             leases: Bounded::default(),
+            last_lease: 0,
             failures: Bounded::default(),
             trouble: Bounded::default(),
             forced: Bounded::default(),
@@ -108,7 +115,7 @@ impl<E: Clone> SessionMemory<E> {
     pub fn replace(&mut self, key: &[u8], record: Rc<Record>, now: UnixSecs) -> Remembered {
         self.trouble.remove(key);
         let known_until = self.records.live_until(key, now).map_or(now, |(_, until)| until);
-        self.keep(key, record, known_until.max(now.saturating_add(LEASE_SECS)), now)
+        self.keep(key, record, known_until.max(now.saturating_add(STEP_SECS)), now)
     }
 
     fn keep(&mut self, key: &[u8], record: Rc<Record>, until: UnixSecs, now: UnixSecs) -> Remembered {
@@ -119,6 +126,37 @@ impl<E: Clone> SessionMemory<E> {
         }
         self.records.put(key, record.clone(), until, now);
         Remembered::Record(record)
+    }
+
+    /// Drops what has ended, tokens among it. Costs one look at each map where nothing has.
+    pub fn drop_expired(&mut self, now: UnixSecs) {
+        self.records.drop_expired(now);
+        self.failures.drop_expired(now);
+        self.trouble.drop_expired(now);
+        self.exchanges.drop_expired(now);
+        for marks in [
+            &mut self.ended,
+            &mut self.settled,
+            &mut self.leases,
+            &mut self.forced,
+            &mut self.refused,
+            &mut self.confirmed,
+            &mut self.looks,
+        ] {
+            marks.drop_expired(now);
+        }
+    }
+
+    /// How many records it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Forgets the record: KV has another word of the session.
@@ -165,10 +203,14 @@ impl<E: Clone> SessionMemory<E> {
         self.looks.remove(key);
     }
 
-    /// Takes the refresh lease of a session, until the time given; `None` while another request holds it.
-    pub fn take_lease(&mut self, key: &[u8], now: UnixSecs) -> Option<UnixSecs> {
-        let until = now.saturating_add(LEASE_SECS);
-        self.leases.claim(key, until, now).then_some(until)
+    /// Takes the refresh lease of a session for [`LEASE_SECS`]; `None` while another request holds it.
+    pub fn take_lease(&mut self, key: &[u8], now: UnixSecs) -> Option<Lease> {
+        if self.is_leased(key, now) {
+            return None;
+        }
+        self.last_lease = self.last_lease.wrapping_add(1);
+        self.leases.put(key, self.last_lease, now.saturating_add(LEASE_SECS), now);
+        Some(Lease(self.last_lease))
     }
 
     /// Whether a request is refreshing this session.
@@ -177,23 +219,17 @@ impl<E: Clone> SessionMemory<E> {
         self.leases.live(key, now).is_some()
     }
 
-    /// Prolongs the lease that was taken until then, unless somebody has taken it over; gives its new end.
-    pub fn extend_lease(&mut self, key: &[u8], until: UnixSecs, now: UnixSecs) -> UnixSecs {
-        if self.leases.live(key, now).is_some() && !self.holds(key, until) {
-            return until;
+    /// Prolongs a lease for the next step of a refresh, unless another request has taken it over.
+    pub fn extend_lease(&mut self, key: &[u8], lease: Lease, now: UnixSecs) {
+        let until = now.saturating_add(STEP_SECS);
+        if self.leases.live_until(key, now).is_none_or(|(holder, held_until)| *holder == lease.0 && held_until < until) {
+            self.leases.put(key, lease.0, until, now);
         }
-        let until = now.saturating_add(LEASE_SECS);
-        self.leases.put(key, 0, until, now);
-        until
     }
 
-    fn holds(&self, key: &[u8], until: UnixSecs) -> bool {
-        self.leases.live_until(key, 0).is_some_and(|(_, held_until)| held_until == until)
-    }
-
-    /// Gives back the lease that was taken until then; one that somebody took over stays theirs.
-    pub fn release_lease(&mut self, key: &[u8], until: UnixSecs) {
-        if self.holds(key, until) {
+    /// Gives a lease back; one that another request took over stays theirs.
+    pub fn release_lease(&mut self, key: &[u8], lease: Lease) {
+        if self.leases.live(key, 0) == Some(&lease.0) {
             self.leases.remove(key);
         }
     }

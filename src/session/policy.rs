@@ -71,8 +71,14 @@ const MAX_MARGIN_SECS: u64 = 300;
 /// The lease on a session's refresh: longer than the token request can take, so that nobody refreshes twice, and no
 /// longer, so that a leader whose request was cancelled blocks nobody.
 pub const LEASE_SECS: u64 = crate::oidc::token_request::TOKEN_TIMEOUT_MS as u64 / 1000 + 2;
+/// The lease is prolonged for so long before each further step of a refresh, and the renewed record is remembered for so long
+/// before each step of its save. Longer than any one of them: KV has 8 s, a guard's question with its one retry 8.2 s, the key
+/// set with its one retry 8.4 s.
+pub const STEP_SECS: u64 = 10;
+/// The lease that the guard grants (strict mode): its answer may be 4 s on its way before the token request begins.
+pub const GUARD_LEASE_SECS: u64 = LEASE_SECS + 4;
 /// How long a request waits for another one's refresh: somewhat longer than a lease whose holder has died.
-pub const PATIENCE_SECS: u64 = LEASE_SECS + 2;
+pub const PATIENCE_SECS: u64 = GUARD_LEASE_SECS + 2;
 /// How long one request may ask the guard while the others wait for what it hears: two questions that are answered at the last
 /// moment. A look that must introduce a record as well may take longer; then the next one asks too, which does no harm.
 pub const LOOK_SECS: u64 = 8;

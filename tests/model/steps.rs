@@ -778,13 +778,13 @@ const GUARD_TIMEOUT_MS: u32 = 4000;
 /// Between two questions to the guard, `gate::renewal`.
 const GUARD_POLL_MS: u32 = 250;
 /// `session::policy`: nobody polls for longer. A poll may be late by as much, so that time can pass.
-const PATIENCE_MS: u32 = 10_000;
+const PATIENCE_MS: u32 = 14_000;
 /// Shorter sleeps take no time by the model's clock.
 const LONG_SLEEP_MS: u32 = 1000;
 /// KV's lag, and for how long an isolate remembers a record.
 const BOUND_MS: u32 = super::world::LAG_MS + REMEMBERED_MS;
 const REMEMBERED_MS: u32 = 30_000;
-/// `session::policy::LEASE_SECS`: how long an isolate remembers what it saves before it has looked at the marks again.
-const UNSURE_MS: u32 = 8000;
+/// `session::policy::STEP_SECS`: how long an isolate remembers what it saves before it has looked at the marks again.
+const UNSURE_MS: u32 = 10_000;
 /// `GUARD_SECS`.
 const STRICT_BOUND_MS: u32 = 10_000;

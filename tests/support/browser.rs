@@ -102,6 +102,11 @@ impl Browser {
         Self { memory: self.memory.clone(), ..self.restarted() }
     }
 
+    /// How many records and API clients' tokens its isolate holds.
+    pub fn remembered(&self) -> usize {
+        self.memory.len()
+    }
+
     /// Whether its session opens a page or says who it is.
     pub fn is_served(&self) -> bool {
         self.open("/app/").site || self.get("/user-info").status == 200

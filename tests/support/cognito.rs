@@ -58,7 +58,11 @@ pub struct Cognito {
     /// For the next token requests, in order.
     pub trouble: RefCell<VecDeque<Trouble>>,
     pub rotation: Cell<Rotation>,
+    /// How long each answer is on its way, in milliseconds.
+    pub slow_ms: Cell<u32>,
     pub keys_down: Cell<bool>,
+    /// The key set is answered with this status and no keys.
+    pub keys_status: Cell<Option<u16>>,
     pub access_life_secs: Cell<u64>,
     pub groups: RefCell<Vec<&'static str>>,
     /// The nonce that the next login's ID token carries: what the authorize URL asked for.
@@ -86,7 +90,9 @@ impl Default for Cognito {
         Self {
             trouble: RefCell::default(),
             rotation: Cell::new(Rotation::Off),
+            slow_ms: Cell::new(0),
             keys_down: Cell::new(false),
+            keys_status: Cell::new(None),
             access_life_secs: Cell::new(3600),
             groups: RefCell::default(),
             nonce: RefCell::default(),
@@ -140,6 +146,8 @@ impl Cognito {
                 self.key_fetches.set(self.key_fetches.get() + 1);
                 if self.keys_down.get() {
                     Err(HttpError::Unreachable)
+                } else if let Some(code) = self.keys_status.get() {
+                    status(code, &json!({"message": "User pool does not exist."}))
                 } else {
                     ok(&key_set(&self.published_keys.borrow(), self.keys_replaced.get()))
                 }

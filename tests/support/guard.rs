@@ -12,6 +12,8 @@ pub struct FakeGuard {
     pub rows: RefCell<BTreeMap<(String, String), Row>>,
     /// Questions that reached it.
     pub asked: RefCell<Vec<String>>,
+    /// How long each answer is on its way, in milliseconds.
+    pub slow_ms: Cell<u32>,
     /// It cannot be reached.
     pub down: Cell<bool>,
 }

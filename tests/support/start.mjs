@@ -10,6 +10,8 @@ import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
+import { isPortLost, onFreePorts, PortLost } from './ports.mjs';
+
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The last line of the block that says where to go. */
@@ -25,8 +27,11 @@ export const ALICE = 'alice@example.com';
 export const BOB = 'bob@example.com';
 
 /** Starts everything and waits for the final block. `args` go to `npm start`. */
-export async function startProduct(args = []) {
-  const [port, cognitoPort, apiPort] = await freePorts(3);
+export function startProduct(args = []) {
+  return onFreePorts(3, (ports) => startOn(ports, args));
+}
+
+async function startOn([port, cognitoPort, apiPort], args) {
   const persistTo = mkdtempSync(path.join(os.tmpdir(), 'edgegate-browser-'));
   const own = ['--port', port, '--cognito-port', cognitoPort, '--api-port', apiPort, '--persist-to', persistTo];
   const child = spawn(process.execPath, ['dev/start.mjs', ...own.map(String), ...args], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -60,7 +65,12 @@ class Product {
   async untilReady() {
     const deadline = Date.now() + START_LIMIT_MS;
     while (!READY.test(this.output)) {
-      if (this.#child.exitCode !== null) assert.fail(`npm start ended with ${this.#child.exitCode}:\n${this.output}`);
+      if (this.#child.exitCode !== null) {
+        await this.#closed; // and all of its output is here
+        rmSync(this.persistTo, { recursive: true, force: true });
+        if (isPortLost(this.output)) throw new PortLost(this.output);
+        assert.fail(`npm start ended with ${this.#child.exitCode}:\n${this.output}`);
+      }
       if (Date.now() > deadline) assert.fail(`npm start was not ready in ${START_LIMIT_MS / 1000} s:\n${this.output}`);
       await pause(50);
     }
@@ -121,17 +131,6 @@ class Product {
 
 function pause(ms) {
   return new Promise((resolve) => { setTimeout(resolve, ms).unref(); });
-}
-
-async function freePorts(count) {
-  const servers = await Promise.all(Array.from({ length: count }, async () => {
-    const server = net.createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    return server;
-  }));
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => { server.close(resolve); })));
-  return ports;
 }
 
 function isOpen(port) {

@@ -36,6 +36,13 @@ impl Time {
         self.work.set(self.work.get() + 1);
     }
 
+    /// What takes so long, and no step of its own where it takes no time.
+    pub async fn take(&self, duration_ms: u32) {
+        if duration_ms > 0 {
+            self.sleep(duration_ms).await;
+        }
+    }
+
     /// Waits. Looked at twice with no work in between, everybody sleeps: then the clock moves to who wakes first.
     pub async fn sleep(&self, duration_ms: u32) {
         let until = self.now_ms() + u64::from(duration_ms);

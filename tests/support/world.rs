@@ -36,6 +36,8 @@ pub struct World {
     pub logs: RefCell<Vec<String>>,
     background: RefCell<Vec<Work>>,
     key_set: RefCell<Option<String>>,
+    /// How long the location's cache takes to keep a key set, in milliseconds.
+    pub keep_ms: Cell<u32>,
     /// How many signatures were checked at this location.
     pub signature_checks: Cell<u32>,
     random: Cell<u64>,
@@ -74,6 +76,7 @@ impl World {
             logs: RefCell::default(),
             background: RefCell::default(),
             key_set: RefCell::default(),
+            keep_ms: Cell::new(0),
             signature_checks: Cell::new(0),
             random,
         })
@@ -104,6 +107,11 @@ impl World {
                 futures_executor::block_on(task);
             }
         }
+    }
+
+    /// Whether this location's cache has a key set.
+    pub fn keeps_key_set(&self) -> bool {
+        self.key_set.borrow().is_some()
     }
 
     pub fn logged(&self, text: &str) -> bool {
@@ -239,7 +247,9 @@ impl Guard for Ports {
         yield_once().await;
         self.0.time.note_work();
         let guard = self.0.guard.as_ref().expect("nobody asks a guard that is not bound");
-        guard.answer(user_tag, inquiry, self.0.now())
+        let answer = guard.answer(user_tag, inquiry, self.0.now());
+        self.0.time.take(guard.slow_ms.get()).await;
+        answer
     }
 }
 
@@ -247,7 +257,9 @@ impl Http for Ports {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         yield_once().await;
         self.0.time.note_work();
-        self.0.cognito.answer(&request, self.0.now())
+        let answer = self.0.cognito.answer(&request, self.0.now());
+        self.0.time.take(self.0.cognito.slow_ms.get()).await;
+        answer
     }
 }
 
@@ -264,6 +276,7 @@ impl KeySetCache for Ports {
     }
 
     async fn keep(&self, text: &str, _max_age_secs: u32) {
+        self.0.time.take(self.0.keep_ms.get()).await;
         *self.0.key_set.borrow_mut() = Some(text.to_owned());
     }
 }

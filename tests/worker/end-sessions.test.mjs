@@ -23,6 +23,8 @@ after(() => gateway.close());
 beforeEach(() => gateway.allWell());
 
 const subOf = async (browser) => (await (await browser.script('/user-info')).json()).sub;
+/** A user that is not there. */
+const SOMEBODY = '5f0c1e9a-7b3d-4c2e-9a1b-0d2e4f6a8c01';
 const BOB = { email: 'bob@example.com' };
 
 /** Runs the script as a person does. */
@@ -75,7 +77,7 @@ describe('end-sessions', () => {
     assert.equal(Buffer.from(browser.session, 'base64url').subarray(0, 16).toString('base64url'), tag);
     assert.ok((await gateway.sessionKeys()).some((key) => key.startsWith(`session/${tag}/`)));
     assert.deepEqual(markOf({ issuer: gateway.cognito.issuer, sub: await subOf(browser), ttlSecs: 10, now: 7 }), {
-      key: `ended/${tag}`, value: '7', ttlSecs: 60,
+      key: `ended/${tag}`, value: '7', ttlSecs: 90,
     });
   });
 
@@ -89,10 +91,10 @@ describe('end-sessions', () => {
 
 describe('the script', () => {
   test('shows the command for production, with the issuer and life of wrangler.toml', async () => {
-    const { code, output } = await endSessions('--sub', 'a-1', '--dry-run');
+    const { code, output } = await endSessions('--sub', SOMEBODY, '--dry-run');
     assert.equal(code, 0);
     const [, pool] = /^\[env\.production\.vars\][^[]*COGNITO_USER_POOL_ID = "([^"]+)"/m.exec(readFileSync(path.join(ROOT, 'wrangler.toml'), 'utf8'));
-    const tag = userTag(`https://cognito-idp.us-east-1.amazonaws.com/${pool}`, 'a-1');
+    const tag = userTag(`https://cognito-idp.us-east-1.amazonaws.com/${pool}`, SOMEBODY);
     const now = Math.floor(Date.now() / 1000);
     const [, at] = new RegExp(`^wrangler kv key put ended/${tag} (\\d+) --binding SESSIONS --ttl ${FIVE_DAYS} --env production --remote\n$`).exec(output);
     assert.ok(now - Number(at) < 60 && Number(at) <= now);
@@ -101,14 +103,14 @@ describe('the script', () => {
   test('writes into the local KV, and the mark expires', async () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'edgegate-end-'));
     try {
-      const { code, output } = await endSessions('--sub', 'a-1', '--local', '--persist-to', folder);
+      const { code, output } = await endSessions('--sub', SOMEBODY, '--local', '--persist-to', folder);
       assert.equal(code, 0, output);
       const wrangler = path.join(ROOT, 'node_modules/wrangler/bin/wrangler.js');
       const list = ['kv', 'key', 'list', '--binding', 'SESSIONS', '--local', '--persist-to', folder];
       const { stdout } = await promisify(execFile)(process.execPath, [wrangler, ...list], { cwd: ROOT, env: { ...process.env, WRANGLER_LOG: 'log' } });
       const [mark, ...more] = JSON.parse(stdout.slice(stdout.indexOf('[')));
       assert.deepEqual(more, []);
-      assert.equal(mark.name, `ended/${userTag('http://127.0.0.1:9400/us-east-1_Local0001', 'a-1')}`);
+      assert.equal(mark.name, `ended/${userTag('http://127.0.0.1:9400/us-east-1_Local0001', SOMEBODY)}`);
       const life = mark.expiration - Math.floor(Date.now() / 1000);
       assert.ok(life > FIVE_DAYS - 120 && life <= FIVE_DAYS, `${life} s`);
     } finally {
@@ -118,8 +120,11 @@ describe('the script', () => {
 
   for (const [what, args, said] of [
     ['no user', [], /--sub wants/],
-    ['a user that is none', ['--sub', 'ü'], /--sub wants/],
-    ['a folder without --local', ['--sub', 'a', '--persist-to', 'x'], /--persist-to is for --local/],
+    ['an e-mail address', ['--sub', 'alice@example.com', '--dry-run'], /--sub wants .*UUID.*admin-get-user/],
+    ['a user name', ['--sub', 'alice', '--dry-run'], /--sub wants/],
+    ['a sub with something behind it', ['--sub', `${SOMEBODY} `, '--dry-run'], /--sub wants/],
+    ['a sub that is cut short', ['--sub', SOMEBODY.slice(0, -1), '--dry-run'], /--sub wants/],
+    ['a folder without --local', ['--sub', SOMEBODY, '--persist-to', 'x'], /--persist-to is for --local/],
     ['an option that is none', ['--all'], /end-sessions -- --help/],
   ]) {
     test(`refuses ${what} in one sentence`, async () => {
@@ -129,6 +134,11 @@ describe('the script', () => {
       assert.doesNotMatch(output, /at .*\.mjs/);
     });
   }
+
+  test('takes a sub in capitals for the same', async () => {
+    const keyOf = async (sub) => (await commandOf({ sub }, 7))[3];
+    assert.equal(await keyOf(SOMEBODY.toUpperCase()), await keyOf(SOMEBODY));
+  });
 
   test('knows the issuers of Cognito', () => {
     for (const [vars, issuer] of [

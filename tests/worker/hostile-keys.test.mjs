@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, beforeEach, describe, test } from 'node:test';
 
 import { assertErrorJson, assertErrorPage } from '../support/answers.mjs';
+import { eventually } from '../support/eventually.mjs';
 import { FAULTY, startGateway } from '../support/gateway.mjs';
 
 const HOUR = 3600;
@@ -69,13 +70,17 @@ describe('keys are rotated', () => {
     assert.equal((await browser.script('/user-info')).status, 200);
   });
 
-  test('and the old ones taken out: tokens that they signed are worth nothing after five minutes', async () => {
+  test('and the old ones taken out: tokens that they signed are worth nothing once the set of five minutes ago is fetched anew', async () => {
     const old = mint();
     await gateway.signedIn();
     cognito.rotateKeys({ keepOld: false });
     await gateway.passTime(CURRENT_SECS - 10);
     assert.equal((await askWith(old)).status, 200);
     await gateway.passTime(11);
+    const before = fetches();
+    assert.equal((await askWith(old)).status, 200, 'nobody waits for a key that is known');
+    await eventually(() => fetches() > before, 'the fetch beside the answer');
+    await eventually(async () => (await askWith(old)).status === 401, 'its end');
     await assertErrorJson(await askWith(old), 401, 'token_invalid');
     await gateway.signedIn();
   });
@@ -135,7 +140,8 @@ describe('a flood of forged key ids', () => {
   test('by sessions that are renewed with forged tokens ends none of them and causes one fetch', async () => {
     const browsers = await Promise.all(Array.from({ length: 8 }, () => gateway.signedIn()));
     await gateway.passTime(HOUR + 1);
-    await askWith(mint()); // the set is current again
+    await askWith(mint());
+    await eventually(() => fetches() === 2, 'the set that is current again');
     const before = fetches();
     cognito.set({ unknownKid: 'access' });
     for (const browser of browsers) await assertErrorJson(await browser.script('/user-info'), 502, 'token_rejected');

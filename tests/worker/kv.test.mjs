@@ -213,6 +213,20 @@ describe('a mark', () => {
     assert.equal((await later.script('/user-info')).status, 200);
   });
 
+  /** `wrangler kv key put --path` writes a file as it is, its last line break included. */
+  test('that was written from a file, with a line break at its end, ends the session like any other', async () => {
+    const markOf = { session: (name) => name.replace(/^session/, 'ended'), user: (name) => `ended/${name.split('/')[1]}` };
+    for (const kind of ['session', 'user']) {
+      await gateway.emptyKv();
+      const browser = await gateway.signedIn();
+      const { name } = await onlyRecord();
+      await put(markOf[kind](name), `${gateway.now()}\n`);
+      await gateway.passTime(FORGET_SECS);
+      await assertErrorJson(await browser.script('/user-info'), 401, 'session_expired');
+      assert.equal((await browser.navigate('/app/')).status, 302, kind);
+    }
+  });
+
   test('of a user that cannot be read ends all of them', async () => {
     const browser = await gateway.signedIn();
     await put(`ended/${userTag(browser)}`, 'yesterday');

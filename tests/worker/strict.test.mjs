@@ -12,7 +12,7 @@ const HOUR = 3600;
 /** GUARD_SECS as it is without a setting: how long an isolate goes on with what the guard has said. */
 const GUARD_SECS = 10;
 /** A lease whose holder has died ends after so long; trouble is forgotten after as long, jittered. */
-const LEASE_SECS = 8;
+const LEASE_SECS = 12;
 const RETRY_SECS = 15;
 /** What a location without a guard goes on with at the most: KV's lag and an isolate's memory. */
 const BOUND_SECS = 90;

@@ -55,7 +55,7 @@ fn the_same_version_read_again_is_remembered_from_then_on() {
 
 #[test]
 fn a_record_that_is_about_to_be_saved_is_remembered_no_longer_than_what_it_replaces() {
-    for (read_at, saved_at, until) in [(1000, 1001, 1030), (1000, 1022, 1030), (1000, 1025, 1033), (1000, 1040, 1048)] {
+    for (read_at, saved_at, until) in [(1000, 1001, 1030), (1000, 1020, 1030), (1000, 1025, 1035), (1000, 1040, 1050)] {
         let mut memory = Memory::default();
         memory.remember(b"a", version(1), read_at);
         assert_eq!(number(&memory.replace(b"a", version(2), saved_at)), 2);
@@ -87,38 +87,50 @@ fn an_ended_session_stays_so_for_five_minutes() {
 fn one_request_holds_the_lease_for_eight_seconds() {
     let mut memory = Memory::default();
     assert!(!memory.is_leased(b"a", 1000));
-    assert_eq!(memory.take_lease(b"a", 1000), Some(1008));
-    assert_eq!(memory.take_lease(b"a", 1007), None);
+    assert!(memory.take_lease(b"a", 1000).is_some());
+    assert!(memory.take_lease(b"a", 1007).is_none());
     assert!(memory.is_leased(b"a", 1007) && !memory.is_leased(b"a", 1008) && !memory.is_leased(b"b", 1000));
-    assert_eq!(memory.take_lease(b"b", 1007), Some(1015), "each session has its own");
-    assert_eq!(memory.take_lease(b"a", 1008), Some(1016), "a request that was cancelled blocks nobody");
+    assert!(memory.take_lease(b"b", 1007).is_some(), "each session has its own");
+    assert!(memory.take_lease(b"a", 1008).is_some(), "a request that was cancelled blocks nobody");
 }
 
 #[test]
 fn a_lease_is_given_back_by_its_holder_only() {
     let mut memory = Memory::default();
-    memory.take_lease(b"a", 1000);
-    memory.release_lease(b"b", 1008);
-    memory.release_lease(b"a", 1007);
-    assert!(memory.is_leased(b"a", 1000), "not that one");
-    memory.release_lease(b"a", 1008);
-    assert_eq!(memory.take_lease(b"a", 1001), Some(1009));
-    memory.release_lease(b"a", 1008);
-    assert!(memory.is_leased(b"a", 1001), "taken over");
+    let first = memory.take_lease(b"a", 1000).unwrap();
+    memory.release_lease(b"b", first);
+    assert!(memory.is_leased(b"a", 1000), "not that session's");
+    memory.release_lease(b"a", first);
+    assert!(!memory.is_leased(b"a", 1000));
+    let second = memory.take_lease(b"a", 1000).unwrap();
+    memory.release_lease(b"a", first);
+    assert!(memory.is_leased(b"a", 1000), "taken by another request in the same second");
+    memory.release_lease(b"a", second);
+    assert!(!memory.is_leased(b"a", 1000));
 }
 
 #[test]
 fn a_lease_is_prolonged_by_its_holder_or_when_it_is_free() {
     let mut memory = Memory::default();
-    memory.take_lease(b"a", 1000);
-    assert_eq!(memory.extend_lease(b"a", 1008, 1005), 1013, "by its holder");
-    assert!(memory.is_leased(b"a", 1012) && !memory.is_leased(b"a", 1013));
-    assert_eq!(memory.extend_lease(b"a", 1008, 1006), 1008, "somebody took it over");
-    assert!(memory.is_leased(b"a", 1012) && !memory.is_leased(b"a", 1013));
-    assert_eq!(memory.extend_lease(b"a", 1008, 1013), 1021, "it is free again");
-    assert!(memory.is_leased(b"a", 1020) && !memory.is_leased(b"a", 1021));
-    assert_eq!(memory.extend_lease(b"b", 1008, 1009), 1017, "nobody has it");
-    assert!(memory.is_leased(b"b", 1016));
+    let first = memory.take_lease(b"a", 1000).unwrap();
+    memory.extend_lease(b"a", first, 1005);
+    assert!(memory.is_leased(b"a", 1014) && !memory.is_leased(b"a", 1015));
+    let second = memory.take_lease(b"a", 1015).unwrap();
+    memory.extend_lease(b"a", first, 1020);
+    assert!(
+        memory.is_leased(b"a", 1022) && !memory.is_leased(b"a", 1023),
+        "the other request holds it for as long as it took it"
+    );
+    memory.release_lease(b"a", first);
+    assert!(memory.is_leased(b"a", 1022));
+    memory.extend_lease(b"a", first, 1023);
+    assert!(memory.is_leased(b"a", 1032), "it was free again");
+    memory.release_lease(b"a", second);
+    assert!(memory.is_leased(b"a", 1032));
+    memory.extend_lease(b"a", first, 1020);
+    assert!(memory.is_leased(b"a", 1032), "a clock that went back shortens nothing");
+    memory.release_lease(b"a", first);
+    assert!(!memory.is_leased(b"a", 1024));
 }
 
 #[test]
@@ -151,24 +163,75 @@ fn a_refused_refresh_token_is_remembered_for_ten_minutes_as_a_hash() {
 }
 
 #[test]
-fn a_full_map_forgets_the_dead_and_only_then_the_living() {
-    let filled = |living: u32| {
-        let mut map = Marks::default();
-        // Not in the order of their keys.
-        (0..4096).for_each(|number: u32| map.put(&number.to_le_bytes(), 0, if number < living { 1001 } else { 1000 }, 0));
-        map
-    };
-    for (living, kept) in [(0, 0), (1, 1), (4095, 4095), (4096, 0)] {
-        let mut map = filled(living);
-        assert_eq!(map.entries.len(), 4096);
-        map.put(b"9999", 0, 2000, 1000);
-        assert!(map.live(b"9999", 1000).is_some(), "{living} living");
-        assert_eq!(map.entries.len(), kept + 1, "{living} living");
+fn an_entry_that_has_ended_is_dropped_at_the_next_change() {
+    let mut map = Marks::default();
+    for (key, until) in [(b"a", 1010), (b"b", 1005), (b"c", 1020)] {
+        map.put(key, 0, until, 1000);
     }
-    let mut map = filled(1);
-    map.remove(&4095_u32.to_le_bytes());
-    map.put(b"9999", 0, 2000, 1000);
-    assert_eq!(map.entries.len(), 4096, "one that is not full is not searched");
+    map.put(b"d", 0, 2000, 1004);
+    assert_eq!(map.len(), 4);
+    map.put(b"e", 0, 2000, 1010);
+    assert_eq!(map.len(), 3, "those that end at 1005 and 1010 are gone");
+    map.drop_expired(1999);
+    assert_eq!(map.len(), 2);
+    map.drop_expired(2000);
+    assert_eq!(map.len(), 0);
+}
+
+#[test]
+fn an_entry_that_was_put_again_or_removed_does_not_end_at_its_old_end() {
+    let mut map = Marks::default();
+    map.put(b"a", 1, 1005, 1000);
+    map.put(b"a", 2, 1010, 1000);
+    map.put(b"b", 1, 1005, 1000);
+    map.remove(b"b");
+    map.put(b"b", 2, 1010, 1000);
+    map.drop_expired(1009);
+    assert_eq!((map.live(b"a", 1009), map.live(b"b", 1009), map.len()), (Some(&2), Some(&2), 2));
+    map.put(b"a", 3, 1007, 1006);
+    map.drop_expired(1007);
+    assert_eq!((map.live(b"a", 1006), map.len()), (None, 1));
+}
+
+#[test]
+fn a_full_map_forgets_the_entry_that_would_end_first_and_no_other() {
+    let mut map = Marks::default();
+    // Not in the order of their keys.
+    (0..4096).for_each(|number: u32| map.put(&number.to_le_bytes(), 0, 2000 + u64::from(number.reverse_bits() >> 20), 1000));
+    for (round, first) in [0_u32, 2048, 1024].into_iter().enumerate() {
+        assert!(map.live(&first.to_le_bytes(), 1000).is_some(), "{first}");
+        map.put(&(9000 + u32::try_from(round).unwrap()).to_le_bytes(), 0, 9999, 1000);
+        assert!(map.live(&first.to_le_bytes(), 1000).is_none(), "{first} was to end first");
+        assert_eq!(map.len(), 4096);
+    }
+    map.put(&9000_u32.to_le_bytes(), 0, 9999, 1000);
+    assert_eq!(map.len(), 4096, "a key that is there needs no room");
+    assert!(map.live(&3072_u32.to_le_bytes(), 1000).is_some());
+    map.put(b"other", 0, 9999, 2000);
+    assert_eq!(map.len(), 4096);
+}
+
+/// What the memory holds of a session is gone at its end, whatever else is asked meanwhile.
+#[test]
+fn nothing_that_has_ended_stays_in_memory() {
+    let mut memory = Memory::default();
+    memory.remember(b"a", version(1), 1000);
+    memory.end(b"b", 1000);
+    memory.settle_end(b"b", 1000);
+    memory.note_failure(b"c", "down", 10, 1000);
+    memory.refuse("spent", 1000);
+    assert!(memory.take_lease(b"d", 1000).is_some() && memory.may_force(b"d", 1000));
+    memory.end_exchange("e", "code", Ok("sealed".into()), 1000);
+    memory.confirm(b"a", 1, 10, 1000);
+    assert!(memory.may_look(b"f", 1000));
+    memory.drop_expired(1029);
+    assert_eq!(memory.records.len(), 1);
+    memory.drop_expired(1030);
+    assert_eq!(memory.records.len(), 0, "the tokens of a record are gone with it");
+    memory.drop_expired(5000);
+    let Memory { records, ended, settled, leases, failures, trouble, forced, exchanges, refused, confirmed, looks, .. } = &memory;
+    let marks = [ended, settled, leases, forced, refused, confirmed, looks].map(Bounded::len);
+    assert_eq!((records.len(), failures.len(), trouble.len(), exchanges.len(), marks), (0, 0, 0, 0, [0; 7]));
 }
 
 #[test]
@@ -185,7 +248,7 @@ fn a_map_finds_what_it_was_given_last_under_each_key() {
             expected.insert(key, step);
         }
     }
-    assert_eq!(map.entries.len(), expected.len());
+    assert_eq!(map.len(), expected.len());
     for key in (0..700).map(|number| number.to_string()) {
         assert_eq!(map.live(key.as_bytes(), 1000), expected.get(&key), "{key}");
     }
@@ -277,10 +340,10 @@ fn the_guards_word_holds_for_its_time_and_for_that_generation() {
 fn one_request_at_a_time_asks_the_guard_about_a_session() {
     let mut memory = Memory::default();
     assert!(memory.may_look(b"a", 1000) && memory.may_look(b"b", 1000));
-    assert!(!memory.may_look(b"a", 1007), "while it may still hear");
+    assert!(!memory.may_look(b"a", 1007) && !memory.may_look(b"b", 1007), "while it may still hear");
     assert!(memory.may_look(b"a", 1008), "one that was cancelled blocks nobody for longer");
     memory.give_up_look(b"a");
     assert!(memory.may_look(b"a", 1008));
     memory.confirm(b"a", 1, 10, 1009);
-    assert!(memory.may_look(b"a", 1009) && !memory.may_look(b"b", 1007));
+    assert!(memory.may_look(b"a", 1009));
 }
