@@ -82,7 +82,7 @@ impl<P: Ports> Gate<P> {
         match self.dispatch(route, &visit).await {
             Ok(Outcome::Respond(answer)) => {
                 self.log(Level::Info, route, &visit.trace(), answer.status, &[]);
-                Outcome::Respond(readable(answer, route, &visit, &self.config).secured(visit.is_https()))
+                Outcome::Respond(readable(answer, route, &visit, &self.config).secured(self.is_https(&visit)))
             }
             Ok(forward @ Outcome::Forward(_)) => forward,
             Err(failure) => Outcome::Respond(self.failed_answer(route, &visit, &visit.trace(), &failure)),
@@ -100,7 +100,12 @@ impl<P: Ports> Gate<P> {
         let Description { status, code, .. } = failure.error.describe();
         self.log(failure.level, route, trace, status, &[("code", code), ("reason", failure.reason)]);
         let answer = page::failure_answer(&self.config, visit, route, failure);
-        readable(answer, route, visit, &self.config).secured(visit.is_https())
+        readable(answer, route, visit, &self.config).secured(self.is_https(visit))
+    }
+
+    /// Whether the browser is to ask by https from now on.
+    fn is_https<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> bool {
+        self.config.public_url.is_https() && visit.is_https()
     }
 
     async fn dispatch<R: IncomingRequest>(&self, route: Route, visit: &Visit<'_, R>) -> Result<Outcome, Failure> {
