@@ -4,8 +4,9 @@
 
 mod support;
 
+use edgegate::ports::KvError;
 use support::browser::Reply;
-use support::{Browser, PUBLIC_URL, World, config};
+use support::{Browser, Fault, PUBLIC_URL, World, config};
 
 /// What Chromium sends with a page load.
 const PAGE: [(&str, &str); 3] = [("accept", "text/html"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
@@ -217,4 +218,39 @@ fn scripts_of_an_allowed_origin_can_read_when_to_come_again_and_where_to_go() {
             assert_eq!(reply.header("access-control-expose-headers"), exposed, "{path} for {origin}");
         }
     }
+}
+
+#[test]
+fn a_scripts_sign_out_is_answered_at_once_and_the_cache_is_cleared_where_it_is_asked_for() {
+    let form = [
+        ("origin", PUBLIC_URL),
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("accept", "text/html"),
+        ("sec-fetch-mode", "navigate"),
+    ];
+    let script = [&SCRIPT[..], &[("origin", PUBLIC_URL)]].concat();
+    for (query, headers, status, cleared) in [
+        ("", &script[..], 200, None),
+        ("?clear=cache", &script, 200, Some("\"cache\"")),
+        ("?clear=storage", &script, 200, None),
+        ("", &form, 303, Some("\"cache\"")),
+    ] {
+        for lost in [false, true] {
+            let browser = signed_in();
+            browser.world.kv.will(if lost { 2 } else { 0 }, "write ended/", Fault::Refused(KvError::Unavailable));
+            let reply = browser.ask("POST", &format!("{PUBLIC_URL}/auth/logout{query}"), headers);
+            assert_eq!(reply.status, if lost { 503 } else { status }, "{query}");
+            assert_eq!(reply.header("clear-site-data"), cleared, "{query}, lost {lost}");
+            assert!(browser.session_id().is_none(), "{query}");
+        }
+    }
+    // What the client module sends beside its way to Cognito: there is no session any more, and nothing is asked for it.
+    let browser = signed_in();
+    assert_eq!(browser.ask("POST", &format!("{PUBLIC_URL}/auth/logout"), &script).status, 200);
+    let operations = browser.world.kv.entries.borrow().clone();
+    let reply = browser.ask("POST", &format!("{PUBLIC_URL}/auth/logout?clear=cache"), &script);
+    assert_eq!((reply.status, reply.header("clear-site-data")), (200, Some("\"cache\"")));
+    assert_eq!(*browser.world.kv.entries.borrow(), operations);
+    let reply = browser.ask("POST", &format!("{PUBLIC_URL}/auth/logout?clear=cache"), &[("origin", STRANGER)]);
+    assert_eq!((reply.status, reply.header("clear-site-data")), (403, None), "another site clears nothing");
 }
