@@ -827,6 +827,36 @@ describe("signing out", { concurrency: 4 }, () => {
     await page.waitForURL(`${gateway.origin}/cognito/logout`);
   });
 
+  scenario("has the browser's cache cleared beside it, and nobody waits for that", { signedIn: true }, async ({ gateway, page, open }) => {
+    const clearing = held();
+    gateway.answer("/auth/logout?clear=cache", { wait: clearing.wait, body: { success: true } });
+    await open("/app/");
+    await shows(page, "#greeting", "Dana Kim");
+    await page.click("#sign-out");
+    await page.waitForURL(`${gateway.origin}/cognito/logout`);
+    await until(() => gateway.count("/auth/logout?clear=cache") === 1, "the clearing, under way after the page has gone");
+    const { headers } = gateway.calls.find((call) => call.path === "/auth/logout?clear=cache");
+    assert.doesNotMatch(headers.cookie ?? "", /edgegate-session/, "the session had ended before");
+    clearing.release();
+  });
+
+  scenario("has the cache cleared as well where the gateway could not end the session", { signedIn: true }, async ({ gateway, page, open }) => {
+    gateway.answer("/auth/logout", failure(503, "store_unavailable", { logoutUrl: `${gateway.origin}/cognito/logout` }));
+    await open("/app/");
+    await page.click("#sign-out");
+    await shows(page, "#notice", "Signing out was not completed");
+    await until(() => gateway.count("/auth/logout?clear=cache") === 1, "the clearing");
+  });
+
+  scenario("clears nothing where it did not sign out", { signedIn: true }, async ({ gateway, page, open }) => {
+    gateway.answer("/auth/logout", failure(500, "internal"));
+    await open("/app/");
+    await page.click("#sign-out");
+    await shows(page, "#notice", "You are not signed out yet");
+    await settle(page);
+    assert.equal(gateway.count("/auth/logout?clear=cache"), 0);
+  });
+
   scenario("an unsafe logoutUrl is not followed", { signedIn: true }, async ({ gateway, page, open }) => {
     for (const logoutUrl of ["javascript:alert(1)", "http://evil.example/", 7]) {
       await open("/app/");

@@ -4,8 +4,9 @@
 
 mod support;
 
+use edgegate::ports::KvError;
 use support::browser::Reply;
-use support::{Browser, PUBLIC_URL, World, config};
+use support::{Browser, Fault, PUBLIC_URL, World, config};
 
 /// What Chromium sends with a page load.
 const PAGE: [(&str, &str); 3] = [("accept", "text/html"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
@@ -217,4 +218,91 @@ fn scripts_of_an_allowed_origin_can_read_when_to_come_again_and_where_to_go() {
             assert_eq!(reply.header("access-control-expose-headers"), exposed, "{path} for {origin}");
         }
     }
+}
+
+#[test]
+fn a_scripts_sign_out_is_answered_at_once_and_the_cache_is_cleared_where_it_is_asked_for() {
+    let form = [
+        ("origin", PUBLIC_URL),
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("accept", "text/html"),
+        ("sec-fetch-mode", "navigate"),
+    ];
+    let script = [&SCRIPT[..], &[("origin", PUBLIC_URL)]].concat();
+    for (query, headers, status, cleared) in [
+        ("", &script[..], 200, None),
+        ("?clear=cache", &script, 200, Some("\"cache\"")),
+        ("?clear=storage", &script, 200, None),
+        ("", &form, 303, Some("\"cache\"")),
+    ] {
+        for lost in [false, true] {
+            let browser = signed_in();
+            browser.world.kv.will(if lost { 2 } else { 0 }, "write ended/", Fault::Refused(KvError::Unavailable));
+            let reply = browser.ask("POST", &format!("{PUBLIC_URL}/auth/logout{query}"), headers);
+            assert_eq!(reply.status, if lost { 503 } else { status }, "{query}");
+            assert_eq!(reply.header("clear-site-data"), cleared, "{query}, lost {lost}");
+            assert!(browser.session_id().is_none(), "{query}");
+        }
+    }
+    // What the client module sends beside its way to Cognito: there is no session any more, and nothing is asked for it.
+    let browser = signed_in();
+    assert_eq!(browser.ask("POST", &format!("{PUBLIC_URL}/auth/logout"), &script).status, 200);
+    let operations = browser.world.kv.entries.borrow().clone();
+    let reply = browser.ask("POST", &format!("{PUBLIC_URL}/auth/logout?clear=cache"), &script);
+    assert_eq!((reply.status, reply.header("clear-site-data")), (200, Some("\"cache\"")));
+    assert_eq!(*browser.world.kv.entries.borrow(), operations);
+    let reply = browser.ask("POST", &format!("{PUBLIC_URL}/auth/logout?clear=cache"), &[("origin", STRANGER)]);
+    assert_eq!((reply.status, reply.header("clear-site-data")), (403, None), "another site clears nothing");
+}
+
+/// What Chromium sends when a frame of a page loads another one.
+fn framed(dest: &'static str) -> Vec<(&'static str, &'static str)> {
+    vec![("accept", "text/html"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", dest), ("sec-fetch-site", "same-origin")]
+}
+
+#[test]
+fn a_gated_page_in_a_frame_is_a_page_of_ours_that_signs_in_in_the_whole_window() {
+    let nobody = Browser::new(&World::new());
+    for dest in ["iframe", "frame", "embed", "object"] {
+        let reply = nobody.ask("GET", &format!("{PUBLIC_URL}/app/?view=<b>&x=1"), &framed(dest));
+        assert_eq!((reply.status, reply.header("location")), (401, None), "{dest}");
+        assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"), "{dest}");
+        assert_eq!(reply.header("cache-control"), Some("no-store"), "{dest}");
+        let policy = reply.header("content-security-policy").unwrap();
+        assert!(policy.contains("; frame-ancestors 'self';") && policy.starts_with("default-src 'none';"), "{policy}");
+        assert!(reply.body.contains("You are not signed in") && reply.body.contains("session_required"), "{}", reply.body);
+        let link = "<a class=\"main\" target=\"_top\" href=\"/auth/login?return_to=%2Fapp%2F%3Fview%3D%253Cb%253E%26x%3D1\">";
+        assert!(reply.body.contains(link), "{}", reply.body);
+        assert_eq!(
+            reply.body.matches("<a ").count(),
+            reply.body.matches(" target=\"_top\"").count(),
+            "no link stays in the frame"
+        );
+    }
+    let korean = [framed("iframe"), vec![("accept-language", "ko")]].concat();
+    assert!(nobody.ask("GET", &format!("{PUBLIC_URL}/app/"), &korean).body.contains("로그인되어 있지 않습니다"));
+}
+
+#[test]
+fn in_a_frame_other_errors_of_the_site_are_pages_as_well_and_nothing_else_may_be_framed() {
+    let browser = signed_in();
+    let reply = browser.ask("GET", &format!("{PUBLIC_URL}/admin/"), &framed("iframe"));
+    assert_eq!((reply.status, reply.header("referrer-policy")), (403, Some("same-origin")));
+    assert!(reply.header("content-security-policy").unwrap().contains("frame-ancestors 'self'"));
+    assert!(reply.body.contains("<form method=\"post\" action=\"/auth/logout\" target=\"_top\">"), "{}", reply.body);
+    assert!(browser.ask("GET", &format!("{PUBLIC_URL}/app/"), &framed("iframe")).site);
+
+    let nobody = Browser::new(&World::new());
+    let prefetched = [framed("iframe"), vec![("sec-purpose", "prefetch")]].concat();
+    let image = [("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")];
+    for (path, headers) in
+        [("/app/", &prefetched[..]), ("/app/x.png", &image), ("/app/", &SCRIPT), ("/user-info", &framed("iframe"))]
+    {
+        let reply = nobody.ask("GET", &format!("{PUBLIC_URL}{path}"), headers);
+        assert_eq!(reply.code(), "session_required", "{path} {headers:?}");
+        assert!(reply.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"), "{path} {headers:?}");
+    }
+    let reply = browser.ask("GET", &format!("{PUBLIC_URL}/admin/"), &PAGE);
+    assert!(reply.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"), "the whole window");
+    assert!(!reply.body.contains("target="), "{}", reply.body);
 }

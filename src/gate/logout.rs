@@ -10,6 +10,7 @@ use crate::ports::{HttpResponse, IncomingRequest, Level, Ports, UnixSecs};
 use crate::session::id::{SessionId, SessionKeys};
 use crate::session::memory::Remembered;
 use crate::session::record::Record;
+use crate::web::query::Query;
 
 use super::sessions::Loaded;
 use super::visit::Visit;
@@ -28,7 +29,7 @@ impl<P: Ports> Gate<P> {
     ///    as ended all the same: this location may just not see it yet.
     /// 3. Mark, delete (KV refuses the mark → 503 with the way to Cognito's sign-out, never `success`).
     /// 4. Revoke the refresh token beside the answer (RFC 7009): best effort, and nobody waits for it.
-    /// 5. Clear the cookie and the browser's cache; tell a script where to go, send a form there.
+    /// 5. Clear the cookie, and the browser's cache where this answer is the one to do it; tell a script where to go, send a form there.
     pub(super) async fn logout<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
         self.body(visit).await?;
         let style = visit.cookie_style;
@@ -55,7 +56,8 @@ impl<P: Ports> Gate<P> {
         } else {
             Answer::json(200, &LogoutBody { success: true, logout_url: &logout_url })
         };
-        Ok(answer.with("clear-site-data", CLEAR_SITE_DATA).with_cookies(clear))
+        let answer = if clears_cache(visit) { answer.with("clear-site-data", CLEAR_SITE_DATA) } else { answer };
+        Ok(answer.with_cookies(clear))
     }
 
     /// Whether this isolate has just ended it, everywhere: nothing is left to do, and a loop of sign-outs costs nothing.
@@ -98,6 +100,13 @@ impl<P: Ports> Gate<P> {
             }
         }));
     }
+}
+
+/// Whether this answer clears the browser's cache, for which Chromium makes it wait: some 100 ms for a thousand entries of all sites.
+/// A script gets its answer at once and asks for the clearing beside it, by a sign-out of its own with `?clear=cache`. Beside a form
+/// without script nothing runs that could ask.
+pub(super) fn clears_cache<R: IncomingRequest>(visit: &Visit<'_, R>) -> bool {
+    visit.is_form_post() || matches!(Query::new(visit.query()).one("clear"), Ok(Some(what)) if what == "cache")
 }
 
 const REVOKE_AGAIN_MS: u32 = 500;

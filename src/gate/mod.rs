@@ -87,7 +87,7 @@ impl<P: Ports> Gate<P> {
             Ok(Outcome::Respond(answer)) => {
                 let reason = Some(("reason", visit.log_reason.get())).filter(|(_, reason)| !reason.is_empty());
                 self.log(Level::Info, route, &visit, answer.status, reason.as_slice());
-                Outcome::Respond(readable(answer, route, &visit, &self.config).secured(visit.is_https()))
+                Outcome::Respond(readable(answer, route, &visit, &self.config).secured(self.is_https(&visit)))
             }
             Ok(Outcome::Forward(answer, edits)) => {
                 self.note_site_status(answer.status());
@@ -105,7 +105,12 @@ impl<P: Ports> Gate<P> {
         let fields = [("code", code), ("reason", failure.reason)];
         self.log(failure.level, route, visit, status, &[&fields, hint.as_slice()].concat());
         let answer = page::failure_answer(&self.config, visit, route, failure);
-        readable(answer, route, visit, &self.config).secured(visit.is_https())
+        readable(answer, route, visit, &self.config).secured(self.is_https(visit))
+    }
+
+    /// Whether the browser is to ask by https from now on.
+    fn is_https<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> bool {
+        self.config.public_url.is_https() && visit.is_https()
     }
 
     async fn dispatch<R: IncomingRequest>(&self, route: Route, visit: &Visit<'_, R>) -> Result<Outcome<P::Answer>, Failure>

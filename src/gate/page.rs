@@ -13,7 +13,7 @@ use crate::web::fetch_metadata::is_navigation;
 use crate::web::language::Language;
 use crate::web::query::encode;
 
-use super::logout::CLEAR_SITE_DATA;
+use super::logout::{CLEAR_SITE_DATA, clears_cache};
 use super::route::Route;
 use super::visit::Visit;
 use super::words::{in_circles, korean, words};
@@ -45,10 +45,12 @@ pub(super) fn failure_answer<R: IncomingRequest>(
     failure: &Failure,
 ) -> Answer {
     let description = failure.error.describe();
-    let people =
-        visit.is_navigation() && !route.is_json() && !route.is_monitoring() || route == Route::Logout && visit.is_form_post();
+    let frame = if route == Route::Site && visit.is_frame_navigation() { Frame::OfASitesPage } else { Frame::None };
+    let people = visit.is_navigation() && !route.is_json() && !route.is_monitoring()
+        || route == Route::Logout && visit.is_form_post()
+        || frame == Frame::OfASitesPage;
     let mut answer = if people {
-        error_page(config, visit, failure)
+        error_page(config, visit, failure, frame)
     } else {
         let login_url = (description.status == 401).then(|| format!("{}/auth/login", config.public_url));
         let message = failure_message(failure, Language::English);
@@ -61,7 +63,7 @@ pub(super) fn failure_answer<R: IncomingRequest>(
     if let Some(secs) = failure.retry_after_secs {
         answer = answer.with("retry-after", secs.to_string());
     }
-    if failure.logout_url.is_some() {
+    if failure.logout_url.is_some() && clears_cache(visit) {
         answer = answer.with("clear-site-data", CLEAR_SITE_DATA);
     }
     if let Some(allow) = failure.allow {
@@ -70,21 +72,51 @@ pub(super) fn failure_answer<R: IncomingRequest>(
     answer.with_cookies(failure.set_cookies.clone())
 }
 
-fn error_page<R: IncomingRequest>(config: &Config, visit: &Visit<'_, R>, failure: &Failure) -> Answer {
+/// Where a page of ours is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Frame {
+    /// In the browser's window.
+    None,
+    /// In a frame of a page of this origin, and of no other. Neither Cognito nor a page of ours would be shown there: what leads on
+    /// leads on in the whole window.
+    OfASitesPage,
+}
+
+impl Frame {
+    fn target(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::OfASitesPage => " target=\"_top\"",
+        }
+    }
+
+    fn ancestors(self) -> &'static str {
+        match self {
+            Self::None => "'none'",
+            Self::OfASitesPage => "'self'",
+        }
+    }
+}
+
+fn error_page<R: IncomingRequest>(config: &Config, visit: &Visit<'_, R>, failure: &Failure, frame: Frame) -> Answer {
     let words = words(visit.language());
+    let framed_page = || visit.return_path().filter(|_| frame == Frame::OfASitesPage);
     let login = failure
         .return_path
-        .as_ref()
+        .clone()
+        .or_else(framed_page)
         .map_or("/auth/login".to_owned(), |path| format!("/auth/login?return_to={}", encode(path.as_str())));
-    let link = |href: &str, text: &str| format!("<a class=\"main\" href=\"{}\">{text}</a>", escape(href));
+    let target = frame.target();
+    let link = |target: &str, href: &str, text: &str| format!("<a class=\"main\"{target} href=\"{}\">{text}</a>", escape(href));
     let action = match (&failure.logout_url, failure.error) {
-        (Some(logout_url), _) => link(logout_url, words.finish_sign_out),
+        (Some(logout_url), _) => link(target, logout_url, words.finish_sign_out),
         (None, GateError::Forbidden) => {
-            format!("<form method=\"post\" action=\"/auth/logout\"><button class=\"main\">{}</button></form>", words.sign_out)
+            let button = format!("<button class=\"main\">{}</button>", words.sign_out);
+            format!("<form method=\"post\" action=\"/auth/logout\"{target}>{button}</form>")
         }
-        (None, error) if starts_over(error) || failure.detail.is_some() => link(&login, words.sign_in),
+        (None, error) if starts_over(error) || failure.detail.is_some() => link(target, &login, words.sign_in),
         (None, error) if passes(error) => {
-            link(visit.return_path().map_or(login, |path| path.as_str().to_owned()).as_str(), words.try_again)
+            link("", visit.return_path().map_or(login, |path| path.as_str().to_owned()).as_str(), words.try_again)
         }
         (None, _) => String::new(),
     };
@@ -92,7 +124,18 @@ fn error_page<R: IncomingRequest>(config: &Config, visit: &Visit<'_, R>, failure
     let form_targets = format!("'self' {} {}", config.cognito.domain, config.cognito.logout_origin);
     let language = visit.language();
     let message = if failure.in_circles { in_circles(failure.error, language) } else { failure_message(failure, language) };
-    let answer = page(failure.error, message, language, &visit.request_id, &action, &form_targets);
+    let title = if frame == Frame::OfASitesPage && failure.error.is_signed_out() { words.not_signed_in } else { words.title };
+    let answer = Page {
+        error: failure.error,
+        title,
+        message,
+        language,
+        request_id: &visit.request_id,
+        action: &action,
+        form_targets: &form_targets,
+        frame,
+    }
+    .answer();
     // A form's POST must carry its origin for the CSRF check.
     if failure.error == GateError::Forbidden { answer.with("referrer-policy", "same-origin") } else { answer }
 }
@@ -111,32 +154,47 @@ fn message(error: GateError, language: Language) -> &'static str {
 }
 
 /// A page with a sentence, the error's code, and one thing to do about it.
-fn page(error: GateError, message: &str, language: Language, request_id: &str, action: &str, form_targets: &str) -> Answer {
-    let (words, description) = (words(language), error.describe());
-    let body = format!(
-        "<!doctype html>\n<html lang=\"{lang}\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
-         <style>{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n<p>{message}</p>\n\
-         <div class=\"actions\">{action}<a href=\"/\">{home}</a></div>\n\
-         <p class=\"small\">{code} <code id=\"error-code\">{error_code}</code> · {request} <code>{request_id}</code></p>\n\
-         </main>\n</body>\n</html>\n",
-        lang = language.tag(),
-        title = words.title,
-        home = words.home,
-        code = words.code,
-        error_code = description.code,
-        request = words.request,
-    );
-    let style = STANDARD.encode(Sha256::digest(STYLE));
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{style}'; form-action {form_targets}; frame-ancestors 'none'; base-uri 'none'"
-    );
-    Answer { status: description.status, headers: Vec::new(), body }
-        .with("content-type", "text/html; charset=utf-8")
-        .with("content-language", language.tag())
-        .with("vary", "Accept-Language")
-        .with("content-security-policy", policy)
-        .with("cross-origin-opener-policy", "same-origin")
+struct Page<'a> {
+    error: GateError,
+    title: &'a str,
+    message: &'a str,
+    language: Language,
+    request_id: &'a str,
+    action: &'a str,
+    form_targets: &'a str,
+    frame: Frame,
+}
+
+impl Page<'_> {
+    fn answer(&self) -> Answer {
+        let Self { title, message, request_id, action, form_targets, .. } = self;
+        let (words, description) = (words(self.language), self.error.describe());
+        let body = format!(
+            "<!doctype html>\n<html lang=\"{lang}\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
+             <style>{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n<p>{message}</p>\n\
+             <div class=\"actions\">{action}<a{target} href=\"/\">{home}</a></div>\n\
+             <p class=\"small\">{code} <code id=\"error-code\">{error_code}</code> · {request} <code>{request_id}</code></p>\n\
+             </main>\n</body>\n</html>\n",
+            lang = self.language.tag(),
+            target = self.frame.target(),
+            home = words.home,
+            code = words.code,
+            error_code = description.code,
+            request = words.request,
+        );
+        let style = STANDARD.encode(Sha256::digest(STYLE));
+        let policy = format!(
+            "default-src 'none'; style-src 'sha256-{style}'; form-action {form_targets}; frame-ancestors {}; base-uri 'none'",
+            self.frame.ancestors(),
+        );
+        Answer { status: description.status, headers: Vec::new(), body }
+            .with("content-type", "text/html; charset=utf-8")
+            .with("content-language", self.language.tag())
+            .with("vary", "Accept-Language")
+            .with("content-security-policy", policy)
+            .with("cross-origin-opener-policy", "same-origin")
+    }
 }
 
 /// The answer while nothing is known but that the configuration is wrong.
@@ -145,7 +203,9 @@ pub(super) fn unconfigured<R: IncomingRequest>(request: &R, request_id: &str) ->
     let route = Url::parse(request.url()).map_or(Route::Unknown, |url| Route::of(url.path()));
     if is_navigation(request) && !route.is_json() && !route.is_monitoring() {
         let language = Language::negotiate(request.header("accept-language").as_deref());
-        return page(error, message(error, language), language, request_id, "", "'none'");
+        let (title, message) = (words(language).title, message(error, language));
+        let (action, form_targets, frame) = ("", "'none'", Frame::None);
+        return Page { error, title, message, language, request_id, action, form_targets, frame }.answer();
     }
     error_json(error, error.describe().message, request_id, None, None)
 }

@@ -149,6 +149,11 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
         fetch_metadata::is_navigation(self.request)
     }
 
+    /// Whether a page is being loaded into a frame of another one.
+    pub(super) fn is_frame_navigation(&self) -> bool {
+        fetch_metadata::is_frame_navigation(self.request)
+    }
+
     /// Whether the browser asks ahead of the user.
     pub(super) fn is_speculative(&self) -> bool {
         fetch_metadata::is_speculative(self.request)

@@ -7,6 +7,7 @@ use super::GateError;
 /// Words of the page besides the error's own.
 pub(super) struct Words {
     pub(super) title: &'static str,
+    pub(super) not_signed_in: &'static str,
     pub(super) sign_in: &'static str,
     pub(super) try_again: &'static str,
     pub(super) sign_out: &'static str,
@@ -18,6 +19,7 @@ pub(super) struct Words {
 
 const ENGLISH: Words = Words {
     title: "This did not work",
+    not_signed_in: "You are not signed in",
     sign_in: "Sign in",
     try_again: "Try again",
     sign_out: "Sign out and use another account",
@@ -29,6 +31,7 @@ const ENGLISH: Words = Words {
 
 const KOREAN: Words = Words {
     title: "문제가 발생했습니다",
+    not_signed_in: "로그인되어 있지 않습니다",
     sign_in: "로그인",
     try_again: "다시 시도",
     sign_out: "로그아웃하고 다른 계정 사용",

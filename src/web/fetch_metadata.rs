@@ -24,6 +24,14 @@ pub fn is_navigation(request: &impl IncomingRequest) -> bool {
     }
 }
 
+/// Whether a frame of a page loads a page: `iframe`, `frame`, `embed` or `object`, and not ahead of the user.
+#[must_use]
+pub fn is_frame_navigation(request: &impl IncomingRequest) -> bool {
+    let is_frame = |dest: String| matches!(dest.as_str(), "iframe" | "frame" | "embed" | "object");
+    let navigates = request.header("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
+    navigates && request.header("sec-fetch-dest").is_some_and(is_frame) && !is_speculative(request)
+}
+
 /// Whether the browser asks ahead of the user, who may never come: to prefetch, to prerender or for a preview. The header has
 /// had several names, and its value parameters.
 #[must_use]

@@ -208,11 +208,23 @@ export async function logout() {
     const { body } = await callGateway("/auth/logout", { method: "POST" });
     if (!isLogoutUrl(body.logoutUrl)) throw new AuthError("unexpected_answer");
     forgetToken();
+    clearCache();
     window.location.assign(body.logoutUrl);
   } catch (error) {
-    if (error.logoutUrl) forgetToken();
+    if (error.logoutUrl) {
+      forgetToken();
+      clearCache();
+    }
     throw error;
   }
+}
+
+/**
+ * Has the gateway clear the browser's cache of this site, so that no gated page is left in it. Clearing takes browsers a while, and
+ * whoever signs out need not wait for it: a beacon outlives the page.
+ */
+function clearCache() {
+  window.navigator.sendBeacon("/auth/logout?clear=cache");
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

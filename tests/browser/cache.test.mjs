@@ -2,21 +2,36 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { after } from 'node:test';
 
 import { shows } from '../support/chromium.mjs';
+import { eventually } from '../support/eventually.mjs';
 import { scenarios } from '../support/scenario.mjs';
 import { ALICE, BOB } from '../support/start.mjs';
 
-/** Every path is a page with links to the others, to be kept for ten minutes, as a CloudFront site has it. */
+const CLIENT_MODULE = readFileSync(new URL('../../static/assets/auth.js', import.meta.url));
+
+/**
+ * Every path is a page with links to the others, to be kept for ten minutes, as a CloudFront site has it; one is to be asked for again
+ * each time, which browsers do for a link and not for the back button.
+ */
 const fetched = [];
 const origin = createServer((request, response) => {
+  if (request.url === '/assets/auth.js') {
+    response.writeHead(200, { 'content-type': 'text/javascript' });
+    return response.end(CLIENT_MODULE);
+  }
   fetched.push(request.url);
-  response.writeHead(200, { 'content-type': 'text/html', 'cache-control': 'public, max-age=600' });
-  response.end(`<!doctype html><title>Site</title><link rel="icon" href="data:,"><h1>${request.url} of the site</h1>
-    <a href="/">start</a> <a href="/app/">app</a> <a href="/admin/">admin</a>
-    <form method="post" action="/auth/logout"><button>Sign out</button></form>`);
+  response.writeHead(200, { 'content-type': 'text/html', 'cache-control': request.url === '/asked-again/' ? 'no-cache' : 'public, max-age=600' });
+  return response.end(`<!doctype html><title>Site</title><link rel="icon" href="data:,"><h1>${request.url} of the site</h1>
+    <a href="/">start</a> <a href="/app/">app</a> <a href="/admin/">admin</a> <a href="/asked-again/">asked again</a>
+    <form method="post" action="/auth/logout"><button>Sign out</button></form> <p><button id="by-script">Sign out by script</button>
+    <script type="module">
+      import { logout } from "/assets/auth.js";
+      document.querySelector("#by-script").onclick = () => logout();
+    </script>`);
 });
 origin.listen(0, '127.0.0.1');
 await once(origin, 'listening');
@@ -67,6 +82,31 @@ scenario('after signing out the back button leads to the sign-in, whatever the c
   await page.evaluate(() => { history.back(); });
   await visitor.untilAtCognito();
 });
+
+/** Whether the cache has a page: asked of the cache alone. */
+function isKept(page, path) {
+  return page.evaluate((url) => fetch(url, { cache: 'only-if-cached', mode: 'same-origin' }).then((response) => response.ok, () => false), path);
+}
+
+for (const [what, button] of [['a form', 'form button'], ['a script', '#by-script']]) {
+  scenario(`signing out by ${what} takes every gated page out of the cache, also what the back button would show unasked`, async ({ visitor, page }) => {
+    visitor.allowFault(/Failed to load resource: net::ERR_(CACHE_MISS|FAILED)|only-if-cached/);
+    await visitor.open('/app/');
+    await visitor.signIn(ALICE);
+    await visitor.untilAt('/app/');
+    await page.click('a[href="/asked-again/"]');
+    await shows(page, 'h1', '/asked-again/ of the site');
+    await page.click('a[href="/app/"]');
+    await shows(page, 'h1', '/app/ of the site');
+    assert.equal(await isKept(page, '/asked-again/'), true);
+
+    await page.click(button);
+    await visitor.untilAt('/');
+    await eventually(async () => !(await isKept(page, '/asked-again/')), 'the page, gone from the cache');
+    await page.evaluate(() => { history.go(-2); });
+    await visitor.untilAtCognito();
+  });
+}
 
 scenario('who signs in next on this browser gets no page out of the cache of who was there before', async (stage) => {
   const { visitor, page } = stage;

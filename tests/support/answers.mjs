@@ -14,13 +14,13 @@ export function setCookies(response) {
 }
 
 /** Headers of every answer that the gateway makes itself. */
-export function assertOwnHeaders(response, { cacheControl = 'no-store' } = {}) {
+export function assertOwnHeaders(response, { cacheControl = 'no-store', ancestors = "'none'" } = {}) {
   const { headers } = response;
   assert.equal(headers.get('cache-control'), cacheControl);
   assert.equal(headers.get('x-content-type-options'), 'nosniff');
   assert.match(headers.get('referrer-policy') ?? '', /^(no-referrer|same-origin)$/);
   const policy = headers.get('content-security-policy') ?? '';
-  for (const part of ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"]) assert.ok(policy.includes(part), `CSP: ${policy}`);
+  for (const part of ["default-src 'none'", `frame-ancestors ${ancestors}`, "base-uri 'none'"]) assert.ok(policy.includes(part), `CSP: ${policy}`);
 }
 
 /** An error for a script: exactly the members of the contract. Gives the body. */
@@ -40,11 +40,11 @@ export async function assertErrorJson(response, status, code, { members = [] } =
 }
 
 /** An error for a person: a page with the code, in their language. Gives the page. */
-export async function assertErrorPage(response, status, code, { language = 'en' } = {}) {
+export async function assertErrorPage(response, status, code, { language = 'en', ancestors } = {}) {
   const page = await response.text();
   assert.equal(response.status, status, page.slice(0, 400));
   assert.equal(response.headers.get('content-type'), 'text/html; charset=utf-8', page.slice(0, 400));
-  assertOwnHeaders(response);
+  assertOwnHeaders(response, { ancestors });
   assert.match(page, new RegExp(`<html lang="${language}">`));
   assert.match(page, new RegExp(`<code id="error-code">${code}</code>`));
   assert.match(page, /<code>[0-9a-f]{16}<\/code>/, 'request id');

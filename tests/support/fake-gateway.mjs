@@ -108,7 +108,9 @@ class FakeGateway {
     const url = new URL(request.url, "http://fake");
     let body = "";
     for await (const chunk of request) body += chunk;
-    const call = { method: request.method, path: prefix + url.pathname, query: url.searchParams, headers: request.headers, body };
+    // The clearing of the cache is counted apart from the sign-out, which has the same path.
+    const path = url.search === "?clear=cache" ? url.pathname + url.search : url.pathname;
+    const call = { method: request.method, path: prefix + path, query: url.searchParams, headers: request.headers, body };
 
     const isPreflight = call.method === "OPTIONS";
     let answer = (isPreflight ? undefined : this.#answers.get(call.path)?.shift()) ?? route(call);
@@ -149,6 +151,8 @@ class FakeGateway {
       }
       case "POST /auth/token": return this.#token(call);
       case "POST /auth/refresh": return this.#refresh(call);
+      // It clears nothing: what the pages do where something is left is seen only so.
+      case "POST /auth/logout?clear=cache": return { body: { success: true } };
       case "POST /auth/logout": return this.#logout(call);
       case "GET /user-info": return this.#session(call) ? { body: this.user } : failure(401, "session_required");
       case "GET /auth/status": {

@@ -35,7 +35,7 @@ describe('/auth/logout', () => {
     assert.equal(response.status, 200);
     assertOwnHeaders(response);
     assert.deepEqual(await response.json(), { success: true, logoutUrl: LOGOUT_URL });
-    assert.equal(response.headers.get('clear-site-data'), '"cache"', 'gated pages that the browser keeps are for nobody who comes next');
+    assert.equal(response.headers.get('clear-site-data'), null, 'browsers would make the answer wait for it');
     const cleared = { value: '', attributes: ['HttpOnly', 'Max-Age=0', 'Path=/', 'SameSite=Lax'] };
     assert.deepEqual([...setCookies(response)], [['edgegate-session', cleared]]);
 
@@ -66,7 +66,18 @@ describe('/auth/logout', () => {
     const response = await browser.postForm('/auth/logout');
     assert.equal(response.status, 303);
     assert.equal(response.headers.get('location'), LOGOUT_URL);
+    assert.equal(response.headers.get('clear-site-data'), '"cache"', 'gated pages that the browser keeps are for nobody who comes next');
     assert.equal(browser.session, undefined);
+  });
+
+  test('clears the browser\'s cache for a script that asks for it, beside its sign-out or with it', async () => {
+    const browser = await gateway.signedIn();
+    for (const session of [browser.session, undefined]) {
+      assert.equal(browser.session, session);
+      const response = await browser.post('/auth/logout?clear=cache');
+      assert.equal(response.headers.get('clear-site-data'), '"cache"');
+      assert.deepEqual(await response.json(), { success: true, logoutUrl: LOGOUT_URL });
+    }
   });
 
   test('without a session is the same answer', async () => {

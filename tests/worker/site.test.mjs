@@ -116,14 +116,20 @@ describe('a signed-in path', () => {
     await assertLogin(await nobody.navigate('/PUBLIC/page.html'), '/PUBLIC/page.html');
   });
 
-  test('is 401 for what is not a page load: frames, prefetches, images, other methods, no word of HTML', async () => {
+  test('is 401 for what is not a page load: prefetches, images, other methods, no word of HTML', async () => {
     for (const headers of [
-      { ...NAVIGATION, 'sec-fetch-dest': 'iframe' }, { ...NAVIGATION, 'sec-purpose': 'prefetch' },
+      { ...NAVIGATION, 'sec-purpose': 'prefetch' },
       { ...NAVIGATION, 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' },
       OWN_SCRIPT, { accept: 'application/json' }, {},
     ]) {
       await assertErrorJson(await gateway.fetch('/app/', { headers }), 401, 'session_required');
     }
+  });
+
+  test('is a page of ours in a frame, whose link signs in in the whole window', async () => {
+    const response = await gateway.fetch('/app/?x=1', { headers: { ...NAVIGATION, 'sec-fetch-dest': 'iframe' } });
+    const page = await assertErrorPage(response, 401, 'session_required', { ancestors: "'self'" });
+    assert.match(page, /<a class="main" target="_top" href="\/auth\/login\?return_to=%2Fapp%2F%3Fx%3D1">Sign in<\/a>/);
   });
 
   test('leads an old browser, which sends no fetch metadata, to the login by its Accept', async () => {
