@@ -83,7 +83,7 @@ fn a_request_whose_url_cannot_be_read_has_no_route_and_no_page_to_return_to() {
 
 #[test]
 fn what_is_too_long_for_a_json_route_is_refused_in_json() {
-    let cookie = ("cookie", "a".repeat(24 * 1024 + 1));
+    let cookie = ("cookie", "a".repeat(32 * 1024 + 1));
     for (path, headers, status, error) in [
         ("/user-info".to_owned(), vec![cookie.clone()], 431, "headers_too_large"),
         (format!("/user-info?{}", "a".repeat(8192)), Vec::new(), 414, "uri_too_long"),

@@ -2,8 +2,6 @@
 //!
 //! The target of these redirects is `PUBLIC_URL` as configured, never what `Host` says.
 
-use url::{Position, Url};
-
 use crate::config::Config;
 use crate::ports::IncomingRequest;
 
@@ -22,9 +20,8 @@ pub(super) fn require_https<R: IncomingRequest>(visit: &Visit<'_, R>, config: &C
     if !matches!(visit.method, "GET" | "HEAD") {
         return Err(Failure::new(GateError::InvalidRequest, "plain_http"));
     }
-    let url = Some(visit.request.url()).filter(|url| url.len() <= MAX_URL_BYTES).and_then(|url| Url::parse(url).ok());
-    Ok(url
-        .map(|url| Answer::redirect(308, &format!("{}{}", config.public_url, &url[Position::BeforePath..Position::AfterQuery]))))
+    let path = Some(visit.path_and_query()).filter(|path| !path.is_empty() && visit.request.url().len() <= MAX_URL_BYTES);
+    Ok(path.map(|path| Answer::redirect(308, &format!("{}{path}", config.public_url))))
 }
 
 /// A page load under another origin than `PUBLIC_URL` goes to the same path there: a page that is shown here would not find the

@@ -23,6 +23,17 @@ export class Browser {
     return [...this.cookies.keys()].filter((name) => /^(__Host-|edgegate-)login-/.test(name));
   }
 
+  /** The name of the cookie that says when the gateway has begun a login by itself. */
+  get retryName() {
+    return this.sessionName.replace(/session$/, 'sign-in-retry');
+  }
+
+  /** As after a login that the gateway has begun by itself a moment ago: the next one that cannot be finished is told. */
+  hasRetried() {
+    this.cookies.set(this.retryName, `1.${this.gateway.now()}`);
+    return this;
+  }
+
   /** Another browser with a copy of this one's cookies, as a thief or a second location has them. */
   copy() {
     const copy = new Browser(this.gateway);

@@ -31,7 +31,7 @@ export async function assertRefusedPage(gateway, response, status, code, reason)
  * expects that nothing comes of it. Gives the answer.
  */
 export async function assertLoginRefused(gateway, switches, { status = 502, code = 'token_rejected', reason }) {
-  const browser = gateway.browser();
+  const browser = gateway.browser().hasRetried();
   const authorizeUrl = await browser.beginLogin();
   gateway.cognito.set(typeof switches === 'function' ? await switches(nonceOf(authorizeUrl)) : switches);
   const callbackUrl = await browser.authenticate(authorizeUrl);

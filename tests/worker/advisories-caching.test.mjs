@@ -75,6 +75,7 @@ describe('an answer that the gateway makes', () => {
       const browser = gateway.browser();
       return browser.arrive(`${await atCallback(browser)}&code=x`);
     },
+    'a callback without a login': () => gateway.browser().arrive('/auth/callback?code=a&state=b'),
     'a logout': signedInAnd((browser) => browser.post('/auth/logout')),
     'a logout by a form': signedInAnd((browser) => browser.postForm('/auth/logout')),
     'a logout of nobody': () => gateway.browser().post('/auth/logout'),
@@ -97,7 +98,6 @@ describe('an answer that the gateway makes', () => {
     'a 414': () => alice.navigate(`/public/x.css?${'x'.repeat(9000)}`),
     'a 431': () => gateway.fetch('/public/x.css', { headers: { cookie: `x=${'x'.repeat(33_000)}` } }),
     'another site\'s form': () => alice.post('/auth/logout', undefined, { origin: 'https://evil.example' }),
-    'a callback without a login': () => nobody.arrive('/auth/callback?code=a&state=b'),
     'a prefetch of the login': () => nobody.navigate('/auth/login', { 'sec-purpose': 'prefetch' }),
     'a preflight': () => gateway.fetch('/user-info', { method: 'OPTIONS', headers: { origin: PUBLIC_URL, 'access-control-request-method': 'GET' } }),
     'a HEAD': () => alice.script('/user-info', { method: 'HEAD' }),

@@ -5,6 +5,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { after, beforeEach, describe, test } from 'node:test';
 
 import { assertErrorJson, assertErrorPage, assertNoSession, assertOwnHeaders, setCookies } from '../support/answers.mjs';
+import { eventually } from '../support/eventually.mjs';
 import { NAVIGATION, PUBLIC_URL, startGateway } from '../support/gateway.mjs';
 
 const [gateway, publicClient] = await Promise.all([
@@ -62,15 +63,17 @@ describe('a login that ends well', () => {
     assert.equal(response.headers.get('referrer-policy'), 'no-referrer');
   });
 
-  test('sets the session cookie for its whole life and clears the flow cookie with its own attributes', async () => {
+  test('sets the session cookie for its whole life and leaves of the flow a cookie of half a minute', async () => {
     const browser = gateway.browser();
     const authorizeUrl = await browser.beginLogin();
     const [flow] = browser.flows;
+    const before = browser.cookies.get(flow);
     const cookies = setCookies(await browser.arrive(await browser.authenticate(authorizeUrl)));
     assert.deepEqual([...cookies.keys()].sort(), [flow, 'edgegate-session', 'edgegate-sign-ins'].sort());
     assert.match(cookies.get('edgegate-session').value, /^[\w-]{64}$/);
     assert.deepEqual(cookies.get('edgegate-session').attributes, ['HttpOnly', 'Max-Age=432000', 'Path=/', 'SameSite=Lax']);
-    assert.deepEqual(cookies.get(flow), { value: '', attributes: ['HttpOnly', 'Max-Age=0', 'Path=/', 'SameSite=Lax'] });
+    assert.deepEqual(cookies.get(flow).attributes, ['HttpOnly', 'Max-Age=30', 'Path=/', 'SameSite=Lax']);
+    assert.ok(cookies.get(flow).value.length < before.length, 'without its nonce and verifier');
   });
 
   test('makes a new session id each time, and the one before is dead', async () => {
@@ -80,7 +83,7 @@ describe('a login that ends well', () => {
     assert.notEqual(browser.session, before.session);
     assert.equal((await browser.script('/user-info')).status, 200);
     await assertErrorJson(await before.script('/user-info'), 401, 'session_expired');
-    assert.equal((await gateway.sessionKeys()).length, 1);
+    await eventually(async () => (await gateway.sessionKeys()).length === 1, 'one session');
   });
 
   test('never adopts a session cookie that the client brought', async () => {
@@ -109,14 +112,12 @@ describe('a login that ends well', () => {
     assert.notEqual(browser.session, firstTab.session);
     await assertErrorJson(await firstTab.script('/user-info'), 401, 'session_expired');
     assert.equal((await browser.script('/user-info')).status, 200);
-    assert.deepEqual(browser.flows, []);
-    assert.equal((await gateway.sessionKeys()).length, 1);
+    await eventually(async () => (await gateway.sessionKeys()).length === 1, 'one session');
   });
 });
 
-describe('a flow is used once: its cookie is cleared', () => {
+describe('a flow that failed is used up: its cookie is cleared', () => {
   for (const [outcome, { switches = {}, change = (url) => url, status }] of Object.entries({
-    'when the login succeeds': { status: 303 },
     'when the code is refused': { switches: { tokenError: 'invalid_grant' }, status: 400 },
     'when the tokens are refused': { switches: { badSignature: 'id' }, status: 502 },
     'when Cognito is in trouble': { switches: { tokenFault: '500' }, status: 503 },
@@ -128,7 +129,7 @@ describe('a flow is used once: its cookie is cleared', () => {
   })) {
     test(outcome, async () => {
       gateway.cognito.set(switches);
-      const browser = gateway.browser();
+      const browser = gateway.browser().hasRetried();
       const authorizeUrl = await browser.beginLogin();
       const [flow] = browser.flows;
       const response = await browser.arrive(change(await browser.authenticate(authorizeUrl)));
@@ -139,49 +140,63 @@ describe('a flow is used once: its cookie is cleared', () => {
 });
 
 describe('a callback that comes again', () => {
-  test('takes a browser that is signed in to /, once its flow is gone', async () => {
+  test('takes a browser that is signed in to its return path for half a minute, and then to /', async () => {
     const browser = gateway.browser();
     const callbackUrl = await browser.authenticate(await browser.beginLogin('/app/'));
     await browser.arrive(callbackUrl);
     const session = browser.session;
     const again = await browser.arrive(callbackUrl);
     assert.equal(again.status, 303);
-    assert.equal(again.headers.get('location'), '/');
+    assert.equal(again.headers.get('location'), '/app/');
+    for (const flow of browser.flows) browser.cookies.delete(flow);
+    assert.equal((await browser.arrive(callbackUrl)).headers.get('location'), '/');
     assert.equal(browser.session, session, 'the session goes on');
     assert.equal(gateway.asked('/oauth2/token').length, 1);
     assert.equal((await browser.script('/user-info')).status, 200);
   });
 
-  test('takes a browser that is signed in to its return path, when the code is spent and the flow lives', async () => {
+  test('at once makes one session: both arrive with it, and Cognito is asked once', async () => {
     const browser = gateway.browser();
-    const callbackUrl = await browser.authenticate(await browser.beginLogin('/app/?reloaded'));
-    const flows = browser.copy();
-    await browser.arrive(callbackUrl);
-    const { session } = browser;
-    for (const flow of flows.flows) browser.cookies.set(flow, flows.cookies.get(flow)); // two requests were under way at once
-    const again = await browser.arrive(callbackUrl);
-    assert.equal(again.status, 303);
-    assert.equal(again.headers.get('location'), '/app/?reloaded');
-    assert.equal(browser.session, session);
-    assert.deepEqual(browser.flows, []);
+    const callbackUrl = await browser.authenticate(await browser.beginLogin('/app/?twice'));
+    gateway.cognito.set({ latencyMs: 100 });
+    const tabs = [browser, browser.copy(), browser.copy()];
+    for (const { status, headers } of await Promise.all(tabs.map((tab) => tab.arrive(callbackUrl)))) {
+      assert.deepEqual([status, headers.get('location')], [303, '/app/?twice']);
+    }
+    assert.equal(new Set(tabs.map(({ session }) => session)).size, 1);
+    assert.equal(gateway.asked('/oauth2/token').length, 1);
+    assert.equal((await gateway.sessionKeys()).length, 1);
+    assert.equal((await tabs[2].script('/user-info')).status, 200);
   });
 
-  test('is refused without a session', async () => {
+  test('without a session begins a login by itself, once: then it is refused', async () => {
     const browser = gateway.browser();
-    const callbackUrl = await browser.authenticate(await browser.beginLogin());
+    const callbackUrl = await browser.authenticate(await browser.beginLogin('/app/'));
     await browser.arrive(callbackUrl);
     browser.cookies.clear();
-    await assertErrorPage(await browser.arrive(callbackUrl), 400, 'login_expired');
+    const again = await browser.arrive(callbackUrl);
+    assert.equal(again.status, 302);
+    assert.equal(again.headers.get('location'), '/auth/login?return_to=%2F&retry=1');
+    assertOwnHeaders(again);
+    assert.deepEqual(setCookies(again).get('edgegate-sign-in-retry')?.attributes, ['HttpOnly', 'Max-Age=60', 'Path=/', 'SameSite=Lax']);
+    const page = await assertErrorPage(await browser.arrive(callbackUrl), 400, 'login_expired');
+    assert.match(page, /href="\/auth\/login"/);
     assert.equal(gateway.asked('/oauth2/token').length, 1);
   });
 
   test('is refused with a session that has ended', async () => {
-    const browser = gateway.browser();
+    const browser = gateway.browser().hasRetried();
     const callbackUrl = await browser.authenticate(await browser.beginLogin());
+    const before = browser.copy();
     await browser.arrive(callbackUrl);
     const ended = browser.copy();
     await browser.post('/auth/logout');
-    await assertErrorPage(await ended.arrive(callbackUrl), 400, 'login_expired');
+    for (const copy of [before, ended]) {
+      const response = await copy.arrive(callbackUrl);
+      await assertErrorPage(response, 400, 'login_expired');
+      assert.equal(setCookies(response).has('edgegate-session'), false);
+    }
+    assert.equal(gateway.asked('/oauth2/token').length, 1);
   });
 
   test('ahead of the user gets 503 that nobody stores and spends nothing: the login then succeeds', async () => {

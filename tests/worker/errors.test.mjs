@@ -49,7 +49,7 @@ async function untilLimited(path, headers) {
 
 /** A login that comes to its end while Cognito or the world is so. */
 const loginWhile = (switches, world = {}) => async (headers) => {
-  const browser = gateway.browser();
+  const browser = gateway.browser().hasRetried();
   const callbackUrl = await browser.authenticate(await browser.beginLogin());
   gateway.cognito.set(switches);
   await gateway.setWorld(world);
@@ -63,10 +63,10 @@ const form = { 'content-type': 'application/x-www-form-urlencoded' };
 /** For each code a request that fails with it; `json`: its route answers JSON to everybody. */
 const CASES = {
   invalid_request: { ask: plain('/a%2fb') },
-  login_expired: { ask: plain('/auth/callback?code=a&state=b') },
+  login_expired: { ask: (headers) => gateway.browser().hasRetried().send('/auth/callback?code=a&state=b', { headers }) },
   state_mismatch: {
     async ask(headers) {
-      const browser = gateway.browser();
+      const browser = gateway.browser().hasRetried();
       await browser.beginLogin();
       return browser.send('/auth/callback?code=a&state=b', { headers });
     },

@@ -227,16 +227,19 @@ test('redirects are 302 or 303, to a path of this site or to Cognito', () => {
 });
 
 test('cookies have their whole set of attributes and fit', () => {
-  const LIVES = { '__Host-session': ['432000', '0'], '__Host-login': ['600', '0'], '__Host-sign-ins': ['60', '0'] };
+  const LIVES = {
+    '__Host-session': ['432000', '0'], '__Host-login': ['3600', '30', '0'], '__Host-return': ['86400', '0'],
+    '__Host-sign-ins': ['60', '0'], '__Host-sign-in-retry': ['60'],
+  };
   each(30, ({ headers }) => {
     const lines = headers.getSetCookie();
     for (const line of lines) {
       const [pair, ...attributes] = line.split('; ');
       const [name, value] = pair.split('=');
-      assert.match(name, /^__Host-(session|sign-ins|login-[\w-]{16})$/);
+      assert.match(name, /^__Host-(session|sign-ins|sign-in-retry|(login|return)-[\w-]{16})$/);
       const [, life] = /^Max-Age=(\d+)$/.exec(attributes.find((attribute) => attribute.startsWith('Max-Age=')));
       assert.deepEqual(attributes.sort(), ['HttpOnly', `Max-Age=${life}`, 'Path=/', 'SameSite=Lax', 'Secure'].sort());
-      assert.ok(LIVES[name.startsWith('__Host-login') ? '__Host-login' : name].includes(life), line);
+      assert.ok(LIVES[/^__Host-(login|return)/.exec(name)?.[0] ?? name].includes(life), line);
       assert.equal(life === '0', value === '');
       assert.ok(pair.length <= 4096);
     }

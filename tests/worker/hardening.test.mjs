@@ -333,7 +333,7 @@ test('signing in, being refused and signing out each leave a line that names the
   const ended = await last('user-info');
   assert.deepEqual([ended.code, ended.session], ['session_expired', name]);
 
-  const stranger = gateway.browser();
+  const stranger = gateway.browser().hasRetried();
   await stranger.beginLogin();
   await stranger.arrive(`/auth/callback?code=${randomUUID()}&state=other`);
   const refused = await last('callback');

@@ -22,9 +22,9 @@ beforeEach(async () => {
 const paramsOf = (url) => new URL(url).searchParams;
 const challengeOf = (verifier) => createHash('sha256').update(verifier).digest('base64url');
 
-/** A browser that has begun a login, and the URL that Cognito sends it back to. */
+/** A browser that has begun a login, and the URL that Cognito sends it back to. What is refused is told, not begun anew. */
 async function comingBack(options) {
-  const browser = gateway.browser();
+  const browser = gateway.browser().hasRetried();
   const authorizeUrl = await browser.beginLogin();
   return { browser, authorizeUrl, callbackUrl: await browser.authenticate(authorizeUrl, options) };
 }
@@ -43,7 +43,7 @@ describe('code injection: the code of a victim in a login of the attacker\'s own
   /** The attacker knows the code of a victim's login and puts it into the answer to a login of the attacker's. */
   async function injected() {
     const victim = await comingBack();
-    const attacker = gateway.browser();
+    const attacker = gateway.browser().hasRetried();
     const authorizeUrl = await attacker.beginLogin();
     const code = paramsOf(victim.callbackUrl).get('code');
     return { victim, attacker, authorizeUrl, code, url: `/auth/callback?code=${code}&state=${paramsOf(authorizeUrl).get('state')}` };
@@ -82,11 +82,21 @@ describe('code injection: the code of a victim in a login of the attacker\'s own
 describe('login CSRF: the attacker\'s code and state in the victim\'s browser', () => {
   test('are refused without a token request, whether or not the victim is logging in too', async () => {
     const { callbackUrl } = await comingBack();
-    const victim = gateway.browser();
+    const victim = gateway.browser().hasRetried();
     await assertRefused(victim, callbackUrl, 400, 'login_expired', 'flow_missing');
     await victim.beginLogin();
     await assertRefused(victim, callbackUrl, 400, 'state_mismatch', 'flow_missing');
     assert.equal(victim.flows.length, 1, "the victim's own login goes on");
+    assertNoTokenRequest();
+  });
+
+  test('lead a victim who has not just been there to a login of the victim\'s own, at /', async () => {
+    const { callbackUrl } = await comingBack();
+    const victim = gateway.browser();
+    const response = await victim.arrive(callbackUrl);
+    assert.equal(response.status, 302);
+    assert.equal(response.headers.get('location'), '/auth/login?return_to=%2F&retry=1');
+    await assertNothingLeft(gateway, victim, response);
     assertNoTokenRequest();
   });
 
@@ -105,7 +115,7 @@ describe('login CSRF: the attacker\'s code and state in the victim\'s browser', 
 
   test('are refused with the attacker\'s flow cookie planted under the name of the victim\'s', async () => {
     const attacker = await comingBack();
-    const victim = gateway.browser();
+    const victim = gateway.browser().hasRetried();
     await victim.beginLogin();
     const [own] = victim.flows;
     const [planted] = attacker.browser.flows;
@@ -131,7 +141,7 @@ describe('a flow cookie that somebody tampered with is no flow:', () => {
     const [flow] = browser.flows;
     const value = browser.cookies.get(flow);
     for (let at = 0; at < value.length; at += 7) {
-      const changed = gateway.browser();
+      const changed = gateway.browser().hasRetried();
       changed.cookies.set(flow, `${value.slice(0, at)}${value[at] === 'A' ? 'B' : 'A'}${value.slice(at + 1)}`);
       await assertRefused(changed, callbackUrl, 400, 'login_expired', 'flow_missing');
     }
@@ -142,7 +152,8 @@ describe('a flow cookie that somebody tampered with is no flow:', () => {
   test('twice, the second time with another value', async () => {
     const { browser, callbackUrl } = await comingBack();
     const [flow] = browser.flows;
-    const cookie = `${flow}=${browser.cookies.get(flow)}; ${flow}=planted`;
+    const retried = `${browser.retryName}=${browser.cookies.get(browser.retryName)}`;
+    const cookie = `${flow}=${browser.cookies.get(flow)}; ${flow}=planted; ${retried}`;
     const response = await browser.arrive(callbackUrl, { cookie });
     await assertRefusedPage(gateway, response, 400, 'state_mismatch', 'flow_missing');
     await assertNothingLeft(gateway, browser, response);

@@ -94,14 +94,16 @@ describe('the authorization request', () => {
 });
 
 describe('the flow cookie', () => {
-  test('lives ten minutes, out of reach of scripts and other sites', async () => {
+  test('lives an hour, out of reach of scripts and other sites', async () => {
     const response = await gateway.browser().navigate('/auth/login?return_to=/app/');
     const cookies = [...setCookies(response)];
-    assert.equal(cookies.length, 1);
-    const [[name, { value, attributes }]] = cookies;
+    assert.equal(cookies.length, 2);
+    const [[name, { value, attributes }], [returnName, returnPath]] = cookies;
     assert.match(name, FLOW_NAME);
     assert.match(value, /^[\w-]+$/);
-    assert.deepEqual(attributes, ['HttpOnly', 'Max-Age=600', 'Path=/', 'SameSite=Lax']);
+    assert.deepEqual(attributes, ['HttpOnly', 'Max-Age=3600', 'Path=/', 'SameSite=Lax']);
+    assert.equal(returnName, name.replace('login', 'return'), 'and beside it the path, for a day');
+    assert.deepEqual(returnPath, { value: 'L2FwcC8', attributes: ['HttpOnly', 'Max-Age=86400', 'Path=/', 'SameSite=Lax'] });
   });
 
   test('says nothing of state, nonce or return path and fits into a cookie with the longest path', async () => {
@@ -127,11 +129,13 @@ describe('the flow cookie', () => {
     const response = await browser.navigate('/auth/login?return_to=/app/?tab=5');
     const lines = setCookies(response);
     assert.deepEqual(lines.get(oldest), { value: '', attributes: ['HttpOnly', 'Max-Age=0', 'Path=/', 'SameSite=Lax'] });
-    assert.equal(lines.size, 2, 'one evicted, one new');
+    assert.equal([...lines.keys()].filter((name) => name.startsWith('edgegate-login-')).length, 2, 'one evicted, one new');
     assert.equal(browser.flows.length, 5);
     assert.equal(browser.flows[0], second);
 
-    await assertErrorPage(await browser.arrive(await browser.authenticate(urls[0])), 400, 'state_mismatch');
+    const evicted = await browser.arrive(await browser.authenticate(urls[0]));
+    assert.equal(evicted.headers.get('location'), '/auth/login?return_to=%2Fapp%2F%3Ftab%3D0&retry=1', 'its page is not lost');
+    await assertErrorPage(await browser.arrive(urls[0].replace(/.*[?&]state=([^&]*).*/, '/auth/callback?code=c&state=$1')), 400, 'state_mismatch');
     const arrived = await browser.arrive(await browser.authenticate(urls[1]));
     assert.equal(arrived.status, 303);
     assert.equal(arrived.headers.get('location'), '/app/?tab=1');
