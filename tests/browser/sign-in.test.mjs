@@ -25,6 +25,24 @@ scenario('a deep link leads through the sign-in back to itself, query included',
   assert.ok(addresses.every((address) => !address.includes('code=')), addresses.join('\n'));
 });
 
+scenario('a sign-in link that Chromium has prefetched works when it is clicked', async ({ visitor, page, product }) => {
+  visitor.expectFault(/status of 503/);
+  await visitor.open('/');
+  const link = await page.getAttribute('#sign-in', 'href');
+  const prefetched = page.waitForResponse((response) => response.url() === product.gateway + link);
+  await page.evaluate((href) => {
+    const element = document.createElement('link');
+    Object.assign(element, { rel: 'prefetch', href });
+    document.head.append(element);
+  }, link);
+  assert.equal((await prefetched).status(), 503);
+  assert.equal((await product.requests('/oauth2/authorize')).length, 0);
+  await page.click('#sign-in');
+  await visitor.signIn(ALICE);
+  await visitor.untilAt('/app/');
+  await shows(page, '#user-email', ALICE);
+});
+
 scenario('nothing of the sign-in is in reach of scripts but the access token in memory', async ({ visitor, page, product }) => {
   const bodies = [];
   page.on('response', (response) => {
@@ -47,7 +65,7 @@ scenario('nothing of the sign-in is in reach of scripts but the access token in 
 scenario('the session cookie is HttpOnly and Lax, and beside it a login leaves only the count of sign-ins', async ({ visitor }) => {
   await visitor.signInTo(DEEP_LINK, ALICE);
   const cookies = await visitor.cookies();
-  assert.deepEqual([...cookies.keys()].sort(), ['edgegate-session', 'edgegate-sign-ins']);
+  assert.deepEqual(await visitor.lastingCookies(), ['edgegate-session', 'edgegate-sign-ins']);
   const { httpOnly, sameSite, path, domain, expires } = cookies.get('edgegate-session');
   assert.deepEqual({ httpOnly, sameSite, path, domain }, { httpOnly: true, sameSite: 'Lax', path: '/', domain: 'localhost' });
   const lifeSecs = expires - Date.now() / 1000;
@@ -79,7 +97,7 @@ scenario('signing out ends the session here and at Cognito, and the deep link as
   await visitor.untilAt('/');
   await shows(page, '#session-state', 'You are signed out.');
 
-  assert.deepEqual([...(await visitor.cookies()).keys()], ['edgegate-sign-ins'], 'for a minute, and no session');
+  assert.deepEqual(await visitor.lastingCookies(), ['edgegate-sign-ins'], 'for a minute, and no session');
   const [logout] = await product.requests('/logout');
   assert.equal(logout.query.logout_uri, `${product.gateway}/`);
   assert.equal((await product.requests('/oauth2/revoke')).length, 1);

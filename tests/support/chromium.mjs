@@ -97,6 +97,11 @@ export class Visitor {
     return new Map(all.map((cookie) => [cookie.name, cookie]));
   }
 
+  /** The names of the cookies but for what is left of a login for half a minute. */
+  async lastingCookies() {
+    return [...(await this.cookies()).keys()].filter((name) => !/^(__Host-|edgegate-)?login-/.test(name)).sort();
+  }
+
   /** What the gateway itself says of this browser. */
   async isSignedIn() {
     const response = await this.context.request.get(`${this.product.gateway}/auth/status`);

@@ -162,7 +162,7 @@ test('a callback that fails shows neither code nor state and loads nothing', asy
     { more: '&code=second-code-5d1e' }, { more: '&iss=https://evil.example' }, { more: '&error=access_denied' },
   ]) {
     gateway.cognito.set(switches);
-    const browser = gateway.browser();
+    const browser = gateway.browser().hasRetried();
     const state = new URL(await browser.beginLogin('/app/')).searchParams.get('state');
     const response = await browser.arrive(`/auth/callback?code=${code}&state=${state}${more}`);
     const status = response.status;
@@ -223,7 +223,7 @@ describe('a line break', () => {
           assert.ok(KNOWN.has(name), `${name}: ${sent}`);
           assert.doesNotMatch(sent, /[\r\n\u2028]/, name);
         }
-        for (const line of response.headers.getSetCookie()) assert.match(line, /^edgegate-login-[\w-]+=/, kind);
+        for (const line of response.headers.getSetCookie()) assert.match(line, /^edgegate-(login-[\w-]+|return-[\w-]+|sign-in-retry)=[\w.-]*; Path=\/; /, kind);
       }
     });
 

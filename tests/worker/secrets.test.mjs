@@ -90,15 +90,15 @@ before(async () => {
   ]) {
     gateway.cognito.set(switches);
     const failing = await began();
-    await failing.browser.arrive(failing.callbackUrl);
+    await failing.browser.hasRetried().arrive(failing.callbackUrl);
     await failing.browser.script(failing.callbackUrl);
     await note(browsers);
     await gateway.allWell();
   }
   const { browser: other, callbackUrl: otherUrl } = await began();
-  await gateway.browser().arrive(otherUrl);
-  await other.arrive(`${otherUrl}&code=again`);
-  await other.arrive(`${otherUrl}&iss=https://evil.example`);
+  await gateway.browser().hasRetried().arrive(otherUrl);
+  await other.hasRetried().arrive(`${otherUrl}&code=again`);
+  await other.hasRetried().arrive(`${otherUrl}&iss=https://evil.example`);
   const { searchParams } = new URL(otherUrl);
   const posted = { code: searchParams.get('code'), state: searchParams.get('state') };
   await other.post('/auth/token', { ...posted, state: 'other' });
