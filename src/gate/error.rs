@@ -198,8 +198,6 @@ pub struct Failure {
     pub logout_url: Option<String>,
     /// `Allow` of a 405.
     pub allow: Option<&'static str>,
-    /// What Cognito said of it, for the log alone.
-    pub hint: String,
     /// A sentence that says more than the code's own.
     pub(super) detail: Option<Detail>,
     /// Several sign-ins in a row have not mended it: the page says what seems to be the cause, and tries no other.
@@ -220,7 +218,6 @@ impl Failure {
             return_path: None,
             logout_url: None,
             allow: None,
-            hint: String::new(),
             detail: None,
             in_circles: false,
         }

@@ -97,7 +97,8 @@ impl<P: Ports> Gate<P> {
 
     fn failed_answer<R: IncomingRequest>(&self, route: Route, visit: &Visit<'_, R>, trace: &Trace, failure: &Failure) -> Answer {
         let Description { status, code, .. } = failure.error.describe();
-        let hint = Some(("hint", failure.hint.as_str())).filter(|(_, hint)| !hint.is_empty());
+        let hint = visit.log_hint.borrow();
+        let hint = Some(("hint", hint.as_str())).filter(|(_, hint)| !hint.is_empty());
         let fields = [("code", code), ("reason", failure.reason)];
         self.log(failure.level, route, trace, status, &[&fields, hint.as_slice()].concat());
         let answer = page::failure_answer(&self.config, visit, route, failure);

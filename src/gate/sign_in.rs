@@ -44,13 +44,12 @@ impl<P: Ports> Gate<P> {
     pub(super) async fn callback<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
         self.limit("callback", &visit.client_network()).await?;
         let query = Query::new(visit.query());
-        let result = match CallbackParams::parse(query, &self.config.cognito.issuer) {
-            Ok(params) => self.finish(visit, params).await,
-            Err(_) => {
-                let state = query.one("state").ok().flatten();
-                let FoundFlow { return_path, clear, .. } = find_flow(&self.config, visit, state.as_deref());
-                Err(Failure { set_cookies: clear, return_path, ..incomplete("callback_query") })
-            }
+        let result = if let Ok(params) = CallbackParams::parse(query, &self.config.cognito.issuer) {
+            self.finish(visit, params).await
+        } else {
+            let state = query.one("state").ok().flatten();
+            let FoundFlow { return_path, clear, .. } = find_flow(&self.config, visit, state.as_deref());
+            Err(Failure { set_cookies: clear, return_path, ..incomplete("callback_query") })
         };
         match result {
             Ok(signed_in) => Ok(Answer::redirect(303, signed_in.return_path.as_str()).with_cookies(signed_in.set_cookies)),
@@ -93,12 +92,13 @@ impl<P: Ports> Gate<P> {
     /// 6. A late or repeated callback of a browser that is signed in is not an error: it goes where it wanted to.
     async fn finish<R: IncomingRequest>(&self, visit: &Visit<'_, R>, params: CallbackParams) -> Result<SignedIn, Failure> {
         let FoundFlow { flow, mut return_path, clear } = find_flow(&self.config, visit, params.state.as_deref());
+        *visit.log_hint.borrow_mut() = params.hint;
         let result = match (params.answer, &flow) {
-            (CallbackAnswer::Error(error), Ok(_)) => Err(Failure { hint: params.hint, ..authorize_failure(error) }),
+            (CallbackAnswer::Error(error), Ok(_)) => Err(authorize_failure(error)),
             // Anybody can write such a link.
             (CallbackAnswer::Error(error), Err(_)) => {
                 return_path = return_path.or_else(|| last_return_path(visit));
-                Err(Failure { hint: params.hint, level: Level::Info, ..authorize_failure(error) })
+                Err(Failure { level: Level::Info, ..authorize_failure(error) })
             }
             (CallbackAnswer::Nothing, _) => Err(incomplete("callback_without_code")),
             (CallbackAnswer::Code(_), Err(_)) if params.state.is_none() => Err(incomplete("callback_without_state")),

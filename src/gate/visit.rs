@@ -33,6 +33,8 @@ pub(super) struct Visit<'r, R> {
     pub session_log_name: RefCell<String>,
     /// Finer than the answer, for the log alone: a static word, never a value. Empty where there is nothing to say.
     pub log_reason: Cell<&'static str>,
+    /// What Cognito said of an error, for the log alone.
+    pub log_hint: RefCell<String>,
     /// How the cookies are named here.
     pub cookie_style: CookieStyle,
     path: NormalPath,
@@ -68,6 +70,7 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
             request_id: random_name(ports),
             session_log_name: RefCell::default(),
             log_reason: Cell::default(),
+            log_hint: RefCell::default(),
             cookie_style: CookieStyle::of(&config.public_url),
             request,
             url: url.unwrap_or_else(|| config.cognito.redirect_uri.clone()),
