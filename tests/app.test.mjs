@@ -450,7 +450,7 @@ describe("signing in", { concurrency: 4 }, () => {
 
   scenario("a refused exchange says why and offers another login", {}, async ({ gateway, page, open }) => {
     const rows = [
-      ["code_rejected", 400, "was used already or has expired"], ["state_mismatch", 400, "does not belong to this browser"],
+      ["code_rejected", 400, "was used already or has expired"], ["state_mismatch", 400, "not one of the last that this browser has begun"],
       ["login_expired", 400, "took too long"], ["idp_unavailable", 503, "not available just now"],
       ["idp_misconfigured", 500, "The sign-in failed."], ["constructor", 500, "The sign-in failed."],
     ];

@@ -431,10 +431,12 @@ fn a_browser_that_keeps_no_cookie_is_sent_to_the_login_once_and_then_told() {
     }
 }
 
+/// A code, how to come to it, and what its page says in English and in Korean.
+type Told = (&'static str, fn(&Browser) -> String, &'static str, &'static str);
+
 #[test]
 fn the_page_of_a_login_that_cannot_be_finished_says_what_is_true_of_it() {
-    type Case = (&'static str, fn(&Browser) -> String, &'static str, &'static str);
-    let cases: [Case; 5] = [
+    let cases: [Told; 5] = [
         ("login_expired", |_| "/auth/callback?code=c&state=s".to_owned(), "knows nothing of this sign-in", "정보가 없습니다"),
         (
             "login_expired",

@@ -95,8 +95,8 @@ const TEXTS = {
     "api.noToken": "This gateway keeps tokens away from the browser, so the page has none to call the API with. You are signed in all the same.",
     "api.notConfigured": "No API is configured for this site.",
 
-    "code.login_expired": "This sign-in took too long, or began in another browser.",
-    "code.state_mismatch": "This sign-in does not belong to this browser.",
+    "code.login_expired": "This sign-in took too long, began in another browser, or was used already.",
+    "code.state_mismatch": "This sign-in is not one of the last that this browser has begun.",
     "code.code_rejected": "This sign-in was used already or has expired.",
     "code.login_denied": "The sign-in was not completed.",
     "code.csrf_rejected": "The request did not come from this site’s own page.",
@@ -198,8 +198,8 @@ const TEXTS = {
     "api.noToken": "이 게이트웨이는 토큰을 브라우저에 전달하지 않으므로 API를 호출할 토큰이 없습니다. 로그인 상태에는 문제가 없습니다.",
     "api.notConfigured": "이 사이트에는 API가 설정되어 있지 않습니다.",
 
-    "code.login_expired": "로그인 시간이 초과되었거나 다른 브라우저에서 시작한 로그인입니다.",
-    "code.state_mismatch": "이 브라우저에서 시작한 로그인이 아닙니다.",
+    "code.login_expired": "로그인 시간이 초과되었거나, 다른 브라우저에서 시작했거나, 이미 사용한 로그인입니다.",
+    "code.state_mismatch": "이 브라우저에서 최근에 시작한 로그인이 아닙니다.",
     "code.code_rejected": "이미 사용했거나 만료된 로그인입니다.",
     "code.login_denied": "로그인이 완료되지 않았습니다.",
     "code.csrf_rejected": "이 사이트의 페이지에서 보낸 요청이 아닙니다.",
