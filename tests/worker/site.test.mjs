@@ -136,8 +136,8 @@ describe('a signed-in path', () => {
     await assertLogin(await gateway.fetch('/app/', { headers: { accept: 'text/html,application/xhtml+xml' } }), '/app/');
   });
 
-  test('whose address is too long to return to leads to the login all the same', async () => {
-    await assertLogin(await nobody.navigate(`/app/?${'x'.repeat(1100)}`), '/');
+  test('whose address is too long to return to leads to the login all the same, and back to its path', async () => {
+    await assertLogin(await nobody.navigate(`/app/?${'x'.repeat(2100)}`), '/app/');
   });
 
   test('under another host leads to the same path at the public URL first', async () => {
