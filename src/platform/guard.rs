@@ -12,6 +12,7 @@ use crate::session::guard::{Row, RowError, reply};
 
 use super::env::SESSION_GUARD;
 use super::time::{now_ms, within};
+use super::watch;
 
 /// Asks the guard of a user.
 pub(super) async fn ask(env: &Env, user_tag: &str, inquiry: &str) -> Result<String, GuardError> {
@@ -44,6 +45,7 @@ pub struct SessionGuard {
 
 impl DurableObject for SessionGuard {
     fn new(state: State, _env: Env) -> Self {
+        watch();
         let sql = state.storage().sql();
         Self { state, sql }
     }

@@ -27,7 +27,7 @@ use worker::{Context, Env, console_error, event};
 
 use crate::config::{Config, ConfigProblem};
 use crate::gate::{Gate, Memory, Outcome, config_invalid};
-use crate::ports::IncomingRequest as _;
+use crate::ports::{IncomingRequest as _, Level, log_line};
 
 use self::log::Runtime;
 use self::ports::{Lifetime, WorkerPorts};
@@ -55,21 +55,26 @@ fn isolate(env: &Env) -> Rc<Isolate> {
     })
 }
 
-/// Each instance begins here. A panic ends it: where is logged, not what, which could hold what a request brought. Whatever else ends
-/// it, memory that runs out say, is heard of as well.
-#[event(start)]
-fn start() {
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line())).unwrap_or_default();
-        console_error!("{}", serde_json::json!({"level": "error", "message": format!("panicked at {place}")}));
-        native::ended();
-    }));
-    wasm_bindgen::handler::set_on_abort(native::ended);
+/// From here on, whatever ends this instance is heard of: the next call goes to a new one. Of a panic the log has where, not what, which
+/// could hold what a request brought. Set by the first call and not at the start, where `worker` sets hooks of its own after ours.
+fn watch() {
+    thread_local! {
+        static WATCHED: () = {
+            std::panic::set_hook(Box::new(|panic| {
+                let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line())).unwrap_or_default();
+                console_error!("{}", log_line(Level::Error, &format!("panicked at {place}"), &[]));
+                native::ended();
+            }));
+            wasm_bindgen::handler::set_on_abort(native::ended);
+        };
+    }
+    WATCHED.with(|()| ());
 }
 
 /// Every request. An error that reaches the runtime becomes a plain 500 there, never a page of the site.
 #[event(fetch)]
 async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
+    watch();
     let (request, lifetime) = (NativeRequest::new(request), Rc::new(Lifetime::new(context)));
     let answered = answer(&request, env, &lifetime).await;
     lifetime.end();

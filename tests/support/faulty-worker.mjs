@@ -26,6 +26,8 @@ const { fetch: realFetch, Date: RealDate, caches: { default: realCache } } = glo
 const realVerify = crypto.subtle.verify.bind(crypto.subtle);
 const steps = [];
 const held = [];
+/** The paths of the Worker's own requests that it has aborted. */
+const givenUp = [];
 /** What this location has read: key → {value, until}. */
 const read = new Map();
 let frozen;
@@ -42,7 +44,9 @@ globalThis.Date = class extends RealDate {
 };
 
 globalThis.fetch = (address, init) => {
-  const unreachable = world.unreachable && String(address.url ?? address).startsWith(world.unreachable);
+  const url = String(address.url ?? address);
+  init?.signal?.addEventListener('abort', () => givenUp.push(new URL(url).pathname));
+  const unreachable = world.unreachable && url.startsWith(world.unreachable);
   return unreachable ? Promise.reject(new Error('Network connection lost.')) : realFetch(address, init);
 };
 
@@ -156,6 +160,8 @@ export default {
         return Response.json(steps.splice(0));
       case '/__held':
         return Response.json(held);
+      case '/__given-up':
+        return Response.json(givenUp);
       case '/__crash':
         await crash(env, context);
         return new Response();

@@ -33,7 +33,6 @@ async function send(request) {
     const { method } = request;
     const sent = httpRequest(url, { method, headers, agent: false }, (received) => resolve(asResponse(url, received, method)));
     sent.on('error', reject);
-    request.signal?.addEventListener('abort', () => sent.destroy());
     sent.end(body);
   });
 }
