@@ -193,6 +193,12 @@ export class Oracle {
       if (!created) return this.#mustBeOpen(visit, true);
       return expect(family?.accessTokens.length > 0, 'a session without tokens');
     }
+    if (answer.status === 302) {
+      const to = new URL(answer.headers.get('location'), PUBLIC_URL);
+      expect(to.pathname === '/auth/login' && [returnTo, '/'].includes(to.searchParams.get('return_to')), 'not begun anew');
+      expect(!hasRetried(visit), 'begun anew twice in a row');
+      return expect(visit.again || family?.exchanges.length > 1, 'begun anew at the first try');
+    }
     const code = errorCode(answer);
     if (STATUS_OF[code] === 400) {
       this.#hasStatus(visit, code);
@@ -322,6 +328,12 @@ function json({ body }) {
   } catch {
     throw new WrongAnswer('not JSON');
   }
+}
+
+/** Whether the gateway has begun a login by itself within a minute before `from`. */
+function hasRetried({ headers, from }) {
+  const [, secs] = /(?:^|; )edgegate-sign-in-retry=1\.(\d+)/.exec(headers.get('cookie') ?? '') ?? [];
+  return secs !== undefined && from / 1000 - Number(secs) < 59;
 }
 
 /** How many sign-ins in a row the browser's cookie counts. */

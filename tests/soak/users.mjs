@@ -140,7 +140,9 @@ export class User {
     const arrive = (init) => this.browser.send(callbackUrl, { headers, returnTo, ...init });
     const abortMs = this.#draws.chance(0.03) ? this.#draws.between(1, 100) : undefined;
     const arrived = await arrive({ abortMs });
-    if (arrived.status === 303) await this.browser.send(arrived.headers.get('location'), { headers: CLICK });
+    const to = arrived.headers.get('location');
+    if (arrived.status === 303) await this.browser.send(to, { headers: CLICK });
+    else if (arrived.status === 302 && to.startsWith('/auth/login')) await this.#signIn(returnTo, to); // the gateway begins it anew
     else if (arrived.status === 0 || this.#draws.chance(0.4)) await arrive({ again: true }); // reloads the page of the error
   }
 
