@@ -44,7 +44,7 @@ impl<P: Ports> Gate<P> {
                 Decision::Unavailable => break,
                 Decision::Wait => self.ports.sleep(POLL_MS).await,
                 // Its failure is remembered: the next decision is of it.
-                Decision::Fetch(reason) => drop(self.fetch_keys(reason, now).await),
+                Decision::Fetch(reason) => drop(self.fetch_keys_now(reason, now).await),
             }
         }
         let failure = self.memory.key_failure.borrow().clone();
@@ -56,9 +56,13 @@ impl<P: Ports> Gate<P> {
         self.memory.keys.borrow_mut().begin(now);
         let gate = self.clone();
         self.ports.run(Box::pin(async move {
-            if let Err(failure) = gate.fetch_keys(FetchReason::Stale, gate.ports.now()).await {
-                let fields = [("code", failure.error.describe().code), ("reason", failure.reason)];
-                gate.ports.line(failure.level, "key_set_not_fetched", &fields);
+            match gate.fetch_keys(FetchReason::Stale, gate.ports.now()).await {
+                Ok(Some(text)) => gate.ports.keep(&text, MAX_STALE_SECS).await,
+                Ok(None) => {}
+                Err(failure) => {
+                    let fields = [("code", failure.error.describe().code), ("reason", failure.reason)];
+                    gate.ports.line(failure.level, "key_set_not_fetched", &fields);
+                }
             }
         }));
     }
@@ -69,11 +73,20 @@ impl<P: Ports> Gate<P> {
         if self.memory.keys.borrow().is_fresh(now) {
             return Ok(());
         }
-        self.fetch_keys(FetchReason::Stale, now).await
+        self.fetch_keys_now(FetchReason::Stale, now).await
     }
 
-    /// One fetch, and what came of it is remembered.
-    async fn fetch_keys(&self, reason: FetchReason, now: UnixSecs) -> Result<(), Failure> {
+    /// One fetch for who waits for it, and not for the location's cache.
+    async fn fetch_keys_now(&self, reason: FetchReason, now: UnixSecs) -> Result<(), Failure> {
+        if let Some(text) = self.fetch_keys(reason, now).await? {
+            let ports = self.ports.clone();
+            self.ports.run(Box::pin(async move { ports.keep(&text, MAX_STALE_SECS).await }));
+        }
+        Ok(())
+    }
+
+    /// One fetch, and what came of it is remembered. Gives what the location's cache is to keep, if it came from Cognito.
+    async fn fetch_keys(&self, reason: FetchReason, now: UnixSecs) -> Result<Option<String>, Failure> {
         self.memory.keys.borrow_mut().begin(now);
         let fetched = self.load_or_download_keys(reason, now).await;
         if let Err(failure) = &fetched {
@@ -83,22 +96,18 @@ impl<P: Ports> Gate<P> {
         fetched
     }
 
-    async fn load_or_download_keys(&self, reason: FetchReason, now: UnixSecs) -> Result<(), Failure> {
+    async fn load_or_download_keys(&self, reason: FetchReason, now: UnixSecs) -> Result<Option<String>, Failure> {
         let cached = self.cached_keys(now).await;
         if let (FetchReason::Stale, Some((keys, fetched_at))) = (reason, &cached)
             && now.saturating_sub(*fetched_at) < FRESH_SECS
         {
             self.memory.keys.borrow_mut().keep(keys.clone(), *fetched_at, reason);
-            return Ok(());
+            return Ok(None);
         }
         match self.download_keys().await {
             Ok((keys, body)) => {
                 self.memory.keys.borrow_mut().keep(keys, now, reason);
-                if let Some(text) = self.seal_keys(now, &body) {
-                    let ports = self.ports.clone();
-                    self.ports.run(Box::pin(async move { ports.keep(&text, MAX_STALE_SECS).await }));
-                }
-                Ok(())
+                Ok(self.seal_keys(now, &body))
             }
             Err(failure) => {
                 // A new isolate in an outage: yesterday's keys are better than none.
