@@ -209,7 +209,7 @@ describe('a line break', () => {
   };
   /** Headers that an answer of ours may have. */
   const KNOWN = new Set([
-    'access-control-allow-credentials', 'access-control-allow-origin', 'cache-control', 'content-language', 'content-length', 'content-security-policy',
+    'access-control-allow-credentials', 'access-control-allow-origin', 'access-control-expose-headers', 'cache-control', 'content-language', 'content-length', 'content-security-policy',
     'content-type', 'cross-origin-opener-policy', 'cross-origin-resource-policy', 'date', 'location', 'referrer-policy', 'set-cookie',
     'transfer-encoding', 'connection', 'keep-alive', 'vary', 'www-authenticate', 'x-content-type-options',
   ]);
