@@ -232,7 +232,14 @@ fn twice<T>(steps: usize, first: impl Future<Output = T>, second: impl Future<Ou
     let mut first = Steps::of(first);
     match first.steps(steps) {
         Some(done) => (done, block_on(second)),
-        None => block_on(join(std::future::poll_fn(move |_| first.step().map_or(Poll::Pending, Poll::Ready)), second)),
+        None => {
+            // A step wakes nobody: it is polled again at once.
+            let rest = std::future::poll_fn(move |context| {
+                context.waker().wake_by_ref();
+                first.step().map_or(Poll::Pending, Poll::Ready)
+            });
+            block_on(join(rest, second))
+        }
     }
 }
 
