@@ -291,7 +291,8 @@ fn a_wrong_rule_is_named_by_its_number_and_member() {
     let table = [
         ("not JSON", "a rule", 0, ""),
         ("no list", "{}", 0, ""),
-        ("a member twice", r#"[{"path":"/a","path":"/b","allow":"public"}]"#, 0, ""),
+        ("a member twice", r#"[GOOD,{"path":"/a","path":"/b","allow":"public"}]"#, 2, ""),
+        ("a member of its groups twice", r#"[{"path":"/a","allow":{"groups":["x"],"groups":["y"]}}]"#, 1, "allow"),
         ("no object", r#"[GOOD,["/a","public"]]"#, 2, ""),
         ("another member", r#"[{"path":"/a","allow":"public","groups":["x"]},GOOD]"#, 1, ""),
         ("no path", r#"[GOOD,GOOD,{"allow":"public"}]"#, 3, "path"),
