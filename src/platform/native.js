@@ -37,7 +37,10 @@ export function pass(request, url, init, stopped, edits, timeoutMs) {
   const { method } = request;
   const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(new DOMException('no answer yet', 'TimeoutError')), timeoutMs);
-  return fetch(url, { ...init, method, headers, signal: limit.signal }).finally(() => clearTimeout(timer));
+  const clear = () => clearTimeout(timer);
+  const answered = fetch(url, { ...init, method, headers, signal: limit.signal });
+  answered.then(clear, clear);
+  return answered;
 }
 
 /** Lists of names by sets of names: clients send a few sets of headers. */

@@ -1,6 +1,6 @@
 //! The ports on Workers.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -49,17 +49,19 @@ pub(super) struct Lifetime {
     context: Context,
     /// Settles the promise that the runtime waits for.
     done: RefCell<Option<Function>>,
+    /// The request is answered: what goes on beside the answer is waited for by itself.
+    ended: Cell<bool>,
 }
 
 impl Lifetime {
     pub(super) fn new(context: Context) -> Self {
-        Self { context, done: RefCell::default() }
+        Self { context, done: RefCell::default(), ended: Cell::new(false) }
     }
 
     /// From here on the runtime waits for the end of the request's work.
     fn prolong(&self) {
         let mut done = self.done.borrow_mut();
-        if done.is_some() {
+        if done.is_some() || self.ended.get() {
             return;
         }
         let promise = Promise::new(&mut |resolve, _| *done = Some(resolve));
@@ -69,6 +71,7 @@ impl Lifetime {
 
     /// The work is done.
     pub(super) fn end(&self) {
+        self.ended.set(true);
         if let Some(done) = self.done.take() {
             drop(done.call0(&JsValue::UNDEFINED));
         }

@@ -1,6 +1,8 @@
 //! Asking the site: the Worker's assets, or its origin. Bodies stream through unread; an answer that needs no change is the site's own
 //! object.
 
+use std::cell::OnceCell;
+
 use js_sys::{Array, Promise, Reflect};
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use wasm_bindgen::{JsCast, JsValue};
@@ -77,21 +79,32 @@ extern "C" {
 }
 
 fn ask_assets(env: &Env, client: &Request, url: Option<String>) -> Result<Promise, JsValue> {
-    let assets: Assets = env.assets(ASSETS).map_err(JsValue::from)?.into_rpc();
-    match url {
+    let ask = |assets: &Assets| match url {
         None => assets.fetch(client),
         Some(url) => assets.fetch(&Request::new_with_str_and_init(&url, client.unchecked_ref::<RequestInit>())?),
-    }
+    };
+    ASSETS_BINDING.with(|known| {
+        if let Some(assets) = known.get() {
+            return ask(assets);
+        }
+        let assets: Assets = env.assets(ASSETS).map_err(JsValue::from)?.into_rpc();
+        ask(known.get_or_init(|| assets))
+    })
 }
 
 fn ask_origin(client: &Request, wanted: &OriginRequest) -> Result<Promise, JsValue> {
     let edits = json(&wanted.headers)?;
     let passes = wanted.passes;
-    let stopped = Closure::new(move |names: Array| -> Array {
-        names.iter().filter(|name| !name.as_string().is_some_and(|name| passes(&name))).collect()
-    });
+    let new = || {
+        Closure::new(move |names: Array| -> Array {
+            names.iter().filter(|name| !name.as_string().is_some_and(|name| passes(&name))).collect()
+        })
+    };
     let init = if wanted.may_be_cached { &CACHED } else { &NOT_CACHED };
-    init.with(|init| native::pass(client, &wanted.url, init, &stopped, &edits, wanted.timeout_ms))
+    STOPPED.with(|stopped| {
+        let stopped = stopped.get_or_init(new);
+        init.with(|init| native::pass(client, &wanted.url, init, stopped, &edits, wanted.timeout_ms))
+    })
 }
 
 fn json(edits: &HeaderEdits) -> Result<String, JsValue> {
@@ -104,6 +117,10 @@ fn classify(error: &JsValue) -> UpstreamError {
 }
 
 thread_local! {
+    /// Looked up once: that takes several crossings.
+    static ASSETS_BINDING: OnceCell<Assets> = const { OnceCell::new() };
+    /// Picks the names that stay here, which are the same for each request.
+    static STOPPED: OnceCell<Closure<dyn Fn(Array) -> Array>> = const { OnceCell::new() };
     static ANSWER_NAMES: Array = native::names(&ANSWER_HEADERS);
     static CACHED: RequestInit = not_followed();
     static NOT_CACHED: RequestInit = {
