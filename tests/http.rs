@@ -55,6 +55,8 @@ fn over_plain_http_everything_is_sent_to_the_public_url_before_it_is_looked_at()
             assert_eq!(reply.header("strict-transport-security"), None, "RFC 6797 §7.2: not over plain http");
         }
     }
+    assert!(browser.world.logged(r#"("status", "308")"#) && browser.world.logged(r#"("reason", "plain_http")"#));
+    browser.world.forget_logs();
     for (method, path) in
         [("POST", "/auth/logout"), ("POST", "/auth/token"), ("PUT", "/app/"), ("OPTIONS", "/config"), ("DELETE", "/")]
     {
@@ -101,13 +103,18 @@ fn a_page_load_under_another_origin_goes_to_the_public_url_and_nothing_else_does
             let reply = browser.ask("GET", &format!("{origin}{path}"), &PAGE);
             let location = format!("{PUBLIC_URL}{path}");
             assert_eq!(status_and_location(&reply), (302, Some(location.as_str())), "{origin}{path}");
+            assert!(browser.world.logged(r#"("reason", "other_origin")"#), "{origin}{path}: a loop shows its cause");
+            browser.world.forget_logs();
         }
         // A client that says nothing of itself begins no login that cannot come back.
         let reply = browser.ask("GET", &format!("{origin}/auth/login"), &[]);
         assert_eq!(status_and_location(&reply), (302, Some(format!("{PUBLIC_URL}/auth/login").as_str())), "{origin}");
+        assert!(browser.world.logged(r#"("reason", "other_origin")"#), "{origin}");
+        browser.world.forget_logs();
         assert!(browser.ask("GET", &format!("{origin}/"), &SCRIPT).site, "a script's request of a public path");
         assert_eq!(browser.ask("GET", &format!("{origin}/healthz"), &[]).status, 200, "a monitor");
         assert_eq!(browser.ask("GET", &format!("{origin}/config"), &SCRIPT).status, 200);
+        assert!(!browser.world.logged("other_origin"), "{origin}: only what is sent elsewhere");
         let nobody = Browser::new(&World::new());
         assert_eq!(nobody.ask("GET", &format!("{origin}/app/"), &SCRIPT).code(), "session_required");
         assert_eq!(nobody.ask("POST", &format!("{origin}/"), &PAGE).status, 405);
