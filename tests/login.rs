@@ -577,6 +577,42 @@ fn return_paths_are_ten_at_most_and_six_kilobytes() {
 }
 
 #[test]
+fn logins_that_many_tabs_began_at_once_stop_the_browser_for_one_load_only() {
+    for tabs in [16, 40] {
+        // Restored tabs: every login leaves before an answer to any has brought a cookie.
+        let browser = Browser::new(&World::new());
+        browser.cookies.borrow_mut().insert("theme".to_owned(), "dark".to_owned());
+        let before = browser.cookies.borrow().clone();
+        for number in 0..tabs {
+            let tab = browser.tab();
+            *tab.cookies.borrow_mut() = before.clone();
+            tab.begin(&format!("/app/?tab={number}&{}", "x".repeat(2000)));
+            browser.cookies.borrow_mut().extend(tab.cookies.take());
+        }
+        let waiting = browser.tab();
+        let page = browser.open("/app/");
+        assert!(page.status == 431 && page.body.contains("headers_too_large"), "{tabs} tabs: {}", page.status);
+        assert_eq!(*browser.cookies.borrow(), before, "{tabs} tabs: the logins' cookies go, and no others");
+        assert_eq!(browser.open("/app/").status, 302, "{tabs} tabs");
+        assert_eq!(browser.sign_in("/app/").location(), "/app/", "{tabs} tabs");
+        assert_eq!(waiting.open("/auth/login").status, 431);
+        assert_eq!(waiting.open("/auth/login").status, 302, "{tabs} tabs: the login too");
+    }
+}
+
+#[test]
+fn a_cookie_header_that_the_site_made_too_long_costs_the_session_nothing() {
+    let browser = Browser::new(&World::new());
+    browser.sign_in("/app/");
+    let session = browser.session_id().map(|id| id.keys().record());
+    browser.cookies.borrow_mut().insert("theirs".to_owned(), "x".repeat(33_000));
+    assert_eq!(browser.get("/user-info").status, 431);
+    assert_eq!(browser.session_id().map(|id| id.keys().record()), session);
+    browser.cookies.borrow_mut().remove("theirs");
+    assert!(browser.open("/app/").site);
+}
+
+#[test]
 fn a_deep_link_is_kept_up_to_two_kilobytes_and_a_longer_one_loses_its_query() {
     for (path, kept) in [
         (format!("/app/?q={}", "x".repeat(2048 - 8)), format!("/app/?q={}", "x".repeat(2048 - 8))),
