@@ -218,13 +218,42 @@ fn a_late_or_repeated_callback_of_a_signed_in_browser_is_no_error() {
     let again = browser.open(&callback);
     assert_eq!((again.status, again.location()), (303, "/"), "its flow is gone");
     let late = browser.begin("/reports/");
+    let made_since = browser.begin("/elsewhere/");
+    assert_eq!(browser.open(&made_since).status, 303);
     browser.world.cognito.will(Trouble::Error("invalid_grant"));
     let reply = browser.open(&late);
     assert_eq!((reply.status, reply.location()), (303, "/reports/"), "its code is spent");
-    assert_eq!(browser.world.cognito.token_requests(), 2);
+    assert_eq!(browser.world.cognito.token_requests(), 3);
     assert_eq!(browser.open(&late).location(), "/reports/");
-    assert_eq!(browser.world.cognito.token_requests(), 2, "and is not sent again");
+    assert_eq!(browser.world.cognito.token_requests(), 3, "and is not sent again");
     assert!(browser.open("/app/").site, "and the session is as it was");
+}
+
+#[test]
+fn a_session_of_before_a_login_is_never_that_logins_result() {
+    for (waited, taken) in [(0, true), (1, false), (600, false)] {
+        let browser = Browser::new(&World::new());
+        browser.sign_in("/app/");
+        let before = browser.stored().unwrap();
+        browser.world.pass(waited);
+        // Another user signs in; the code of that login has been sent by another isolate.
+        let callback = browser.begin("/reports/");
+        let page = browser.tab();
+        let refused = Trouble::Error("invalid_grant");
+        browser.world.cognito.will(refused.clone());
+        let reply = browser.open(&callback);
+        let begun_anew = "/auth/login?return_to=%2Freports%2F&retry=1";
+        assert_eq!(reply.location(), if taken { "/reports/" } else { begun_anew }, "{waited} s");
+        assert!(browser.stored().unwrap() == before, "{waited} s: it goes on");
+
+        // The same where a page sends the code.
+        let page = page.restarted();
+        page.world.cognito.will(refused);
+        let body = format!(r#"{{"code":"c-1","state":"{}"}}"#, callback.rsplit_once('=').unwrap().1);
+        let reply = page.post("/auth/token", &body);
+        assert_eq!(reply.status, if taken { 200 } else { 400 }, "{waited} s");
+        assert!(taken || reply.code() == "code_rejected" && reply.json().get("access_token").is_none(), "{waited} s");
+    }
 }
 
 /// Two requests of one browser that were sent with the same cookies: the second one after the first has gone some steps.

@@ -91,7 +91,8 @@ impl<P: Ports> Gate<P> {
     /// 3. Exchange the code; verify the tokens and the nonce; create a session under a new id.
     /// 4. The browser's older session ends, beside the answer.
     /// 5. What is left of the flow stays for a moment; one that failed is cleared.
-    /// 6. A late or repeated callback of a browser that is signed in is not an error: it goes where it wanted to.
+    /// 6. A late or repeated callback of a browser that is signed in is not an error: it goes where it wanted to. Where the flow is
+    ///    still whole, the browser must have signed in since it began.
     async fn finish<R: IncomingRequest>(&self, visit: &Visit<'_, R>, params: CallbackParams) -> Result<SignedIn, Failure> {
         let FoundFlow { flow, mut return_path, clear } = find_flow(&self.config, visit, params.state.as_deref());
         visit.log_hint.replace(params.hint);
@@ -113,7 +114,10 @@ impl<P: Ports> Gate<P> {
         };
         let late = flow.is_err() || matches!(failure.error, GateError::CodeRejected | GateError::LoginExpired);
         let session = if late { self.signed_in_already(visit).await } else { Ok(None) };
-        match session {
+        // A login that is still under way has no older session for its result: that may be another user's.
+        let begun_at = flow.as_ref().ok().filter(|flow| !flow.spent).map(LoginFlow::begun_at);
+        let is_result = |session: &Session| begun_at.is_none_or(|begun_at| session.record.created_at >= begun_at);
+        match session.map(|session| session.filter(is_result)) {
             Ok(Some(session)) => {
                 let set_cookies = flow.map_or(clear, |flow| spend_flow(&self.config, visit, &flow, &self.ports));
                 Ok(SignedIn { session, return_path: return_path.unwrap_or_default(), set_cookies })
