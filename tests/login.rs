@@ -466,7 +466,37 @@ fn a_callback_that_cannot_be_finished_begins_a_login_once_and_then_says_why_with
         assert!(script.status == 400 && script.header("location").is_none(), "{callback}: a script is told");
         let browser = Browser::new(&World::new());
         browser.sign_in("/app/");
-        assert_eq!(browser.open("/auth/callback?code=c-1").location(), "/", "who is signed in is at home");
+        let session = browser.session_id().map(|id| id.keys().record());
+        let home = browser.open(callback);
+        assert_eq!((home.status, home.location()), (303, "/"), "{callback}: who is signed in is at home");
+        assert_eq!(browser.session_id().map(|id| id.keys().record()), session, "{callback}: with the same session");
+    }
+}
+
+#[test]
+fn a_callback_with_a_parameter_twice_takes_who_is_signed_in_to_the_page_of_its_login() {
+    let browser = Browser::new(&World::new());
+    let callback = browser.begin("/app/?view=1");
+    assert_eq!(browser.open(&callback).status, 303);
+    let reply = browser.open(&format!("{callback}&code=c-2"));
+    assert_eq!((reply.status, reply.location()), (303, "/app/?view=1"));
+
+    // A login under way is still no affair of the session of before it.
+    browser.world.pass(1);
+    let callback = browser.begin("/reports/");
+    let reply = browser.open(&format!("{callback}&code=c-2"));
+    assert_eq!((reply.status, reply.location()), (302, "/auth/login?return_to=%2Freports%2F&retry=1"));
+}
+
+#[test]
+fn a_callback_that_says_too_little_keeps_the_deep_link_of_the_login_that_was_begun_last() {
+    for callback in ["/auth/callback", "/auth/callback?state=s", "/auth/callback?code=c-1", "/auth/callback?code=c-1&state="] {
+        let browser = Browser::new(&World::new());
+        browser.begin("/app/?view=kept");
+        let reply = browser.open(callback);
+        assert_eq!(reply.location(), "/auth/login?return_to=%2Fapp%2F%3Fview%3Dkept&retry=1", "{callback}");
+        let page = browser.open(callback);
+        assert!(page.body.contains("href=\"/auth/login?return_to=%2Fapp%2F%3Fview%3Dkept\""), "{callback}: {}", page.body);
     }
 }
 
