@@ -259,17 +259,15 @@ fn a_session_of_before_a_login_is_never_that_logins_result() {
 /// Two requests of one browser that were sent with the same cookies: the second one after the first has gone some steps.
 fn twice<T>(steps: usize, first: impl Future<Output = T>, second: impl Future<Output = T>) -> (T, T) {
     let mut first = Steps::of(first);
-    match first.steps(steps) {
-        Some(done) => (done, block_on(second)),
-        None => {
-            // A step wakes nobody: it is polled again at once.
-            let rest = std::future::poll_fn(move |context| {
-                context.waker().wake_by_ref();
-                first.step().map_or(Poll::Pending, Poll::Ready)
-            });
-            block_on(join(rest, second))
-        }
+    if let Some(done) = first.steps(steps) {
+        return (done, block_on(second));
     }
+    // A step wakes nobody: it is polled again at once.
+    let rest = std::future::poll_fn(move |context| {
+        context.waker().wake_by_ref();
+        first.step().map_or(Poll::Pending, Poll::Ready)
+    });
+    block_on(join(rest, second))
 }
 
 #[test]
