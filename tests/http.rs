@@ -55,6 +55,8 @@ fn over_plain_http_everything_is_sent_to_the_public_url_before_it_is_looked_at()
             assert_eq!(reply.header("strict-transport-security"), None, "RFC 6797 §7.2: not over plain http");
         }
     }
+    assert!(browser.world.logged(r#"("status", "308")"#) && browser.world.logged(r#"("reason", "plain_http")"#));
+    browser.world.forget_logs();
     for (method, path) in
         [("POST", "/auth/logout"), ("POST", "/auth/token"), ("PUT", "/app/"), ("OPTIONS", "/config"), ("DELETE", "/")]
     {
@@ -101,13 +103,18 @@ fn a_page_load_under_another_origin_goes_to_the_public_url_and_nothing_else_does
             let reply = browser.ask("GET", &format!("{origin}{path}"), &PAGE);
             let location = format!("{PUBLIC_URL}{path}");
             assert_eq!(status_and_location(&reply), (302, Some(location.as_str())), "{origin}{path}");
+            assert!(browser.world.logged(r#"("reason", "other_origin")"#), "{origin}{path}: a loop shows its cause");
+            browser.world.forget_logs();
         }
         // A client that says nothing of itself begins no login that cannot come back.
         let reply = browser.ask("GET", &format!("{origin}/auth/login"), &[]);
         assert_eq!(status_and_location(&reply), (302, Some(format!("{PUBLIC_URL}/auth/login").as_str())), "{origin}");
+        assert!(browser.world.logged(r#"("reason", "other_origin")"#), "{origin}");
+        browser.world.forget_logs();
         assert!(browser.ask("GET", &format!("{origin}/"), &SCRIPT).site, "a script's request of a public path");
         assert_eq!(browser.ask("GET", &format!("{origin}/healthz"), &[]).status, 200, "a monitor");
         assert_eq!(browser.ask("GET", &format!("{origin}/config"), &SCRIPT).status, 200);
+        assert!(!browser.world.logged("other_origin"), "{origin}: only what is sent elsewhere");
         let nobody = Browser::new(&World::new());
         assert_eq!(nobody.ask("GET", &format!("{origin}/app/"), &SCRIPT).code(), "session_required");
         assert_eq!(nobody.ask("POST", &format!("{origin}/"), &PAGE).status, 405);
@@ -231,9 +238,9 @@ fn a_scripts_sign_out_is_answered_at_once_and_the_cache_is_cleared_where_it_is_a
     let script = [&SCRIPT[..], &[("origin", PUBLIC_URL)]].concat();
     for (query, headers, status, cleared) in [
         ("", &script[..], 200, None),
-        ("?clear=cache", &script, 200, Some("\"cache\"")),
         ("?clear=storage", &script, 200, None),
         ("", &form, 303, Some("\"cache\"")),
+        ("?clear=cache", &form, 303, Some("\"cache\"")),
     ] {
         for lost in [false, true] {
             let browser = signed_in();
@@ -244,14 +251,30 @@ fn a_scripts_sign_out_is_answered_at_once_and_the_cache_is_cleared_where_it_is_a
             assert!(browser.session_id().is_none(), "{query}");
         }
     }
-    // What the client module sends beside its way to Cognito: there is no session any more, and nothing is asked for it.
-    let browser = signed_in();
-    assert_eq!(browser.ask("POST", &format!("{PUBLIC_URL}/auth/logout"), &script).status, 200);
-    let operations = browser.world.kv.entries.borrow().clone();
-    let reply = browser.ask("POST", &format!("{PUBLIC_URL}/auth/logout?clear=cache"), &script);
-    assert_eq!((reply.status, reply.header("clear-site-data")), (200, Some("\"cache\"")));
-    assert_eq!(*browser.world.kv.entries.borrow(), operations);
-    let reply = browser.ask("POST", &format!("{PUBLIC_URL}/auth/logout?clear=cache"), &[("origin", STRANGER)]);
+}
+
+#[test]
+fn a_script_that_asks_for_the_clearing_of_the_cache_ends_no_session_of_another_tab() {
+    let script = [&SCRIPT[..], &[("origin", PUBLIC_URL)]].concat();
+    let beacon = [("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "empty"), ("origin", PUBLIC_URL)];
+    let address = format!("{PUBLIC_URL}/auth/logout?clear=cache");
+    for headers in [&script[..], &beacon] {
+        // The sign-out has been answered, and another tab has signed in before the clearing arrives.
+        let browser = signed_in();
+        assert_eq!(browser.ask("POST", &format!("{PUBLIC_URL}/auth/logout"), &script).status, 200);
+        assert_eq!(browser.sign_in("/app/").status, 303);
+        browser.world.finish_background();
+        let (stored, operations) = (browser.world.kv.entries.borrow().clone(), browser.world.kv.reads.get());
+        let reply = browser.restarted().ask("POST", &address, headers);
+        assert_eq!((reply.status, reply.header("clear-site-data")), (200, Some("\"cache\"")));
+        assert_eq!(reply.body, r#"{"success":true}"#);
+        assert_eq!(reply.header("set-cookie"), None, "however late it is, the new session's cookie stays");
+        assert_eq!(browser.world.kv.reads.get(), operations, "no session is looked up");
+        browser.world.finish_background();
+        assert_eq!(*browser.world.kv.entries.borrow(), stored);
+        assert!(browser.restarted().is_served());
+    }
+    let reply = signed_in().ask("POST", &address, &[("origin", STRANGER)]);
     assert_eq!((reply.status, reply.header("clear-site-data")), (403, None), "another site clears nothing");
 }
 

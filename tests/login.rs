@@ -218,29 +218,56 @@ fn a_late_or_repeated_callback_of_a_signed_in_browser_is_no_error() {
     let again = browser.open(&callback);
     assert_eq!((again.status, again.location()), (303, "/"), "its flow is gone");
     let late = browser.begin("/reports/");
+    let made_since = browser.begin("/elsewhere/");
+    assert_eq!(browser.open(&made_since).status, 303);
     browser.world.cognito.will(Trouble::Error("invalid_grant"));
     let reply = browser.open(&late);
     assert_eq!((reply.status, reply.location()), (303, "/reports/"), "its code is spent");
-    assert_eq!(browser.world.cognito.token_requests(), 2);
+    assert_eq!(browser.world.cognito.token_requests(), 3);
     assert_eq!(browser.open(&late).location(), "/reports/");
-    assert_eq!(browser.world.cognito.token_requests(), 2, "and is not sent again");
+    assert_eq!(browser.world.cognito.token_requests(), 3, "and is not sent again");
     assert!(browser.open("/app/").site, "and the session is as it was");
+}
+
+#[test]
+fn a_session_of_before_a_login_is_never_that_logins_result() {
+    for (waited, taken) in [(0, true), (1, false), (600, false)] {
+        let browser = Browser::new(&World::new());
+        browser.sign_in("/app/");
+        let before = browser.stored().unwrap();
+        browser.world.pass(waited);
+        // Another user signs in; the code of that login has been sent by another isolate.
+        let callback = browser.begin("/reports/");
+        let page = browser.tab();
+        let refused = Trouble::Error("invalid_grant");
+        browser.world.cognito.will(refused.clone());
+        let reply = browser.open(&callback);
+        let begun_anew = "/auth/login?return_to=%2Freports%2F&retry=1";
+        assert_eq!(reply.location(), if taken { "/reports/" } else { begun_anew }, "{waited} s");
+        assert!(browser.stored().unwrap() == before, "{waited} s: it goes on");
+
+        // The same where a page sends the code.
+        let page = page.restarted();
+        page.world.cognito.will(refused);
+        let body = format!(r#"{{"code":"c-1","state":"{}"}}"#, callback.rsplit_once('=').unwrap().1);
+        let reply = page.post("/auth/token", &body);
+        assert_eq!(reply.status, if taken { 200 } else { 400 }, "{waited} s");
+        assert!(taken || reply.code() == "code_rejected" && reply.json().get("access_token").is_none(), "{waited} s");
+    }
 }
 
 /// Two requests of one browser that were sent with the same cookies: the second one after the first has gone some steps.
 fn twice<T>(steps: usize, first: impl Future<Output = T>, second: impl Future<Output = T>) -> (T, T) {
     let mut first = Steps::of(first);
-    match first.steps(steps) {
-        Some(done) => (done, block_on(second)),
-        None => {
-            // A step wakes nobody: it is polled again at once.
-            let rest = std::future::poll_fn(move |context| {
-                context.waker().wake_by_ref();
-                first.step().map_or(Poll::Pending, Poll::Ready)
-            });
-            block_on(join(rest, second))
-        }
+    if let Some(done) = first.steps(steps) {
+        return (done, block_on(second));
     }
+    // A step wakes nobody: it is polled again at once.
+    let rest = std::future::poll_fn(move |context| {
+        context.waker().wake_by_ref();
+        first.step().map_or(Poll::Pending, Poll::Ready)
+    });
+    block_on(join(rest, second))
 }
 
 #[test]
@@ -310,10 +337,29 @@ fn a_callback_that_died_blocks_the_second_one_for_a_while_only() {
         let before = browser.world.now();
         let reply = other.open(&callback);
         assert_eq!((reply.status, reply.location()), (302, "/auth/login?return_to=%2Fapp%2F&retry=1"), "{steps} steps");
-        assert!(browser.world.now() - before <= 20, "{steps} steps");
+        assert!(browser.world.now() - before <= 32, "{steps} steps");
         assert_eq!(browser.world.cognito.token_requests(), asked, "{steps} steps: no second exchange");
         assert_eq!(other.sign_in("/app/").location(), "/app/", "{steps} steps");
     }
+}
+
+#[test]
+fn a_callback_that_goes_on_for_as_long_as_its_steps_may_is_waited_for() {
+    let browser = Browser::new(&World::new());
+    let callback = browser.begin("/app/");
+    let (one, other) = (browser.tab(), browser.tab());
+    let mut first = Steps::of(one.open_async(&callback));
+    assert!(first.steps(1).is_none());
+    // Token request, key set, guard and KV, each at the last moment.
+    browser.world.pass(31);
+    let mut second = Steps::of(other.open_async(&callback));
+    assert!(second.steps(1).is_none(), "it waits");
+    let (first, second) = (first.finish(), second.finish());
+    for (reply, tab) in [(&first, &one), (&second, &other)] {
+        assert_eq!((reply.status, reply.location()), (303, "/app/"));
+        assert!(tab.open("/app/").site);
+    }
+    assert!(one.session_id() == other.session_id() && browser.world.cognito.token_requests() == 1);
 }
 
 #[test]
@@ -418,7 +464,37 @@ fn a_callback_that_cannot_be_finished_begins_a_login_once_and_then_says_why_with
         assert!(script.status == 400 && script.header("location").is_none(), "{callback}: a script is told");
         let browser = Browser::new(&World::new());
         browser.sign_in("/app/");
-        assert_eq!(browser.open("/auth/callback?code=c-1").location(), "/", "who is signed in is at home");
+        let session = browser.session_id().map(|id| id.keys().record());
+        let home = browser.open(callback);
+        assert_eq!((home.status, home.location()), (303, "/"), "{callback}: who is signed in is at home");
+        assert_eq!(browser.session_id().map(|id| id.keys().record()), session, "{callback}: with the same session");
+    }
+}
+
+#[test]
+fn a_callback_with_a_parameter_twice_takes_who_is_signed_in_to_the_page_of_its_login() {
+    let browser = Browser::new(&World::new());
+    let callback = browser.begin("/app/?view=1");
+    assert_eq!(browser.open(&callback).status, 303);
+    let reply = browser.open(&format!("{callback}&code=c-2"));
+    assert_eq!((reply.status, reply.location()), (303, "/app/?view=1"));
+
+    // A login under way is still no affair of the session of before it.
+    browser.world.pass(1);
+    let callback = browser.begin("/reports/");
+    let reply = browser.open(&format!("{callback}&code=c-2"));
+    assert_eq!((reply.status, reply.location()), (302, "/auth/login?return_to=%2Freports%2F&retry=1"));
+}
+
+#[test]
+fn a_callback_that_says_too_little_keeps_the_deep_link_of_the_login_that_was_begun_last() {
+    for callback in ["/auth/callback", "/auth/callback?state=s", "/auth/callback?code=c-1", "/auth/callback?code=c-1&state="] {
+        let browser = Browser::new(&World::new());
+        browser.begin("/app/?view=kept");
+        let reply = browser.open(callback);
+        assert_eq!(reply.location(), "/auth/login?return_to=%2Fapp%2F%3Fview%3Dkept&retry=1", "{callback}");
+        let page = browser.open(callback);
+        assert!(page.body.contains("href=\"/auth/login?return_to=%2Fapp%2F%3Fview%3Dkept\""), "{callback}: {}", page.body);
     }
 }
 
@@ -574,6 +650,42 @@ fn return_paths_are_ten_at_most_and_six_kilobytes() {
     browser.cookies.borrow_mut().clear();
     browser.begin("/");
     assert_eq!(browser.cookies.borrow().len(), 1, "the start page needs no memory");
+}
+
+#[test]
+fn logins_that_many_tabs_began_at_once_stop_the_browser_for_one_load_only() {
+    for tabs in [16, 40] {
+        // Restored tabs: every login leaves before an answer to any has brought a cookie.
+        let browser = Browser::new(&World::new());
+        browser.cookies.borrow_mut().insert("theme".to_owned(), "dark".to_owned());
+        let before = browser.cookies.borrow().clone();
+        for number in 0..tabs {
+            let tab = browser.tab();
+            *tab.cookies.borrow_mut() = before.clone();
+            tab.begin(&format!("/app/?tab={number}&{}", "x".repeat(2000)));
+            browser.cookies.borrow_mut().extend(tab.cookies.take());
+        }
+        let waiting = browser.tab();
+        let page = browser.open("/app/");
+        assert!(page.status == 431 && page.body.contains("headers_too_large"), "{tabs} tabs: {}", page.status);
+        assert_eq!(*browser.cookies.borrow(), before, "{tabs} tabs: the logins' cookies go, and no others");
+        assert_eq!(browser.open("/app/").status, 302, "{tabs} tabs");
+        assert_eq!(browser.sign_in("/app/").location(), "/app/", "{tabs} tabs");
+        assert_eq!(waiting.open("/auth/login").status, 431);
+        assert_eq!(waiting.open("/auth/login").status, 302, "{tabs} tabs: the login too");
+    }
+}
+
+#[test]
+fn a_cookie_header_that_the_site_made_too_long_costs_the_session_nothing() {
+    let browser = Browser::new(&World::new());
+    browser.sign_in("/app/");
+    let session = browser.session_id().map(|id| id.keys().record());
+    browser.cookies.borrow_mut().insert("theirs".to_owned(), "x".repeat(33_000));
+    assert_eq!(browser.get("/user-info").status, 431);
+    assert_eq!(browser.session_id().map(|id| id.keys().record()), session);
+    browser.cookies.borrow_mut().remove("theirs");
+    assert!(browser.open("/app/").site);
 }
 
 #[test]

@@ -19,8 +19,8 @@ use super::{Answer, Failure, Gate, GateError};
 #[derive(Serialize)]
 struct LogoutBody<'a> {
     success: bool,
-    #[serde(rename = "logoutUrl")]
-    logout_url: &'a str,
+    #[serde(rename = "logoutUrl", skip_serializing_if = "Option::is_none")]
+    logout_url: Option<&'a str>,
 }
 
 impl<P: Ports> Gate<P> {
@@ -29,9 +29,15 @@ impl<P: Ports> Gate<P> {
     ///    as ended all the same: this location may just not see it yet.
     /// 3. Mark, delete (KV refuses the mark → 503 with the way to Cognito's sign-out, never `success`).
     /// 4. Revoke the refresh token beside the answer (RFC 7009): best effort, and nobody waits for it.
-    /// 5. Clear the cookie, and the browser's cache where this answer is the one to do it; tell a script where to go, send a form there.
+    /// 5. Clear the cookie; tell a script where to go, send a form there and clear the browser's cache with it.
+    ///
+    /// A script that asks for the clearing of the cache gets that and no more.
     pub(super) async fn logout<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
         self.body(visit).await?;
+        if !visit.is_form_post() && asks_for_clearing(visit) {
+            let cleared = Answer::json(200, &LogoutBody { success: true, logout_url: None });
+            return Ok(cleared.with("clear-site-data", CLEAR_SITE_DATA));
+        }
         let style = visit.cookie_style;
         let clear = vec![style.clear(style.session_name())];
         let logout_url = build_logout_url(&self.config.cognito);
@@ -52,11 +58,10 @@ impl<P: Ports> Gate<P> {
             }
         }
         let answer = if visit.is_form_post() {
-            Answer::redirect(303, &logout_url)
+            Answer::redirect(303, &logout_url).with("clear-site-data", CLEAR_SITE_DATA)
         } else {
-            Answer::json(200, &LogoutBody { success: true, logout_url: &logout_url })
+            Answer::json(200, &LogoutBody { success: true, logout_url: Some(&logout_url) })
         };
-        let answer = if clears_cache(visit) { answer.with("clear-site-data", CLEAR_SITE_DATA) } else { answer };
         Ok(answer.with_cookies(clear))
     }
 
@@ -102,11 +107,12 @@ impl<P: Ports> Gate<P> {
     }
 }
 
-/// Whether this answer clears the browser's cache, for which Chromium makes it wait: some 100 ms for a thousand entries of all sites.
-/// A script gets its answer at once and asks for the clearing beside it, by a sign-out of its own with `?clear=cache`. Beside a form
-/// without script nothing runs that could ask.
-pub(super) fn clears_cache<R: IncomingRequest>(visit: &Visit<'_, R>) -> bool {
-    visit.is_form_post() || matches!(Query::new(visit.query()).one("clear"), Ok(Some(what)) if what == "cache")
+/// Whether a script asks for the clearing of the browser's cache, for which Chromium makes an answer wait: some 100 ms for a thousand
+/// entries of all sites. So a script gets the answer to its sign-out at once and asks for the clearing beside it, with `?clear=cache`.
+/// That may arrive after the next sign-in, in another tab, so it touches no session and no cookie. Beside a form without script
+/// nothing runs that could ask: its sign-out clears.
+fn asks_for_clearing<R: IncomingRequest>(visit: &Visit<'_, R>) -> bool {
+    matches!(Query::new(visit.query()).one("clear"), Ok(Some(what)) if what == "cache")
 }
 
 const REVOKE_AGAIN_MS: u32 = 500;

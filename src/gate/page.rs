@@ -13,7 +13,7 @@ use crate::web::fetch_metadata::is_navigation;
 use crate::web::language::Language;
 use crate::web::query::encode;
 
-use super::logout::{CLEAR_SITE_DATA, clears_cache};
+use super::logout::CLEAR_SITE_DATA;
 use super::route::Route;
 use super::visit::Visit;
 use super::words::{in_circles, korean, words};
@@ -63,7 +63,7 @@ pub(super) fn failure_answer<R: IncomingRequest>(
     if let Some(secs) = failure.retry_after_secs {
         answer = answer.with("retry-after", secs.to_string());
     }
-    if failure.logout_url.is_some() && clears_cache(visit) {
+    if failure.logout_url.is_some() && visit.is_form_post() {
         answer = answer.with("clear-site-data", CLEAR_SITE_DATA);
     }
     if let Some(allow) = failure.allow {

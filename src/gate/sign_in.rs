@@ -50,8 +50,8 @@ impl<P: Ports> Gate<P> {
             self.finish(visit, params).await
         } else {
             let state = query.one("state").ok().flatten();
-            let FoundFlow { return_path, clear, .. } = find_flow(&self.config, visit, state.as_deref());
-            Err(Failure { set_cookies: clear, return_path, ..incomplete("callback_query") })
+            let found = find_flow(&self.config, visit, state.as_deref());
+            self.late(visit, found, incomplete("callback_query")).await
         };
         match result {
             Ok(signed_in) => Ok(Answer::redirect(303, signed_in.return_path.as_str()).with_cookies(signed_in.set_cookies)),
@@ -91,19 +91,27 @@ impl<P: Ports> Gate<P> {
     /// 3. Exchange the code; verify the tokens and the nonce; create a session under a new id.
     /// 4. The browser's older session ends, beside the answer.
     /// 5. What is left of the flow stays for a moment; one that failed is cleared.
-    /// 6. A late or repeated callback of a browser that is signed in is not an error: it goes where it wanted to.
+    /// 6. A late or repeated callback of a browser that is signed in is not an error: it goes where it wanted to. Where the flow is
+    ///    still whole, the browser must have signed in since it began.
     async fn finish<R: IncomingRequest>(&self, visit: &Visit<'_, R>, params: CallbackParams) -> Result<SignedIn, Failure> {
-        let FoundFlow { flow, mut return_path, clear } = find_flow(&self.config, visit, params.state.as_deref());
+        let mut found = find_flow(&self.config, visit, params.state.as_deref());
         visit.log_hint.replace(params.hint);
-        let result = match (params.answer, &flow) {
+        let mut keep_last_path = || found.return_path = found.return_path.take().or_else(|| last_return_path(visit));
+        let result = match (params.answer, &found.flow) {
             (CallbackAnswer::Error(error), Ok(_)) => Err(authorize_failure(error)),
             // Anybody can write such a link.
             (CallbackAnswer::Error(error), Err(_)) => {
-                return_path = return_path.or_else(|| last_return_path(visit));
+                keep_last_path();
                 Err(Failure { level: Level::Info, ..authorize_failure(error) })
             }
-            (CallbackAnswer::Nothing, _) => Err(incomplete("callback_without_code")),
-            (CallbackAnswer::Code(_), Err(_)) if params.state.is_none() => Err(incomplete("callback_without_state")),
+            (CallbackAnswer::Nothing, _) => {
+                keep_last_path();
+                Err(incomplete("callback_without_code"))
+            }
+            (CallbackAnswer::Code(_), Err(_)) if params.state.is_none() => {
+                keep_last_path();
+                Err(incomplete("callback_without_state"))
+            }
             (CallbackAnswer::Code(_), Err(missing)) => Err(missing.clone()),
             (CallbackAnswer::Code(code), Ok(flow)) => self.exchange(visit, &code, flow).await,
         };
@@ -111,9 +119,24 @@ impl<P: Ports> Gate<P> {
             Ok(signed_in) => return Ok(signed_in),
             Err(failure) => failure,
         };
-        let late = flow.is_err() || matches!(failure.error, GateError::CodeRejected | GateError::LoginExpired);
-        let session = if late { self.signed_in_already(visit).await } else { Ok(None) };
-        match session {
+        if found.flow.is_err() || matches!(failure.error, GateError::CodeRejected | GateError::LoginExpired) {
+            return self.late(visit, found, failure).await;
+        }
+        Err(Failure { set_cookies: found.clear, return_path: found.return_path, ..failure })
+    }
+
+    /// The end of a callback that came late, again or garbled: the session that the browser has, else the failure.
+    async fn late<R: IncomingRequest>(
+        &self,
+        visit: &Visit<'_, R>,
+        FoundFlow { flow, return_path, clear }: FoundFlow,
+        failure: Failure,
+    ) -> Result<SignedIn, Failure> {
+        let session = self.signed_in_already(visit).await;
+        // A login that is still under way has no older session for its result: that may be another user's.
+        let begun_at = flow.as_ref().ok().filter(|flow| !flow.spent).map(LoginFlow::begun_at);
+        let is_result = |session: &Session| begun_at.is_none_or(|begun_at| session.record.created_at >= begun_at);
+        match session.map(|session| session.filter(is_result)) {
             Ok(Some(session)) => {
                 let set_cookies = flow.map_or(clear, |flow| spend_flow(&self.config, visit, &flow, &self.ports));
                 Ok(SignedIn { session, return_path: return_path.unwrap_or_default(), set_cookies })

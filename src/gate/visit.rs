@@ -52,10 +52,11 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
         let cookie_header = request.header("cookie").unwrap_or_default();
         let url = read_url(request.url());
         let path = url.as_ref().and_then(|url| NormalPath::parse(url.path()).ok());
+        let cookie_style = CookieStyle::of(&config.public_url);
         let problem = if url.is_none() {
             Some(Failure::new(GateError::InvalidRequest, "url_malformed"))
         } else {
-            check_lengths(request, &cookie_header)
+            check_lengths(request, &cookie_header, cookie_style)
                 .err()
                 .or_else(|| path.is_none().then(|| Failure::new(GateError::InvalidRequest, "path_ambiguous")))
         };
@@ -67,7 +68,7 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
             session_log_name: RefCell::default(),
             log_reason: Cell::default(),
             log_hint: RefCell::default(),
-            cookie_style: CookieStyle::of(&config.public_url),
+            cookie_style,
             request,
             url,
             path,
@@ -197,15 +198,26 @@ fn read_url(text: &str) -> Option<Url> {
     (no_user && matches!(url.scheme(), "http" | "https")).then_some(url)
 }
 
-fn check_lengths(request: &impl IncomingRequest, cookie_header: &str) -> Result<(), Failure> {
+fn check_lengths(request: &impl IncomingRequest, cookie_header: &str, style: CookieStyle) -> Result<(), Failure> {
     if request.url().len() > MAX_URL_BYTES {
         return Err(GateError::UriTooLong.into());
     }
+    if cookie_header.len() > MAX_COOKIE_BYTES {
+        return Err(Failure { set_cookies: clear_logins(cookie_header, style), ..GateError::HeadersTooLarge.into() });
+    }
     let authorization_bytes = request.header("authorization").map_or(0, |value| value.len());
-    if cookie_header.len() > MAX_COOKIE_BYTES || authorization_bytes > MAX_AUTHORIZATION_BYTES {
+    if authorization_bytes > MAX_AUTHORIZATION_BYTES {
         return Err(GateError::HeadersTooLarge.into());
     }
     Ok(())
+}
+
+/// The lines that clear every login flow and return path. Logins that many tabs begin at once know nothing of each other's cookies, so
+/// that none makes room; all together they may be too long, and then the next load is to work.
+fn clear_logins(cookie_header: &str, style: CookieStyle) -> Vec<String> {
+    let of_a_login = |name: &&str| name.starts_with(style.flow_prefix()) || name.starts_with(style.return_prefix());
+    let names = Cookies::new(cookie_header).pairs().map(|(name, _)| name).filter(of_a_login);
+    names.take(MAX_CLEARED).map(|name| style.clear(name)).collect()
 }
 
 /// The first four of an IPv6 address's eight groups, as Cloudflare writes it; any other text as it is.
@@ -234,6 +246,8 @@ pub(super) const MAX_URL_BYTES: usize = 8192;
 /// Five login flows with the longest return paths have 16 kB, and their return paths besides 6; the site's own cookies come
 /// on top.
 const MAX_COOKIE_BYTES: usize = 32 * 1024;
+/// More than a browser keeps for one host: an answer stays within what its headers may have.
+const MAX_CLEARED: usize = 200;
 /// A bearer token of the largest size that is verified, and the scheme.
 const MAX_AUTHORIZATION_BYTES: usize = crate::jose::compact::MAX_TOKEN_BYTES + 16;
 

@@ -73,6 +73,12 @@ impl LoginFlow {
         }
     }
 
+    /// When the login began. Of a spent one it is not known.
+    #[must_use]
+    pub fn begun_at(&self) -> UnixSecs {
+        self.expires_at.saturating_sub(FLOW_LIFE_SECS)
+    }
+
     /// As JSON, for its cookie.
     #[must_use]
     pub fn encode(&self) -> String {
@@ -136,7 +142,7 @@ mod tests {
         assert_eq!(flow.state, STATE);
         assert_eq!(flow.nonce, "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE");
         assert_eq!(flow.verifier, "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI");
-        assert_eq!((flow.return_path.as_str(), flow.expires_at), ("/app/", 4600));
+        assert_eq!((flow.return_path.as_str(), flow.begun_at(), flow.expires_at), ("/app/", 1000, 4600));
     }
 
     #[test]

@@ -82,9 +82,9 @@ pub const PATIENCE_SECS: u64 = GUARD_LEASE_SECS + 2;
 /// How long one request may ask the guard while the others wait for what it hears: two questions that are answered at the last
 /// moment. A look that must introduce a record as well may take longer; then the next one asks too, which does no harm.
 pub const LOOK_SECS: u64 = 8;
-/// How long a callback waits for another one of the same flow that has sent its code: the token request, the key set, the
-/// session's first write.
-pub const EXCHANGE_SECS: u64 = 20;
+/// How long a callback waits for another one of the same flow that has sent its code: the token request 6 s, the key set with its one
+/// retry 8.4 s, a guard's question with its one retry 8.2 s, the session's first write 8 s; 30.6 s together.
+pub const EXCHANGE_SECS: u64 = 32;
 /// After a passing failure a session is not tried again for so long; no page waits for a time-out that was just seen.
 pub const RETRY_SECS: u64 = 10;
 /// A refresh token that was refused is not sent again for so long.

@@ -221,7 +221,7 @@ export async function logout() {
 
 /**
  * Has the gateway clear the browser's cache of this site, so that no gated page is left in it. Clearing takes browsers a while, and
- * whoever signs out need not wait for it: a beacon outlives the page.
+ * whoever signs out need not wait for it: a beacon outlives the page. It ends no session, so it may arrive after the next sign-in.
  */
 function clearCache() {
   window.navigator.sendBeacon("/auth/logout?clear=cache");

@@ -273,8 +273,8 @@ fn a_login_flow_sends_one_code_in_its_life() {
         ("a", "c", 1000, "wait"),
         ("a", "d", 1000, "spent"),
         ("b", "c", 1001, "yours"),
-        ("a", "c", 1019, "wait"),
-        ("a", "c", 1020, "spent"),
+        ("a", "c", 1031, "wait"),
+        ("a", "c", 1032, "spent"),
         ("a", "c", 4599, "spent"),
         ("a", "c", 4600, "yours"),
     ] {
