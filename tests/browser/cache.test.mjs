@@ -1,13 +1,12 @@
 // A fronted site whose origin lets browsers keep its pages: what the browser's own cache gives out after signing out.
 
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { after } from 'node:test';
 
 import { shows } from '../support/chromium.mjs';
 import { eventually } from '../support/eventually.mjs';
+import { startOrigin } from '../support/origin.mjs';
 import { scenarios } from '../support/scenario.mjs';
 import { ALICE, BOB } from '../support/start.mjs';
 
@@ -18,7 +17,7 @@ const CLIENT_MODULE = readFileSync(new URL('../../static/assets/auth.js', import
  * each time, which browsers do for a link and not for the back button.
  */
 const fetched = [];
-const origin = createServer((request, response) => {
+const site = await startOrigin((request, response) => {
   if (request.url === '/assets/auth.js') {
     response.writeHead(200, { 'content-type': 'text/javascript' });
     return response.end(CLIENT_MODULE);
@@ -33,14 +32,9 @@ const origin = createServer((request, response) => {
       document.querySelector("#by-script").onclick = () => logout();
     </script>`);
 });
-origin.listen(0, '127.0.0.1');
-await once(origin, 'listening');
-after(() => {
-  origin.closeAllConnections();
-  origin.close();
-});
+after(() => site.close());
 
-const scenario = scenarios({ start: ['--var', `ORIGIN_URL=http://127.0.0.1:${origin.address().port}`] });
+const scenario = scenarios({ start: ['--var', `ORIGIN_URL=${site.origin}`] });
 
 /** From the app to the administration by a click, as most page views come about. */
 async function visitAdminAsAlice({ visitor, page }) {

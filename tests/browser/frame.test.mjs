@@ -1,29 +1,23 @@
 // A gated page in a frame: Cognito's pages refuse to be framed, so the sign-in must be in the whole window.
 
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
 import { after } from 'node:test';
 
 import { shows } from '../support/chromium.mjs';
+import { startOrigin } from '../support/origin.mjs';
 import { scenarios } from '../support/scenario.mjs';
 import { ALICE, BOB } from '../support/start.mjs';
 
 /** The start page has two frames, of a page for everybody who has signed in and of one for a group. */
-const origin = createServer((request, response) => {
+const site = await startOrigin((request, response) => {
   response.writeHead(200, { 'content-type': 'text/html', 'cache-control': 'no-cache' });
   const frames = '<iframe name="app" src="/app/report?x=1" width="700" height="400"></iframe><iframe name="admin" src="/admin/"></iframe>';
   response.end(`<!doctype html><title>Site</title><link rel="icon" href="data:,"><h1>${request.url} of the site</h1>
     ${request.url === '/' ? frames : ''}`);
 });
-origin.listen(0, '127.0.0.1');
-await once(origin, 'listening');
-after(() => {
-  origin.closeAllConnections();
-  origin.close();
-});
+after(() => site.close());
 
-const scenario = scenarios({ start: ['--var', `ORIGIN_URL=http://127.0.0.1:${origin.address().port}`] });
+const scenario = scenarios({ start: ['--var', `ORIGIN_URL=${site.origin}`] });
 
 scenario('a gated page in a frame offers a sign-in in the whole window, which leads to that page', async ({ visitor, page }) => {
   visitor.expectFault(/status of 401 .*\/app\/report/);
@@ -57,7 +51,7 @@ scenario('who may not see a page is told so in the frame, and signs out in the w
 scenario('a page of another origin cannot frame it', async ({ visitor, page }) => {
   visitor.expectFault(/frame-ancestors/);
   visitor.allowFault(/status of 401 /);
-  await page.goto(`http://127.0.0.1:${origin.address().port}/elsewhere`);
+  await page.goto(`${site.origin}/elsewhere`);
   await page.evaluate((url) => new Promise((resolve) => {
     document.body.append(Object.assign(document.createElement('iframe'), { src: url, onload: resolve }));
   }), `${visitor.product.gateway}/app/report`);

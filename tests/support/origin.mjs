@@ -3,13 +3,14 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 
-/** `routes`: path → (request, response), or {status, headers, body}. Anything else is 404. */
+/** `routes`: path → (request, response), or {status, headers, body}, and anything else is 404; or one (request, response) for every path. */
 export async function startOrigin(routes) {
   const requests = [];
   const server = createServer((request, response) => {
     const { method, url, headers } = request;
     requests.push({ method, url, headers });
-    const route = routes[url.split('?')[0]] ?? { status: 404, body: 'no such page at the origin' };
+    const known = typeof routes === 'function' ? routes : routes[url.split('?')[0]];
+    const route = known ?? { status: 404, body: 'no such page at the origin' };
     if (typeof route === 'function') return route(request, response);
     response.writeHead(route.status ?? 200, route.headers);
     return response.end(method === 'HEAD' ? undefined : route.body);
