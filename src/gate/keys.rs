@@ -51,7 +51,7 @@ impl<P: Ports> Gate<P> {
         Err(NoKey::Unavailable(failure.unwrap_or_else(|| Failure::new(GateError::IdpUnavailable, "jwks_unavailable"))))
     }
 
-    /// Fetches the key set after the answer; its failure has nobody else to tell of it than the log.
+    /// Fetches the key set in the background. No request waits for it, so its failure goes to the log.
     fn fetch_keys_beside(&self, now: UnixSecs) {
         self.memory.keys.borrow_mut().begin(now);
         let gate = self.clone();
@@ -76,7 +76,7 @@ impl<P: Ports> Gate<P> {
         self.fetch_keys_now(FetchReason::Stale, now).await
     }
 
-    /// One fetch for who waits for it, and not for the location's cache.
+    /// One fetch that the request waits for. The location's cache is written in the background.
     async fn fetch_keys_now(&self, reason: FetchReason, now: UnixSecs) -> Result<(), Failure> {
         if let Some(text) = self.fetch_keys(reason, now).await? {
             let ports = self.ports.clone();

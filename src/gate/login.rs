@@ -3,7 +3,7 @@
 use crate::oidc::authorize::{PassThrough, build_authorize_url};
 use crate::oidc::flow::LoginFlow;
 use crate::ports::{IncomingRequest, Ports};
-use crate::web::query::Query;
+use crate::web::query::{Query, encode};
 use crate::web::return_path::ReturnPath;
 
 use super::flow_cookies::begin_flow;
@@ -54,3 +54,8 @@ impl<P: Ports> Gate<P> {
 
 /// In the address of a login that the gateway itself begins. Anybody can write it: then a failure of that login is told at once.
 pub(super) const RETRY_PARAMETER: &str = "retry";
+
+/// Where a login begins that returns to `path`.
+pub(super) fn login_to(path: &ReturnPath) -> String {
+    format!("/auth/login?return_to={}", encode(path.as_str()))
+}

@@ -90,7 +90,7 @@ impl<P: Ports> Gate<P> {
                 Outcome::Respond(readable(answer, route, &visit, &self.config).secured(self.is_https(&visit)))
             }
             Ok(Outcome::Forward(answer, edits)) => {
-                self.note_site_status(answer.status());
+                self.note_site_status(answer.status(), visit.now);
                 self.log(Level::Info, route, &visit, answer.status(), &[]);
                 Outcome::Forward(answer, edits)
             }

@@ -38,12 +38,12 @@ impl OriginRefusals {
 
 impl<P: Ports> Gate<P> {
     /// Notes the status of an answer of `ORIGIN_URL`. An origin that refuses everything is told of in the log, at most once a minute.
-    pub(super) fn note_site_status(&self, status: u16) {
+    pub(super) fn note_site_status(&self, status: u16, now: UnixSecs) {
         if self.config.site == Site::Assets {
             return;
         }
         let mut refusals = self.memory.origin_refusals.get();
-        let warns = refusals.note(status, self.ports.now());
+        let warns = refusals.note(status, now);
         self.memory.origin_refusals.set(refusals);
         if warns {
             let secret = if self.config.origin_secret.is_some() { "set" } else { "not set" };

@@ -11,8 +11,8 @@ use crate::config::Config;
 use crate::ports::IncomingRequest;
 use crate::web::fetch_metadata::is_navigation;
 use crate::web::language::Language;
-use crate::web::query::encode;
 
+use super::login::login_to;
 use super::logout::CLEAR_SITE_DATA;
 use super::route::Route;
 use super::visit::Visit;
@@ -101,11 +101,7 @@ impl Frame {
 fn error_page<R: IncomingRequest>(config: &Config, visit: &Visit<'_, R>, failure: &Failure, frame: Frame) -> Answer {
     let words = words(visit.language());
     let framed_page = || visit.return_path().filter(|_| frame == Frame::OfASitesPage);
-    let login = failure
-        .return_path
-        .clone()
-        .or_else(framed_page)
-        .map_or("/auth/login".to_owned(), |path| format!("/auth/login?return_to={}", encode(path.as_str())));
+    let login = failure.return_path.clone().or_else(framed_page).map_or("/auth/login".to_owned(), |path| login_to(&path));
     let target = frame.target();
     let link = |target: &str, href: &str, text: &str| format!("<a class=\"main\"{target} href=\"{}\">{text}</a>", escape(href));
     let action = match (&failure.logout_url, failure.error) {

@@ -16,12 +16,12 @@ use crate::session::id::SessionId;
 use crate::session::memory::{Remembered, Turn};
 use crate::session::record::Record;
 use crate::session::seal::{self, Purpose};
-use crate::web::query::{Query, encode};
+use crate::web::query::Query;
 use crate::web::return_path::ReturnPath;
 
 use super::answer::token_answer;
 use super::flow_cookies::{FoundFlow, find_flow, last_return_path, spend_flow, spent_flow};
-use super::login::RETRY_PARAMETER;
+use super::login::{RETRY_PARAMETER, login_to};
 use super::renewal::Need;
 use super::rounds::{count_retry, count_round, has_just_retried};
 use super::sessions::{Found, Session};
@@ -325,7 +325,7 @@ fn retry<R: IncomingRequest>(visit: &Visit<'_, R>, query: Query<'_>, failure: Fa
     }
     visit.log_reason.set(failure.reason);
     let return_path = failure.return_path.unwrap_or_default();
-    let location = format!("/auth/login?return_to={}&{RETRY_PARAMETER}=1", encode(return_path.as_str()));
+    let location = format!("{}&{RETRY_PARAMETER}=1", login_to(&return_path));
     let mut set_cookies = failure.set_cookies;
     set_cookies.push(count_retry(visit));
     Ok(Answer::redirect(302, &location).with_cookies(set_cookies))

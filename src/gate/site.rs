@@ -2,10 +2,10 @@
 
 use crate::config::Access;
 use crate::ports::{IncomingRequest, Level, Ports, Upstream, UpstreamError};
-use crate::web::query::encode;
 
 use super::cors::site_preflight;
 use super::forward::{CachePolicy, request_for_site};
+use super::login::login_to;
 use super::public_origin::page_to_public_origin;
 use super::renewal::Need;
 use super::rounds::is_loop;
@@ -82,8 +82,7 @@ fn unauthenticated<R: IncomingRequest>(visit: &Visit<'_, R>, failure: Failure) -
         return Err(Failure { level: Level::Warn, reason: "login_loop", return_path, in_circles: true, ..failure });
     }
     let return_path = visit.return_path_or_default(visit.path_and_query());
-    let location = format!("/auth/login?return_to={}", encode(return_path.as_str()));
-    Ok(Answer::redirect(302, &location))
+    Ok(Answer::redirect(302, &login_to(&return_path)))
 }
 
 fn check_method<R: IncomingRequest>(visit: &Visit<'_, R>, allow: &'static str) -> Result<(), Failure> {
