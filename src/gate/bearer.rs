@@ -51,8 +51,10 @@ impl<P: Ports> Gate<P> {
         let signed = self.verify_signed(token).await.map_err(|failure| failure.into_failure(refused_as))?;
         let person = self.person(&signed.claims).map_err(|error| refused(error).into_failure(refused_as))?;
         let seen = Rc::new(Seen { key_id: signed.key_id, key: signed.key, person });
-        let until = signed.claims.times.expires_at;
-        self.memory.seen_tokens.borrow_mut().put(&hash, seen.clone(), until, self.ports.now());
+        if token.len() <= MAX_REMEMBERED_BYTES {
+            let until = signed.claims.times.expires_at;
+            self.memory.seen_tokens.borrow_mut().put(&hash, seen.clone(), until, self.ports.now());
+        }
         Ok(seen)
     }
 
@@ -76,3 +78,6 @@ impl<P: Ports> Gate<P> {
         Ok(Person { subject: token.subject, profile: token.profile })
     }
 }
+
+/// A longer token, of a user with very many groups, is verified each time: 4,096 of them would take up an isolate's memory.
+const MAX_REMEMBERED_BYTES: usize = 8 * 1024;

@@ -107,14 +107,16 @@ pub(super) fn request_for_site<R: IncomingRequest>(
     visit: &Visit<'_, R>,
     policy: CachePolicy,
 ) -> UpstreamRequest {
-    let path_and_query = if policy == CachePolicy::NoStore { visit.raw_path() } else { visit.path_and_query() };
+    let (path, query) = (visit.raw_path(), if policy == CachePolicy::NoStore { "" } else { visit.query_with_mark() });
     match &config.site {
         Site::Assets => {
-            let wanted = [config.public_url.as_str(), &with_index(path_and_query)].concat();
+            // The assets know files only: a folder's page is its `index.html`, under the rule of the folder's own path.
+            let index = if path.ends_with('/') { "index.html" } else { "" };
+            let wanted = [config.public_url.as_str(), path, index, query].concat();
             UpstreamRequest::Assets { url: Some(wanted).filter(|wanted| wanted != visit.request.url()) }
         }
         Site::Origin(origin) => UpstreamRequest::Origin(OriginRequest {
-            url: [origin.as_str(), path_and_query].concat(),
+            url: [origin.as_str(), path, query].concat(),
             passes: passes_to_origin,
             headers: own_request_headers(config, visit.request),
             may_be_cached: policy == CachePolicy::Public,
@@ -145,13 +147,6 @@ pub fn own_request_headers(config: &Config, request: &impl IncomingRequest) -> H
         edits.set.push(("cookie", cookie));
     }
     edits
-}
-
-/// The assets know files only: a folder's page is its `index.html`, under the rule of the folder's own path.
-fn with_index(path_and_query: &str) -> String {
-    let (path, query) = path_and_query.split_once('?').map_or((path_and_query, None), |(path, query)| (path, Some(query)));
-    let index = if path.ends_with('/') { "index.html" } else { "" };
-    query.map_or_else(|| format!("{path}{index}"), |query| format!("{path}{index}?{query}"))
 }
 
 const SET_COOKIE: &str = "set-cookie";

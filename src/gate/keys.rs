@@ -78,6 +78,7 @@ impl<P: Ports> Gate<P> {
 
     /// One fetch that the request waits for. The location's cache is written in the background.
     async fn fetch_keys_now(&self, reason: FetchReason, now: UnixSecs) -> Result<(), Failure> {
+        self.memory.keys.borrow_mut().begin(now);
         if let Some(text) = self.fetch_keys(reason, now).await? {
             let ports = self.ports.clone();
             self.ports.run(Box::pin(async move { ports.keep(&text, MAX_STALE_SECS).await }));
@@ -85,9 +86,9 @@ impl<P: Ports> Gate<P> {
         Ok(())
     }
 
-    /// One fetch, and what came of it is remembered. Gives what the location's cache is to keep, if it came from Cognito.
+    /// One fetch that has been marked as begun; its outcome is remembered. Gives the text for the location's cache, if it came from
+    /// Cognito.
     async fn fetch_keys(&self, reason: FetchReason, now: UnixSecs) -> Result<Option<String>, Failure> {
-        self.memory.keys.borrow_mut().begin(now);
         let fetched = self.load_or_download_keys(reason, now).await;
         if let Err(failure) = &fetched {
             self.memory.keys.borrow_mut().fail(self.ports.now());

@@ -1,6 +1,7 @@
 //! One request, read once: limits, normal path, time, and what kind of caller it is.
 
 use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
 
 use url::{Position, Url};
 
@@ -117,6 +118,11 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
         self.url.as_ref().and_then(Url::query).unwrap_or_default()
     }
 
+    /// The query with its question mark; empty without one.
+    pub(super) fn query_with_mark(&self) -> &str {
+        self.url.as_ref().map(|url| &url[Position::AfterPath..Position::AfterQuery]).unwrap_or_default()
+    }
+
     /// The browser's cookies.
     pub(super) fn cookies(&self) -> Cookies<'_> {
         Cookies::new(&self.cookie_header)
@@ -220,18 +226,16 @@ fn clear_logins(cookie_header: &str, style: CookieStyle) -> Vec<String> {
     names.take(MAX_CLEARED).map(|name| style.clear(name)).collect()
 }
 
-/// The first four of an IPv6 address's eight groups, as Cloudflare writes it; any other text as it is.
+/// The first four of an IPv6 address's eight groups; of an IPv4 address all of it; any other text as it is.
 fn network(address: &str) -> String {
-    let colons = address.bytes().filter(|byte| *byte == b':').count();
-    let whole = address.split_once("::").map(|(before, after)| {
-        let zeros = "0:".repeat(8_usize.saturating_sub(colons));
-        format!("{before}:{zeros}{after}")
-    });
-    let mut network = whole.unwrap_or_else(|| address.to_owned());
-    if let Some((end, _)) = network.match_indices(':').nth(3) {
-        network.truncate(end);
+    match address.parse().map(|address: IpAddr| address.to_canonical()) {
+        Ok(IpAddr::V6(address)) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}")
+        }
+        Ok(IpAddr::V4(address)) => address.to_string(),
+        Err(_) => address.to_owned(),
     }
-    network
 }
 
 /// 64 random bits in hex.
@@ -263,8 +267,9 @@ mod tests {
             ("2001:db8:1:2::5:6", "2001:db8:1:2"),
             ("2001:db8::1", "2001:db8:0:0"),
             ("2001:db8::2:3:4:5:6", "2001:db8:0:2"),
-            ("::1", ":0:0:0"),
-            ("::2:3:4:5:6:7:8", ":2:3:4"),
+            ("::1", "0:0:0:0"),
+            ("::2:3:4:5:6:7:8", "0:2:3:4"),
+            ("::ffff:198.51.100.7", "198.51.100.7"),
             ("198.51.100.7", "198.51.100.7"),
             ("", ""),
         ] {

@@ -20,6 +20,12 @@ const RENEW_BEFORE_END_MS = 60_000;
 /** Longer than the gateway waits for Cognito, so that the gateway's own answer comes first. */
 const GATEWAY_TIMEOUT_MS = 20_000;
 
+/** The same for the exchange of a code, which may wait for another exchange of the same code. */
+const EXCHANGE_TIMEOUT_MS = 40_000;
+
+/** Time for the other exchange of the same code to set its cookie. */
+const REPEAT_EXCHANGE_MS = 1000;
+
 /** When a passing failure names no `Retry-After`. */
 const DEFAULT_RETRY_AFTER_SECS = 10;
 
@@ -179,7 +185,7 @@ export function getAuthorizationCode(url = window.location) {
 
 /**
  * Hands the code to the gateway, which exchanges it, checks the tokens and sets the session cookie. A code is good for
- * one try: after a failure start a new login.
+ * one try: after a failure start a new login. Two calls with the same code, at once or one after the other, both end well.
  *
  * @param {string} code
  * @param {string} state
@@ -187,13 +193,14 @@ export function getAuthorizationCode(url = window.location) {
  * @throws {AuthError} `login_expired`, `state_mismatch`, `code_rejected`, … or a passing failure
  */
 export async function exchangeCodeForTokens(code, state) {
-  const askedAt = Date.now();
-  const { response, body } = await callGateway("/auth/token", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ code, state }),
-  });
-  return { ...keepToken(body, askedAt), returnTo: sameOriginPath(response.headers.get("Location")) };
+  try {
+    return await exchangeOnce(code, state);
+  } catch (error) {
+    if (error.code !== "code_rejected") throw error;
+    // Another call may have spent the code elsewhere at the gateway. Then its session answers the second attempt.
+    await new Promise((resolve) => { setTimeout(resolve, REPEAT_EXCHANGE_MS); });
+    return exchangeOnce(code, state).catch(() => { throw error; });
+  }
 }
 
 /**
@@ -411,17 +418,28 @@ function forgetToken() {
   generation += 1;
 }
 
+async function exchangeOnce(code, state) {
+  const askedAt = Date.now();
+  const { response, body } = await callGateway("/auth/token", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ code, state }),
+    signal: AbortSignal.timeout(EXCHANGE_TIMEOUT_MS),
+  });
+  return { ...keepToken(body, askedAt), returnTo: sameOriginPath(response.headers.get("Location")) };
+}
+
 /** One request to the gateway: its JSON, or an `AuthError` that carries what the answer said. */
 async function callGateway(path, init = {}) {
   let response;
   let text;
   try {
     response = await fetch(path, {
+      signal: AbortSignal.timeout(GATEWAY_TIMEOUT_MS),
       ...init,
       headers: { Accept: "application/json", ...init.headers },
       credentials: "same-origin",
       redirect: "error",
-      signal: AbortSignal.timeout(GATEWAY_TIMEOUT_MS),
     });
     text = await response.text();
   } catch {
