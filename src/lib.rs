@@ -22,8 +22,11 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::string_slice))]
 #![expect(async_fn_in_trait, reason = "an isolate has one thread: the futures of ports need no Send bound")]
 
+pub mod access;
+pub mod auth;
 pub mod config;
 pub mod gate;
+pub mod guard;
 pub mod jose;
 pub mod oidc;
 pub mod ports;

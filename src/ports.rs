@@ -27,7 +27,14 @@ pub trait Clock {
 /// The only source of randomness.
 pub trait Random {
     /// Fills `bytes` from a cryptographically secure generator.
-    fn fill(&self, bytes: &mut [u8]);
+    fn random_bytes(&self, bytes: &mut [u8]);
+
+    /// A name of 64 random bits, in hex.
+    fn random_name(&self) -> String {
+        let mut bytes = [0; 8];
+        self.random_bytes(&mut bytes);
+        format!("{:016x}", u64::from_be_bytes(bytes))
+    }
 }
 
 /// Why the key-value store gave no answer. Never to be read as "absent".
@@ -44,25 +51,28 @@ pub enum KvError {
     Unavailable,
 }
 
+/// Workers KV takes one write a second per key: the time between two of them, in milliseconds, with some to spare.
+pub const KV_WRITE_INTERVAL_MS: u32 = 1100;
+
 /// Workers KV: eventually consistent, no compare-and-set. Values are text.
 pub trait Kv {
     /// Reads several keys in one operation, in the order asked. `None` means absent *as far as this location knows*.
     ///
     /// # Errors
     /// The store could not answer; callers must not treat it as absent.
-    async fn read<const N: usize>(&self, keys: [&str; N]) -> Result<[Option<String>; N], KvError>;
+    async fn kv_get_many<const N: usize>(&self, keys: [&str; N]) -> Result<[Option<String>; N], KvError>;
 
     /// Writes a value that the store drops at `expires_at`, which must be at least 60 s ahead.
     ///
     /// # Errors
     /// The value may or may not have been written.
-    async fn write(&self, key: &str, value: &str, expires_at: UnixSecs) -> Result<(), KvError>;
+    async fn kv_put(&self, key: &str, value: &str, expires_at: UnixSecs) -> Result<(), KvError>;
 
     /// Deletes a key; an absent key is a success.
     ///
     /// # Errors
     /// The key may still be there.
-    async fn delete(&self, key: &str) -> Result<(), KvError>;
+    async fn kv_delete(&self, key: &str) -> Result<(), KvError>;
 }
 
 /// Why strict mode's guard gave no answer. It may have acted.
@@ -79,13 +89,13 @@ pub enum GuardError {
 /// Strict mode's guard of a user's sessions (a Durable Object): one for the whole world, its answers strongly consistent.
 pub trait Guard {
     /// Whether one is bound; without, nobody is ever asked.
-    fn is_guarded(&self) -> bool;
+    fn guard_is_bound(&self) -> bool;
 
-    /// Asks the guard of the user of that tag. What is asked and answered is `session::guard`'s.
+    /// Asks the guard of the user of that tag. What is asked and answered is `guard::protocol`'s.
     ///
     /// # Errors
     /// It could not answer: never to be read as consent.
-    async fn ask(&self, user_tag: &str, inquiry: &str) -> Result<String, GuardError>;
+    async fn guard_ask(&self, user_tag: &str, inquiry: &str) -> Result<String, GuardError>;
 }
 
 /// A request to Cognito. Redirects are never followed.
@@ -132,7 +142,7 @@ pub trait Http {
     ///
     /// # Errors
     /// No answer came; the server may or may not have acted.
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError>;
+    async fn cognito_send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError>;
 }
 
 /// An RSA public key, big-endian and without leading zeros (RFC 7518 §6.3.1).
@@ -159,23 +169,23 @@ pub trait Signatures {
 }
 
 /// The last good key set, shared by the isolates of one location (Workers Cache API). Best effort: it may forget.
-pub trait KeySetCache {
+pub trait JwksCache {
     /// What was last kept, if anything.
-    async fn load(&self) -> Option<String>;
+    async fn jwks_cache_get(&self) -> Option<String>;
     /// Keeps `text` for up to `max_age_secs`.
-    async fn keep(&self, text: &str, max_age_secs: u32);
+    async fn jwks_cache_put(&self, text: &str, max_age_secs: u32);
 }
 
 /// Work that goes on after the answer (Workers `waitUntil`, at most 30 s).
 pub trait Background {
     /// Runs `work` to its end even when the client has gone.
-    fn run(&self, work: Pin<Box<dyn Future<Output = ()>>>);
+    fn wait_until(&self, work: Pin<Box<dyn Future<Output = ()>>>);
 }
 
 /// Optional rate limit (Workers rate-limit binding).
 pub trait Limiter {
     /// Whether one more call under `key` is within the limit; always so when no limit is bound.
-    async fn allows(&self, key: &str) -> bool;
+    async fn rate_limit(&self, key: &str) -> bool;
 }
 
 /// How much a log line matters.
@@ -192,7 +202,7 @@ pub enum Level {
 /// A structured log. Fields are static names and values that the caller knows to be harmless.
 pub trait Log {
     /// Writes one line.
-    fn line(&self, level: Level, message: &str, fields: &[(&str, &str)]);
+    fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]);
 }
 
 /// One line of the log: a JSON object of `level`, `message` and the fields in the order given, empty values left out. JSON escapes
@@ -331,12 +341,12 @@ pub trait Upstream<R> {
 
 /// Everything the gate needs but the site, in one bound.
 pub trait Ports:
-    Clock + Random + Kv + Guard + Http + Signatures + KeySetCache + Background + Limiter + Log + Clone + 'static
+    Clock + Random + Kv + Guard + Http + Signatures + JwksCache + Background + Limiter + Log + Clone + 'static
 {
 }
 
 impl<T> Ports for T where
-    T: Clock + Random + Kv + Guard + Http + Signatures + KeySetCache + Background + Limiter + Log + Clone + 'static
+    T: Clock + Random + Kv + Guard + Http + Signatures + JwksCache + Background + Limiter + Log + Clone + 'static
 {
 }
 

@@ -7,7 +7,7 @@ mod support;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use edgegate::ports::{HttpRequest, KeySetCache};
+use edgegate::ports::{HttpRequest, JwksCache};
 use edgegate::session::id::SessionId;
 use edgegate::session::record::Record;
 use edgegate::session::seal::{Purpose, open, seal};
@@ -42,13 +42,13 @@ fn of_format(number: u8, sealed: &str) -> String {
 
 #[test]
 fn a_record_of_the_first_format_opens_for_ever() {
-    let ring = &config(&[]).keys;
+    let ring = &config(&[]).sealing_keys;
     let id = SessionId::parse(golden::COOKIE).unwrap();
     let record = Record::open(golden::RECORD, ring, &id).expect("opens");
     // The line breaks of the text are this file's alone; no space is in a value.
     let text: String = golden::RECORD_TEXT.split_whitespace().collect();
     assert_eq!(record.encode(), text);
-    assert_eq!(id.keys().record(), golden::RECORD_KEY);
+    assert_eq!(id.names().record_key(), golden::RECORD_KEY);
 
     let browser = with_record(golden::RECORD);
     assert!(browser.open("/app/").site && browser.open("/admin/").site);
@@ -60,11 +60,11 @@ fn a_record_of_the_first_format_opens_for_ever() {
 
 #[test]
 fn a_login_flow_of_the_first_format_ends_in_a_session() {
-    let ring = &config(&[]).keys;
+    let ring = &config(&[]).sealing_keys;
     for (sealed, text, again) in
         [(golden::FLOW_WITHOUT_AGAIN, golden::FLOW_WITHOUT_AGAIN_TEXT, false), (golden::FLOW, golden::FLOW_TEXT, true)]
     {
-        let plain = open(ring, Purpose::Flow, golden::STATE.as_bytes(), golden::FLOW_COOKIE, sealed).expect("opens");
+        let plain = open(ring, Purpose::LoginState, golden::STATE.as_bytes(), golden::FLOW_COOKIE, sealed).expect("opens");
         let (plain, text): (Value, Value) = (serde_json::from_slice(&plain).unwrap(), serde_json::from_str(text).unwrap());
         assert_eq!(plain, text);
 
@@ -87,8 +87,8 @@ fn a_key_set_that_an_earlier_version_left_in_the_cache_is_used() {
     let request = HttpRequest { url, headers: Vec::new(), form: None, timeout_ms: 1000, max_body_bytes: 65_536 };
     let key_set = world.cognito.answer(&request, START).expect("a key set").body;
     let plain = format!(r#"{{"fetched_at":{START},"body":{}}}"#, json!(String::from_utf8(key_set).unwrap()));
-    let sealed = seal(&config.keys, Purpose::KeySet, &[], ISSUER, plain.as_bytes(), &ports).expect("seals");
-    futures_executor::block_on(ports.keep(&sealed, 86_400));
+    let sealed = seal(&config.sealing_keys, Purpose::KeySet, &[], ISSUER, plain.as_bytes(), &ports).expect("seals");
+    futures_executor::block_on(ports.jwks_cache_put(&sealed, 86_400));
     world.cognito.keys_down.set(true);
     assert_eq!(Browser::new(&world).sign_in("/app/").status, 303);
     assert_eq!(world.cognito.key_fetches.get(), 1, "this test's own");
@@ -138,14 +138,14 @@ fn a_record_of_a_later_version_with_members_that_this_one_does_not_know_opens() 
     text["profile"]["phone_number"] = json!("+821012345678");
     let ports = Ports(World::new());
     let plain = text.to_string();
-    let sealed = seal(&config.keys, Purpose::Session, id.secret(), golden::RECORD_KEY, plain.as_bytes(), &ports).unwrap();
+    let sealed = seal(&config.sealing_keys, Purpose::Session, id.secret(), golden::RECORD_KEY, plain.as_bytes(), &ports).unwrap();
     let browser = with_record(&sealed);
     assert!(browser.open("/app/").site);
     assert_eq!(browser.get("/user-info").json()["email"], "alice@example.com");
     // A member that this version needs and does not find is no session, and no alarm.
     text.as_object_mut().unwrap().remove("version");
     let plain = text.to_string();
-    let sealed = seal(&config.keys, Purpose::Session, id.secret(), golden::RECORD_KEY, plain.as_bytes(), &ports).unwrap();
+    let sealed = seal(&config.sealing_keys, Purpose::Session, id.secret(), golden::RECORD_KEY, plain.as_bytes(), &ports).unwrap();
     let browser = with_record(&sealed);
     assert_eq!(browser.get("/user-info").code(), "session_expired");
     assert!(!browser.world.logged("Error"));

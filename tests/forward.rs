@@ -7,7 +7,8 @@ mod support;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use edgegate::gate::{ANSWER_HEADERS, CachePolicy, Gate, Outcome, own_request_headers};
+use edgegate::auth::Gateway;
+use edgegate::gate::{ANSWER_HEADERS, CachePolicy, Outcome, handle, own_request_headers};
 use edgegate::ports::{BodyError, HeaderEdits, IncomingRequest, OriginRequest, UpstreamAnswer, UpstreamError, UpstreamRequest};
 use futures_executor::block_on;
 use support::site::SiteAnswer;
@@ -50,8 +51,8 @@ fn request(path: &str, headers: &'static [(&'static str, &'static str)]) -> Requ
 /// What the site of such a gateway is asked, when anybody asks for a public page.
 fn asked(changes: &[(&str, &str)], request: &Request) -> UpstreamRequest {
     let world = World::new();
-    let gate = Gate::new(config(changes), Ports(world.clone()), Rc::default());
-    assert!(matches!(block_on(gate.handle(request)), Outcome::Forward(..)));
+    let gate = Gateway::new(config(changes), Ports(world.clone()), Rc::default());
+    assert!(matches!(block_on(handle(&gate, request)), Outcome::Forward(..)));
     world.site.asked.take().pop().expect("the site is asked")
 }
 
@@ -77,8 +78,8 @@ fn the_origin_alone_is_told_its_secret() {
 
 #[test]
 fn an_outcome_does_not_print_the_origins_secret() {
-    let gate = Gate::new(config(&WITH_SECRET), Ports(World::new()), Rc::default());
-    let outcome = block_on(gate.handle(&request("/", &[])));
+    let gate = Gateway::new(config(&WITH_SECRET), Ports(World::new()), Rc::default());
+    let outcome = block_on(handle(&gate, &request("/", &[])));
     assert!(!format!("{outcome:?}").contains(SECRET));
 }
 

@@ -135,7 +135,7 @@ fn a_login_over_an_older_session_ends_it_beside_the_answer_and_revokes_its_refre
         );
         assert_eq!(old.get("/user-info").code(), "session_expired", "yet here it has ended at once");
         world.finish_background();
-        assert!(world.kv.keys().contains(&id.keys().ended()) && !world.kv.keys().contains(&id.keys().record()));
+        assert!(world.kv.keys().contains(&id.names().marker_key()) && !world.kv.keys().contains(&id.names().record_key()));
         assert_eq!(*world.cognito.revoked.borrow(), [older.refresh_token.unwrap()]);
         assert_eq!(old.restarted().get("/user-info").code(), "session_expired");
         assert!(browser.restarted().open("/app/").site);
@@ -464,10 +464,10 @@ fn a_callback_that_cannot_be_finished_begins_a_login_once_and_then_says_why_with
         assert!(script.status == 400 && script.header("location").is_none(), "{callback}: a script is told");
         let browser = Browser::new(&World::new());
         browser.sign_in("/app/");
-        let session = browser.session_id().map(|id| id.keys().record());
+        let session = browser.session_id().map(|id| id.names().record_key());
         let home = browser.open(callback);
         assert_eq!((home.status, home.location()), (303, "/"), "{callback}: who is signed in is at home");
-        assert_eq!(browser.session_id().map(|id| id.keys().record()), session, "{callback}: with the same session");
+        assert_eq!(browser.session_id().map(|id| id.names().record_key()), session, "{callback}: with the same session");
     }
 }
 
@@ -602,7 +602,7 @@ fn a_deep_link_outlives_its_flow() {
 /// The name of the cookie of the flow that a callback belongs to.
 fn flow_cookie_of(callback: &str) -> String {
     let state = callback.rsplit_once('=').unwrap().1;
-    format!("__Host-login-{}", edgegate::oidc::flow::flow_tag(state))
+    format!("__Host-login-{}", edgegate::oidc::login_state::state_tag(state))
 }
 
 #[test]
@@ -680,10 +680,10 @@ fn logins_that_many_tabs_began_at_once_stop_the_browser_for_one_load_only() {
 fn a_cookie_header_that_the_site_made_too_long_costs_the_session_nothing() {
     let browser = Browser::new(&World::new());
     browser.sign_in("/app/");
-    let session = browser.session_id().map(|id| id.keys().record());
+    let session = browser.session_id().map(|id| id.names().record_key());
     browser.cookies.borrow_mut().insert("theirs".to_owned(), "x".repeat(33_000));
     assert_eq!(browser.get("/user-info").status, 431);
-    assert_eq!(browser.session_id().map(|id| id.keys().record()), session);
+    assert_eq!(browser.session_id().map(|id| id.names().record_key()), session);
     browser.cookies.borrow_mut().remove("theirs");
     assert!(browser.open("/app/").site);
 }

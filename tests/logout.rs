@@ -52,8 +52,8 @@ fn assert_dead_after(browsers: &[&Browser], lag_secs: u64, case: &str) {
 /// An operator writes a mark as `wrangler kv key put --path` does, with whatever the file ends with.
 #[test]
 fn a_mark_that_was_written_by_hand_signs_out_with_its_line_break() {
-    let by_user = |browser: &Browser| format!("ended/{}", browser.session_id().unwrap().keys().user_tag());
-    let by_session = |browser: &Browser| browser.session_id().unwrap().keys().ended();
+    let by_user = |browser: &Browser| format!("ended/{}", browser.session_id().unwrap().names().user_tag());
+    let by_session = |browser: &Browser| browser.session_id().unwrap().names().marker_key();
     for (key_of, value) in [
         (&by_session as &dyn Fn(&Browser) -> String, "1\n"),
         (&by_session, "1\r\n"),
@@ -247,7 +247,7 @@ fn signing_out_everywhere_holds_against_a_refresh_at_any_step() {
             let done = refresh.steps(steps);
             let id = other.session_id().unwrap();
             let mark = (other.world.now().to_string(), other.world.now() + 500_000);
-            other.world.kv.entries.borrow_mut().insert(id.keys().user_ended(), mark);
+            other.world.kv.entries.borrow_mut().insert(id.names().user_marker_key(), mark);
             other.world.pass(1);
             let later = Browser::new(&other.world);
             assert_eq!(later.sign_in("/app/").status, 303);

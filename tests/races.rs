@@ -265,8 +265,8 @@ fn newer_by_two(browser: &Browser) -> Option<(String, (String, u64))> {
     let mut record = browser.stored()?;
     record.version += 2;
     record.access_expires_at += 3600;
-    let sealed = record.seal(&browser.config.keys, &id, &support::world::Ports(browser.world.clone()))?;
-    Some((id.keys().record(), (sealed, record.expires_at)))
+    let sealed = record.seal(&browser.config.sealing_keys, &id, &support::world::Ports(browser.world.clone()))?;
+    Some((id.names().record_key(), (sealed, record.expires_at)))
 }
 
 #[test]

@@ -6,7 +6,8 @@ mod support;
 
 use std::rc::Rc;
 
-use edgegate::gate::{Answer, Gate, Memory, Outcome};
+use edgegate::auth::{Gateway, Isolate};
+use edgegate::gate::{Outcome, Response, handle};
 use edgegate::ports::{BodyError, IncomingRequest};
 use futures_executor::block_on;
 use serde_json::Value;
@@ -37,10 +38,10 @@ impl IncomingRequest for Request {
 }
 
 /// The answer, and the log's line.
-fn refused(request: &Request) -> (Answer, String) {
+fn refused(request: &Request) -> (Response, String) {
     let world = World::new();
-    let gate = Gate::new(config(&[]), Ports(world.clone()), Rc::<Memory>::default());
-    let Outcome::Respond(answer) = block_on(gate.handle(request)) else { panic!("{} was let through", request.url) };
+    let gate = Gateway::new(config(&[]), Ports(world.clone()), Rc::<Isolate>::default());
+    let Outcome::Respond(answer) = block_on(handle(&gate, request)) else { panic!("{} was let through", request.url) };
     let lines = world.logs.take();
     assert_eq!(lines.len(), 1, "{lines:?}");
     (answer, lines[0].clone())
@@ -50,7 +51,7 @@ fn navigation() -> Vec<(&'static str, String)> {
     vec![("sec-fetch-mode", "navigate".to_owned()), ("sec-fetch-dest", "document".to_owned())]
 }
 
-fn code(answer: &Answer) -> Value {
+fn code(answer: &Response) -> Value {
     serde_json::from_str::<Value>(&answer.body).expect("JSON")["error"].clone()
 }
 

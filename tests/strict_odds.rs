@@ -21,7 +21,7 @@ fn signed_in(world: &Rc<World>) -> Browser {
 }
 
 fn tag(browser: &Browser) -> String {
-    browser.session_id().unwrap().keys().user_tag()
+    browser.session_id().unwrap().names().user_tag()
 }
 
 fn mark_user(browser: &Browser) {
@@ -57,9 +57,9 @@ fn a_sign_out_everywhere_ends_a_session_that_is_used_all_the_time() {
 fn a_logout_by_a_gateway_without_the_guard_ends_a_session_that_is_used_all_the_time() {
     let world = World::guarded();
     let browser = signed_in(&world);
-    let keys = browser.session_id().unwrap().keys();
-    world.kv.entries.borrow_mut().insert(keys.ended(), ("1".to_owned(), world.now() + 500_000));
-    world.kv.entries.borrow_mut().remove(&keys.record());
+    let names = browser.session_id().unwrap().names();
+    world.kv.entries.borrow_mut().insert(names.marker_key(), ("1".to_owned(), world.now() + 500_000));
+    world.kv.entries.borrow_mut().remove(&names.record_key());
     let secs = served_for(&browser);
     assert!(secs <= 35, "served for {secs} s");
 }
@@ -70,7 +70,7 @@ fn a_session_that_a_users_mark_ended_is_refused_the_second_time_as_well() {
     let browser = signed_in(&world);
     // This location does not see the record yet, but the mark.
     let there = browser.elsewhere(&world.location());
-    world.kv.entries.borrow_mut().remove(&browser.session_id().unwrap().keys().record());
+    world.kv.entries.borrow_mut().remove(&browser.session_id().unwrap().names().record_key());
     mark_user(&browser);
     assert_eq!(there.get("/user-info").code(), "session_expired");
     assert_eq!(there.get("/user-info").status, 401, "the second request, in the same isolate");

@@ -6,8 +6,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use edgegate::jose::compact::UnverifiedToken;
 use edgegate::jose::jwk::rs256_key;
+use edgegate::jose::jws::UnverifiedToken;
 use edgegate::ports::RsaPublicKey;
 use edgegate::web::return_path::ReturnPath;
 use jwt_compact::Algorithm;

@@ -71,10 +71,18 @@ impl Rules {
         rules.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Who may read `path`: decoded once, normal (see `web::path`), compared case-sensitively.
+    /// The first rule that matches `path`, counted from 1, and what it allows; 0 where none does. The path is decoded once, normal (see
+    /// `web::path`), and compared case-sensitively.
+    #[must_use]
+    pub fn find(&self, path: &str) -> (usize, &Access) {
+        let found = self.0.iter().zip(1..).find(|(rule, _)| rule.pattern.matches(path));
+        found.map_or((0, &Access::SignedIn), |(rule, number)| (number, &rule.access))
+    }
+
+    /// Who may read `path`.
     #[must_use]
     pub fn access(&self, path: &str) -> &Access {
-        self.0.iter().find(|rule| rule.pattern.matches(path)).map_or(&Access::SignedIn, |rule| &rule.access)
+        self.find(path).1
     }
 }
 

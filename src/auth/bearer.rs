@@ -8,75 +8,77 @@ use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
+use crate::config::Cognito;
 use crate::jose::verify::SignedClaims;
 use crate::oidc::claims::{ClaimError, Nonce, Profile, check_access_token, check_id_token};
 use crate::ports::{Ports, RsaPublicKey};
 use crate::session::bounded::Bounded;
 
-use super::tokens::refused;
-use super::{Failure, Gate, GateError};
+use super::Gateway;
+use super::error::{Error, ErrorCode};
+use super::jwks;
+use super::tokens::{TokenError, refused, verify_signed};
 
 /// Whom a token names.
-pub(super) struct Person {
+pub(crate) struct Person {
     /// `sub`.
-    pub subject: String,
+    pub(crate) subject: String,
     /// The allow-listed claims.
-    pub profile: Profile,
+    pub(crate) profile: Profile,
 }
 
 /// A token that has verified, by its hash.
-pub(super) type SeenTokens = Bounded<Rc<Seen>>;
+pub(crate) type SeenTokens = Bounded<Rc<Seen>>;
 
 /// What a token said, and which key had signed it.
-pub(super) struct Seen {
+pub(crate) struct Seen {
     key_id: String,
     key: RsaPublicKey,
     /// Whom it names.
-    pub person: Person,
+    pub(crate) person: Person,
 }
 
-impl<P: Ports> Gate<P> {
-    /// Whom the `Authorization` header names.
-    pub(super) async fn bearer(&self, authorization: &str) -> Result<Rc<Seen>, Failure> {
-        let (scheme, token) = authorization.split_once(' ').unwrap_or((authorization, ""));
-        if !scheme.eq_ignore_ascii_case("Bearer") {
-            return Err(Failure::new(GateError::TokenInvalid, "authorization_scheme"));
-        }
-        let token = token.trim();
-        let hash: [u8; 32] = Sha256::digest(token).into();
-        if let Some(seen) = self.seen(&hash).await {
-            return Ok(seen);
-        }
-        let refused_as = GateError::TokenInvalid;
-        let signed = self.verify_signed(token).await.map_err(|failure| failure.into_failure(refused_as))?;
-        let person = self.person(&signed.claims).map_err(|error| refused(error).into_failure(refused_as))?;
-        let seen = Rc::new(Seen { key_id: signed.key_id, key: signed.key, person });
-        if token.len() <= MAX_REMEMBERED_BYTES {
-            let until = signed.claims.times.expires_at;
-            self.memory.seen_tokens.borrow_mut().put(&hash, seen.clone(), until, self.ports.now());
-        }
-        Ok(seen)
+/// Whom the `Authorization` header names.
+///
+/// # Errors
+/// `token_invalid`, or the token could not be judged.
+pub(crate) async fn verify<P: Ports>(gateway: &Gateway<P>, authorization: &str) -> Result<Rc<Seen>, Error> {
+    let (scheme, token) = authorization.split_once(' ').unwrap_or((authorization, ""));
+    if !scheme.eq_ignore_ascii_case("Bearer") {
+        return Err(Error::new(ErrorCode::TokenInvalid, "authorization_scheme"));
     }
+    let token = token.trim();
+    let hash: [u8; 32] = Sha256::digest(token).into();
+    if let Some(seen) = seen(gateway, &hash).await {
+        return Ok(seen);
+    }
+    let as_invalid = |error: TokenError| error.into_error(ErrorCode::TokenInvalid);
+    let signed = verify_signed(gateway, token).await.map_err(as_invalid)?;
+    let person = person(&gateway.config.cognito, &signed.claims).map_err(|error| as_invalid(refused(error)))?;
+    let seen = Rc::new(Seen { key_id: signed.key_id, key: signed.key, person });
+    if token.len() <= MAX_REMEMBERED_BYTES {
+        let until = signed.claims.times.expires_at;
+        gateway.isolate.seen_tokens.borrow_mut().put(&hash, seen.clone(), until, gateway.runtime.now());
+    }
+    Ok(seen)
+}
 
-    /// What a token says that has verified before, if it still would. For anything else it is verified anew, which then says
-    /// why not.
-    async fn seen(&self, hash: &[u8; 32]) -> Option<Rc<Seen>> {
-        let recall = || self.memory.seen_tokens.borrow().live(hash, self.ports.now()).cloned();
-        let key = self.signing_key(&recall()?.key_id).await.ok()?;
-        // Looked up again: a fetch of the key set takes time, and time may have ended the token.
-        recall().filter(|seen| seen.key == key)
-    }
+/// The claims of a token that has verified before, if it still would. Any other is verified anew, which then says why not.
+async fn seen<P: Ports>(gateway: &Gateway<P>, hash: &[u8; 32]) -> Option<Rc<Seen>> {
+    let remembered = || gateway.isolate.seen_tokens.borrow().live(hash, gateway.runtime.now()).cloned();
+    let key = jwks::signing_key(gateway, &remembered()?.key_id).await.ok()?;
+    // Looked up again: a fetch of the key set takes time, in which the token may have expired.
+    remembered().filter(|seen| seen.key == key)
+}
 
-    /// `token_use` tells which kind it is, after the signature.
-    fn person(&self, claims: &SignedClaims) -> Result<Person, ClaimError> {
-        let cognito = &self.config.cognito;
-        if claims.members.get("token_use").and_then(serde_json::Value::as_str) == Some("id") {
-            let token = check_id_token(claims, cognito, Nonce::Unknown, None)?;
-            return Ok(Person { subject: token.subject, profile: token.profile });
-        }
-        let token = check_access_token(claims, cognito)?;
-        Ok(Person { subject: token.subject, profile: token.profile })
+/// Whom the claims name. `token_use` tells the kind of the token, after the signature.
+fn person(cognito: &Cognito, claims: &SignedClaims) -> Result<Person, ClaimError> {
+    if claims.members.get("token_use").and_then(serde_json::Value::as_str) == Some("id") {
+        let token = check_id_token(claims, cognito, Nonce::Unknown, None)?;
+        return Ok(Person { subject: token.subject, profile: token.profile });
     }
+    let token = check_access_token(claims, cognito)?;
+    Ok(Person { subject: token.subject, profile: token.profile })
 }
 
 /// A longer token, of a user with very many groups, is verified each time: 4,096 of them would take up an isolate's memory.

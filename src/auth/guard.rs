@@ -4,31 +4,33 @@
 
 use std::rc::Rc;
 
+use crate::guard::protocol::{GuardReply, GuardRequest, Question};
 use crate::ports::{GuardError, Ports, UnixSecs};
-use crate::session::guard::{Answer, Inquiry, Question};
-use crate::session::id::{SessionId, SessionKeys};
-use crate::session::memory::{Lease, Remembered};
-use crate::session::policy::LOOK_SECS;
+use crate::session::cache::Cached;
+use crate::session::id::{SessionId, SessionNames};
+use crate::session::policy::{LOOK_SECS, STEP_SECS};
 use crate::session::record::Record;
 
-use super::sessions::Session;
-use super::visit::random_name;
-use super::{Failure, Gate, GateError, apart};
+use super::error::{Error, ErrorCode};
+use super::retry::{Pause, once_more};
+use super::session::{Session, open_record};
+use super::single_flight::Lease;
+use super::{Gateway, boxed};
 
-/// What the guard says to a refresh.
-pub(super) enum Leave {
+/// The guard's answer to a refresh.
+pub(crate) enum LeaseGrant {
     /// Go ahead; the name of the lease, none without a guard.
     Granted(Option<String>),
     /// Another location refreshes.
     Held,
-    /// Another location has.
+    /// Another location has refreshed.
     Newer(Rc<Record>),
     /// The session has ended.
     Ended,
 }
 
-/// What the guard says to a new record.
-pub(super) enum Kept {
+/// The guard's answer to a new record.
+pub(crate) enum SaveVerdict {
     /// It is the newest.
     Saved,
     /// Another location was faster.
@@ -37,232 +39,248 @@ pub(super) enum Kept {
     Ended,
 }
 
-impl<P: Ports> Gate<P> {
-    /// The newest record of a session, of which KV or this isolate gave `known`. The guard is asked at most once in
-    /// `GUARD_SECS`, by one request at a time; the others wait for what it hears. `None`: the session has ended.
-    ///
-    /// # Errors
-    /// The guard could not be asked.
-    pub(super) async fn confirmed(
-        &self,
-        id: &SessionId,
-        keys: &SessionKeys,
-        known: Option<Rc<Record>>,
-    ) -> Result<Option<Rc<Record>>, Failure> {
-        if !self.ports.is_guarded() {
+/// The newest record of a session, of which KV or this isolate gave `known`. The guard is asked at most once in `GUARD_SECS`, by one
+/// request at a time; the others wait for its answer. `None`: the session has ended.
+///
+/// # Errors
+/// The guard could not be asked.
+pub(crate) async fn confirm_newest<P: Ports>(
+    gateway: &Gateway<P>,
+    id: &SessionId,
+    names: &SessionNames,
+    known: Option<Rc<Record>>,
+) -> Result<Option<Rc<Record>>, Error> {
+    if !gateway.runtime.guard_is_bound() {
+        return Ok(known);
+    }
+    let name = names.as_bytes();
+    let isolate = &gateway.isolate;
+    let give_up_at = gateway.runtime.now().saturating_add(LOOK_SECS);
+    loop {
+        let now = gateway.runtime.now();
+        let known = match isolate.cached(names, now) {
+            Some(Cached::Ended) => return Ok(None),
+            Some(Cached::Record(record)) => Some(record),
+            None => known.clone(),
+        };
+        let generation = known.as_ref().map_or(0, |record| record.version);
+        if isolate.guard_state.borrow().is_confirmed(name, generation, now) {
             return Ok(known);
         }
-        let key = keys.as_bytes();
-        let give_up_at = self.ports.now().saturating_add(LOOK_SECS);
-        loop {
-            let now = self.ports.now();
-            let recalled = self.memory.sessions.borrow().recall(key, now);
-            let known = match recalled {
-                Some(Remembered::Ended) => return Ok(None),
-                Some(Remembered::Record(record)) => Some(record),
-                None => known.clone(),
-            };
-            let generation = known.as_ref().map_or(0, |record| record.version);
-            if self.memory.sessions.borrow().is_confirmed(key, generation, now) {
-                return Ok(known);
-            }
-            if let Some((failure, until)) = self.memory.sessions.borrow().recent_failure(&silence(keys), now) {
-                return Err(failure.retry_in(until.saturating_sub(now)));
-            }
-            let may_look = self.memory.sessions.borrow_mut().may_look(key, now);
-            if may_look {
-                return apart(self.look(id, keys, known)).await;
-            }
-            if now >= give_up_at {
-                return Err(unanswered(GuardError::Timeout));
-            }
-            self.ports.sleep(POLL_MS).await;
+        if let Some((error, until)) = isolate.guard_state.borrow().recent_failure(name, now) {
+            return Err(error.retry_in(until.saturating_sub(now)));
         }
-    }
-
-    /// Asks the guard for anything newer than `known`, and remembers what it says.
-    ///
-    /// # Errors
-    /// It could not be asked; that is remembered for a moment.
-    pub(super) async fn look(
-        &self,
-        id: &SessionId,
-        keys: &SessionKeys,
-        known: Option<Rc<Record>>,
-    ) -> Result<Option<Rc<Record>>, Failure> {
-        let generation = known.as_ref().map_or(0, |record| record.version);
-        let asked_at = self.ports.now();
-        let heard = match self.inquire(keys, Question::Look { generation }).await {
-            // Older than strict mode, or a guard that has lost its memory: it takes over what is known here.
-            Ok(Answer::Unknown) => match &known {
-                Some(record) => match self.introduce(id, keys, record).await {
-                    Ok(Kept::Saved) => Ok(known),
-                    Ok(Kept::Newer(record)) => Ok(Some(record)),
-                    Ok(Kept::Ended) => Ok(None),
-                    Err(error) => Err(error),
-                },
-                None => Ok(None),
-            },
-            Ok(Answer::Newer { sealed }) => self.newer(&sealed, id, keys).map(Some),
-            Ok(Answer::Ended) => {
-                self.memory.sessions.borrow_mut().end(keys.as_bytes(), self.ports.now());
-                Ok(None)
-            }
-            Ok(Answer::Held | Answer::Yes) => Ok(known),
-            Err(error) => Err(error),
-        };
-        let now = self.ports.now();
-        let mut sessions = self.memory.sessions.borrow_mut();
-        match heard {
-            Ok(newest) => {
-                // For no longer than what was known before: the marks of a sign-out in KV must be looked at as ever.
-                let changed = newest.as_ref().filter(|record| record.version != generation);
-                if let Some(record) = changed
-                    && let Remembered::Ended = sessions.replace(keys.as_bytes(), record.clone(), now)
-                {
-                    return Ok(None);
-                }
-                let generation = newest.as_ref().map_or(0, |record| record.version);
-                // From when it was asked: the answer may have been long on its way.
-                sessions.confirm(keys.as_bytes(), generation, self.config.guard_secs, asked_at);
-                Ok(newest)
-            }
-            Err(error) => {
-                let failure = unanswered(error);
-                sessions.note_failure(&silence(keys), failure.clone(), SILENCE_SECS, now);
-                sessions.give_up_look(keys.as_bytes());
-                Err(failure)
-            }
+        let lease = isolate.guard_questions.borrow_mut().take(name, LOOK_SECS, now);
+        if lease.is_some() {
+            return boxed(ask_newest(gateway, id, names, known)).await;
         }
-    }
-
-    /// Asks for leave to refresh a session, for the holder of this isolate's lease: each question prolongs it.
-    ///
-    /// # Errors
-    /// The guard could not be asked.
-    pub(super) async fn leave_to_refresh(&self, session: &Session, lease: Lease) -> Result<Leave, Failure> {
-        if !self.ports.is_guarded() {
-            return Ok(Leave::Granted(None));
+        if now >= give_up_at {
+            return Err(unanswered(GuardError::Timeout));
         }
-        let holder = random_name(&self.ports);
-        let question = || Question::Lease { generation: session.record.version, holder: holder.clone() };
-        self.extend_lease(session, lease);
-        let mut answer = self.inquire(&session.keys, question()).await.map_err(unanswered)?;
-        self.extend_lease(session, lease);
-        if answer == Answer::Unknown {
-            match self.introduce(&session.id, &session.keys, &session.record).await.map_err(unanswered)? {
-                Kept::Saved => {
-                    self.extend_lease(session, lease);
-                    answer = self.inquire(&session.keys, question()).await.map_err(unanswered)?;
-                    self.extend_lease(session, lease);
-                }
-                Kept::Newer(record) => return Ok(Leave::Newer(record)),
-                Kept::Ended => return Ok(Leave::Ended),
-            }
-        }
-        Ok(match answer {
-            Answer::Yes => Leave::Granted(Some(holder)),
-            Answer::Held | Answer::Unknown => Leave::Held,
-            Answer::Ended => Leave::Ended,
-            Answer::Newer { sealed } => Leave::Newer(self.newer(&sealed, &session.id, &session.keys).map_err(unanswered)?),
-        })
-    }
-
-    /// Gives a lease back beside the answer: the refresh came to nothing, and the next location may try.
-    pub(super) fn release(&self, session: &Session, lease: Option<String>) {
-        let Some(holder) = lease else { return };
-        let (gate, keys) = (self.clone(), session.keys);
-        self.ports.run(Box::pin(async move {
-            // Without it the lease ends by itself.
-            drop(gate.inquire(&keys, Question::Release { holder }).await);
-        }));
-    }
-
-    /// Tells the guard of a new record, made of generation `from`. Without a guard it is the newest.
-    ///
-    /// # Errors
-    /// The guard could not be told; it may have heard.
-    pub(super) async fn keep(&self, session: &Session, from: u64) -> Result<Kept, Failure> {
-        if !self.ports.is_guarded() {
-            return Ok(Kept::Saved);
-        }
-        self.keep_in_guard(&session.id, &session.keys, &session.record, from).await.map_err(unanswered)
-    }
-
-    /// Tells the guard that a session has ended.
-    ///
-    /// # Errors
-    /// The guard could not be told; it may have heard.
-    pub(super) async fn end_in_guard(&self, keys: &SessionKeys, expires_at: UnixSecs) -> Result<(), Failure> {
-        if !self.ports.is_guarded() {
-            return Ok(());
-        }
-        match self.inquire(keys, Question::End { expires_at }).await.map_err(unanswered)? {
-            Answer::Yes | Answer::Ended => Ok(()),
-            Answer::Held | Answer::Newer { .. } | Answer::Unknown => Err(unanswered(GuardError::Unavailable)),
-        }
-    }
-
-    /// A record that the guard has never seen.
-    async fn introduce(&self, id: &SessionId, keys: &SessionKeys, record: &Record) -> Result<Kept, GuardError> {
-        self.keep_in_guard(id, keys, record, record.version).await
-    }
-
-    async fn keep_in_guard(&self, id: &SessionId, keys: &SessionKeys, record: &Record, from: u64) -> Result<Kept, GuardError> {
-        let sealed = record.seal(&self.config.keys, id, &self.ports).ok_or(GuardError::Unavailable)?;
-        let question = Question::Save { from, generation: record.version, sealed, expires_at: record.expires_at };
-        let asked_at = self.ports.now();
-        Ok(match self.inquire(keys, question).await? {
-            Answer::Yes => {
-                self.memory.sessions.borrow_mut().confirm(keys.as_bytes(), record.version, self.config.guard_secs, asked_at);
-                Kept::Saved
-            }
-            Answer::Newer { sealed } => {
-                let newer = self.newer(&sealed, id, keys)?;
-                // Another request of this isolate may have told the guard of the same record first.
-                if *newer == *record { Kept::Saved } else { Kept::Newer(newer) }
-            }
-            Answer::Ended => Kept::Ended,
-            Answer::Held | Answer::Unknown => return Err(GuardError::Unavailable),
-        })
-    }
-
-    /// The guard's record. One that does not open here is no end of the session: another version of the gateway has sealed it, with
-    /// a key or in a format that this one does not have yet.
-    fn newer(&self, sealed: &str, id: &SessionId, keys: &SessionKeys) -> Result<Rc<Record>, GuardError> {
-        self.opened(sealed, id, keys).map(Rc::new).ok_or(GuardError::Unavailable)
-    }
-
-    /// One question, and once more after a failure that may have been a moment's: each may be repeated.
-    async fn inquire(&self, keys: &SessionKeys, question: Question) -> Result<Answer, GuardError> {
-        let inquiry = Inquiry { session: keys.hash(), question };
-        let text = inquiry.encode();
-        let mut reply = self.ports.ask(&keys.user_tag(), &text).await;
-        if reply == Err(GuardError::Unavailable) {
-            self.pause(RETRY_AFTER_MS, RETRY_SPREAD_MS).await;
-            reply = self.ports.ask(&keys.user_tag(), &text).await;
-        }
-        Answer::parse(&reply?).ok_or(GuardError::Unavailable)
+        gateway.runtime.sleep(POLL_MS).await;
     }
 }
 
-fn unanswered(error: GuardError) -> Failure {
+/// Asks the guard for anything newer than `known`, and remembers its answer. `None`: the session has ended.
+///
+/// # Errors
+/// It could not be asked; that is remembered for a moment.
+pub(crate) async fn ask_newest<P: Ports>(
+    gateway: &Gateway<P>,
+    id: &SessionId,
+    names: &SessionNames,
+    known: Option<Rc<Record>>,
+) -> Result<Option<Rc<Record>>, Error> {
+    let generation = known.as_ref().map_or(0, |record| record.version);
+    let asked_at = gateway.runtime.now();
+    let reply = match ask(gateway, names, Question::Look { generation }).await {
+        // Older than strict mode, or a guard that has lost its memory: it takes over the record that is known here.
+        Ok(GuardReply::Unknown) => match &known {
+            Some(record) => match register(gateway, id, names, record).await {
+                Ok(SaveVerdict::Saved) => Ok(known),
+                Ok(SaveVerdict::Newer(record)) => Ok(Some(record)),
+                Ok(SaveVerdict::Ended) => Ok(None),
+                Err(error) => Err(error),
+            },
+            None => Ok(None),
+        },
+        Ok(GuardReply::Newer { sealed }) => open_newer(gateway, &sealed, id, names).map(Some),
+        Ok(GuardReply::Ended) => {
+            gateway.isolate.end(names, gateway.runtime.now());
+            Ok(None)
+        }
+        Ok(GuardReply::Held | GuardReply::Accepted) => Ok(known),
+        Err(error) => Err(error),
+    };
+    let now = gateway.runtime.now();
+    match reply {
+        Ok(newest) => {
+            // Remembered for no longer than the record before: the markers of a sign-out in KV must be read as ever.
+            let changed = newest.as_ref().filter(|record| record.version != generation);
+            if let Some(record) = changed
+                && let Cached::Ended = gateway.isolate.put_unconfirmed(names, record.clone(), now)
+            {
+                return Ok(None);
+            }
+            // From the time of the question: the reply may have been long on its way.
+            confirm(gateway, names, newest.as_ref().map_or(0, |record| record.version), asked_at);
+            Ok(newest)
+        }
+        Err(error) => {
+            let error = unanswered(error);
+            gateway.isolate.guard_state.borrow_mut().note_failure(names.as_bytes(), error, FAILED_SECS, now);
+            gateway.isolate.guard_questions.borrow_mut().end(names.as_bytes());
+            Err(error)
+        }
+    }
+}
+
+/// Remembers that the guard knows no newer generation; the requests that wait for its answer go on.
+fn confirm<P: Ports>(gateway: &Gateway<P>, names: &SessionNames, generation: u64, asked_at: UnixSecs) {
+    gateway.isolate.guard_questions.borrow_mut().end(names.as_bytes());
+    let mut state = gateway.isolate.guard_state.borrow_mut();
+    state.confirm(names.as_bytes(), generation, gateway.config.guard_secs, asked_at);
+}
+
+/// Asks for leave to refresh a session, for the holder of this isolate's lease: each question prolongs it.
+///
+/// # Errors
+/// The guard could not be asked.
+pub(crate) async fn lease_refresh<P: Ports>(gateway: &Gateway<P>, session: &Session, lease: Lease) -> Result<LeaseGrant, Error> {
+    if !gateway.runtime.guard_is_bound() {
+        return Ok(LeaseGrant::Granted(None));
+    }
+    let Session { id, names, record } = session;
+    let holder = gateway.runtime.random_name();
+    let question = || Question::Lease { generation: record.version, holder: holder.clone() };
+    extend_refresh(gateway, names, lease);
+    let mut reply = ask(gateway, names, question()).await.map_err(unanswered)?;
+    extend_refresh(gateway, names, lease);
+    if reply == GuardReply::Unknown {
+        match register(gateway, id, names, record).await.map_err(unanswered)? {
+            SaveVerdict::Saved => {
+                extend_refresh(gateway, names, lease);
+                reply = ask(gateway, names, question()).await.map_err(unanswered)?;
+                extend_refresh(gateway, names, lease);
+            }
+            SaveVerdict::Newer(record) => return Ok(LeaseGrant::Newer(record)),
+            SaveVerdict::Ended => return Ok(LeaseGrant::Ended),
+        }
+    }
+    Ok(match reply {
+        GuardReply::Accepted => LeaseGrant::Granted(Some(holder)),
+        GuardReply::Held | GuardReply::Unknown => LeaseGrant::Held,
+        GuardReply::Ended => LeaseGrant::Ended,
+        GuardReply::Newer { sealed } => LeaseGrant::Newer(open_newer(gateway, &sealed, id, names).map_err(unanswered)?),
+    })
+}
+
+/// Prolongs this isolate's lease of a refresh for its next step: the other requests of the isolate go on waiting.
+pub(crate) fn extend_refresh<P: Ports>(gateway: &Gateway<P>, names: &SessionNames, lease: Lease) {
+    gateway.isolate.refreshes.borrow_mut().extend(names.as_bytes(), lease, STEP_SECS, gateway.runtime.now());
+}
+
+/// Gives the guard's lease back in the background: the refresh came to nothing, and the next location may try.
+pub(crate) fn release_refresh<P: Ports>(gateway: &Gateway<P>, session: &Session, holder: Option<String>) {
+    let Some(holder) = holder else { return };
+    let (beside, names) = (gateway.clone(), session.names);
+    gateway.runtime.wait_until(Box::pin(async move {
+        // Without it the lease ends by itself.
+        drop(ask(&beside, &names, Question::Release { holder }).await);
+    }));
+}
+
+/// Tells the guard of a new record, made of generation `from`. Without a guard it is the newest.
+///
+/// # Errors
+/// The guard could not be told; it may have heard.
+pub(crate) async fn propose<P: Ports>(gateway: &Gateway<P>, session: &Session, from: u64) -> Result<SaveVerdict, Error> {
+    if !gateway.runtime.guard_is_bound() {
+        return Ok(SaveVerdict::Saved);
+    }
+    save(gateway, &session.id, &session.names, &session.record, from).await.map_err(unanswered)
+}
+
+/// Tells the guard that a session has ended.
+///
+/// # Errors
+/// The guard could not be told; it may have heard.
+pub(crate) async fn end<P: Ports>(gateway: &Gateway<P>, names: &SessionNames, expires_at: UnixSecs) -> Result<(), Error> {
+    if !gateway.runtime.guard_is_bound() {
+        return Ok(());
+    }
+    match ask(gateway, names, Question::End { expires_at }).await.map_err(unanswered)? {
+        GuardReply::Accepted | GuardReply::Ended => Ok(()),
+        GuardReply::Held | GuardReply::Newer { .. } | GuardReply::Unknown => Err(unanswered(GuardError::Unavailable)),
+    }
+}
+
+/// Tells the guard of a record that it has never seen.
+async fn register<P: Ports>(
+    gateway: &Gateway<P>,
+    id: &SessionId,
+    names: &SessionNames,
+    record: &Record,
+) -> Result<SaveVerdict, GuardError> {
+    save(gateway, id, names, record, record.version).await
+}
+
+async fn save<P: Ports>(
+    gateway: &Gateway<P>,
+    id: &SessionId,
+    names: &SessionNames,
+    record: &Record,
+    from: u64,
+) -> Result<SaveVerdict, GuardError> {
+    let sealed = record.seal(&gateway.config.sealing_keys, id, &gateway.runtime).ok_or(GuardError::Unavailable)?;
+    let question = Question::Save { from, generation: record.version, sealed, expires_at: record.expires_at };
+    let asked_at = gateway.runtime.now();
+    Ok(match ask(gateway, names, question).await? {
+        GuardReply::Accepted => {
+            confirm(gateway, names, record.version, asked_at);
+            SaveVerdict::Saved
+        }
+        GuardReply::Newer { sealed } => {
+            let newer = open_newer(gateway, &sealed, id, names)?;
+            // Another request of this isolate may have told the guard of the same record first.
+            if *newer == *record { SaveVerdict::Saved } else { SaveVerdict::Newer(newer) }
+        }
+        GuardReply::Ended => SaveVerdict::Ended,
+        GuardReply::Held | GuardReply::Unknown => return Err(GuardError::Unavailable),
+    })
+}
+
+/// Opens the guard's record. One that does not open here is no end of the session: another version of the gateway has sealed it, with a
+/// key or in a format that this one does not have yet.
+fn open_newer<P: Ports>(
+    gateway: &Gateway<P>,
+    sealed: &str,
+    id: &SessionId,
+    names: &SessionNames,
+) -> Result<Rc<Record>, GuardError> {
+    open_record(gateway, sealed, id, names).map(Rc::new).ok_or(GuardError::Unavailable)
+}
+
+/// One question, and once more after a failure that may have been a moment's: each may be repeated.
+async fn ask<P: Ports>(gateway: &Gateway<P>, names: &SessionNames, question: Question) -> Result<GuardReply, GuardError> {
+    let text = GuardRequest { session: names.hash(), question }.encode();
+    let may_pass = |reply: &Result<String, GuardError>| *reply == Err(GuardError::Unavailable);
+    let attempt = async || gateway.runtime.guard_ask(&names.user_tag(), &text).await;
+    let reply = once_more(gateway, BEFORE_ASKING_AGAIN, may_pass, attempt).await?;
+    GuardReply::parse(&reply).ok_or(GuardError::Unavailable)
+}
+
+fn unanswered(error: GuardError) -> Error {
     let reason = match error {
         GuardError::Timeout => "guard_timeout",
         GuardError::Unavailable => "guard_unavailable",
     };
-    Failure::new(GateError::StoreUnavailable, reason)
+    Error::new(ErrorCode::StoreUnavailable, reason)
 }
 
-/// Where it is remembered that the guard of a session did not answer: beside the failures of its refreshes.
-fn silence(keys: &SessionKeys) -> Vec<u8> {
-    [b"guard/", keys.as_bytes()].concat()
-}
-
-/// Nobody waits again for a silence that was just heard.
-const SILENCE_SECS: u64 = 2;
+/// After a failed guard call, other requests fail at once for so long.
+const FAILED_SECS: u64 = 2;
 /// A page waits for it.
-const RETRY_AFTER_MS: u32 = 50;
-const RETRY_SPREAD_MS: u8 = 100;
-/// Between looks at what another request hears.
+const BEFORE_ASKING_AGAIN: Pause = Pause { at_least_ms: 50, spread_ms: 100 };
+/// Between looks at a question that another request has asked.
 const POLL_MS: u32 = 25;

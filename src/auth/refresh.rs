@@ -1,7 +1,7 @@
-//! Renewing a session's tokens (RFC 6749 §6): who asks Cognito, and what each answer means for the session.
+//! Refreshing a session's tokens (RFC 6749 §6): which request asks Cognito, and what each answer means for the session.
 //!
-//! In an isolate one request at a time refreshes a session, by a lease with a deadline. A refusal never deletes or
-//! overwrites a record: another location may have renewed it meanwhile. Trouble that passes keeps the session.
+//! In an isolate one request at a time refreshes a session, by a lease with a deadline. A refusal never deletes or overwrites a record:
+//! another location may have refreshed it meanwhile. Trouble that passes keeps the session.
 
 use std::rc::Rc;
 
@@ -9,325 +9,357 @@ use crate::oidc::claims::Nonce;
 use crate::oidc::token_request::build_refresh;
 use crate::oidc::token_response::{self, TokenError, TokenSet};
 use crate::ports::{HttpError, Level, Ports};
-use crate::session::memory::{Lease, Remembered};
-use crate::session::policy::{PATIENCE_SECS, RETRY_SECS, Standing, grace_holds, standing};
+use crate::session::cache::Cached;
+use crate::session::policy::{LEASE_SECS, PATIENCE_SECS, RETRY_SECS, Standing, grace_holds, standing};
 use crate::session::record::Record;
 
-use super::guard::Leave;
-use super::sessions::{Loaded, Session};
-use super::tokens::VerifiedTokens;
-use super::{Failure, Gate, GateError, apart};
+use super::error::{Error, ErrorCode};
+use super::guard::{self, LeaseGrant, extend_refresh};
+use super::retry::{Pause, pause};
+use super::session::{Loaded, Session};
+use super::single_flight::Lease;
+use super::store::{self, SaveOutcome, is_outdated};
+use super::tokens::{self, VerifiedTokens};
+use super::{Gateway, boxed};
 
 /// What a session is needed for while Cognito cannot be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Need {
+pub(crate) enum Need {
     /// A plain page under a signed-in rule: stays open for the outage grace.
     Page,
     /// A token, claims, or a page for a group: only while the access token lives.
     Identity,
 }
 
-/// What became of a renewal.
-pub(super) enum Renewal {
-    /// The session has living tokens, from us or from somebody else.
-    Renewed(Session),
+/// What became of a refresh.
+pub(crate) enum RefreshOutcome {
+    /// The session has living tokens, by this request or by another.
+    Refreshed(Session),
     /// The session was ended meanwhile.
     Ended,
-    /// Cognito refused the refresh token and nobody has a newer one.
+    /// Cognito refused the refresh token, and no newer one is known.
     Refused,
     /// It could not be known; the session stays.
-    Failed(Failure),
+    Failed(Error),
 }
 
-/// What one request to Cognito came to.
-enum Asked {
-    /// The end of it.
-    Renewal(Renewal),
-    /// Another location has stored a newer record, whose access token has run out too.
+/// What one attempt came to.
+enum Attempt {
+    /// The refresh is over.
+    Over(RefreshOutcome),
+    /// Another location has stored a newer record, whose access token has expired too.
     Newer(Session),
-    /// Another location is asking.
+    /// Another location is refreshing.
     Held,
     /// No answer in time, though Cognito may have carried it out.
-    TimedOut(Failure),
+    TimedOut(Error),
 }
 
-impl<P: Ports> Gate<P> {
-    /// A session whose access token lives: renewed if it must be; renewed beside the answer if its end is near.
-    ///
-    /// # Errors
-    /// 401 when the session has ended, 5xx when Cognito could not be asked.
-    pub(super) async fn living(&self, session: Session, need: Need) -> Result<Session, Failure> {
-        match standing(&session.record, &self.config.session, self.ports.now()) {
-            Standing::Fresh => Ok(session),
-            Standing::Ended => Err(GateError::SessionExpired.into()),
-            Standing::RenewSoon => {
-                self.renew_beside(&session);
-                Ok(session)
-            }
-            // Cognito was in trouble a moment ago: nobody waits for its next time-out.
-            Standing::RenewNow if need == Need::Page && self.is_in_grace(&session) => {
-                self.renew_beside(&session);
-                Ok(session)
-            }
-            Standing::RenewNow => match apart(self.renew(session.clone())).await {
-                Renewal::Renewed(session) => Ok(session),
-                Renewal::Ended => Err(GateError::SessionExpired.into()),
-                Renewal::Refused => Err(GateError::RefreshRejected.into()),
-                Renewal::Failed(failure) => {
-                    let holds = grace_holds(&session.record, &self.config.session, self.ports.now());
-                    if need == Need::Page && failure.error.is_outage() && holds { Ok(session) } else { Err(failure) }
-                }
-            },
+/// A session whose access token lives: refreshed if it must be; refreshed in the background if its end is near.
+///
+/// # Errors
+/// 401 when the session has ended, 5xx when Cognito could not be asked.
+pub(crate) async fn live<P: Ports>(gateway: &Gateway<P>, session: Session, need: Need) -> Result<Session, Error> {
+    match standing(&session.record, &gateway.config.session, gateway.runtime.now()) {
+        Standing::Fresh => Ok(session),
+        Standing::Ended => Err(ErrorCode::SessionExpired.into()),
+        Standing::RenewSoon => {
+            refresh_in_background(gateway, &session);
+            Ok(session)
         }
+        // Cognito was in trouble a moment ago: no page waits for its next time-out.
+        Standing::RenewNow if need == Need::Page && is_in_grace(gateway, &session) => {
+            refresh_in_background(gateway, &session);
+            Ok(session)
+        }
+        Standing::RenewNow => match boxed(refresh(gateway, session.clone())).await {
+            RefreshOutcome::Refreshed(session) => Ok(session),
+            RefreshOutcome::Ended => Err(ErrorCode::SessionExpired.into()),
+            RefreshOutcome::Refused => Err(ErrorCode::RefreshRejected.into()),
+            RefreshOutcome::Failed(error) => {
+                let holds = grace_holds(&session.record, &gateway.config.session, gateway.runtime.now());
+                if need == Need::Page && error.code.is_outage() && holds { Ok(session) } else { Err(error) }
+            }
+        },
     }
+}
 
-    /// Whether a plain page stays open and an attempt has failed lately, by an outage and not by a refusal since.
-    fn is_in_grace(&self, session: &Session) -> bool {
-        let now = self.ports.now();
-        let sessions = self.memory.sessions.borrow();
-        let refused = session.record.refresh_token.as_ref().is_none_or(|token| sessions.is_refused(token, now));
-        let outage = sessions.last_trouble(session.keys.as_bytes(), now).is_some_and(|failure| failure.error.is_outage());
-        outage && !refused && grace_holds(&session.record, &self.config.session, now)
+/// The session, if its access token lives or could be refreshed. `None`: signed out.
+///
+/// # Errors
+/// Cognito could not be asked.
+pub(crate) async fn live_if_signed_in<P: Ports>(gateway: &Gateway<P>, session: Session) -> Result<Option<Session>, Error> {
+    match live(gateway, session, Need::Identity).await {
+        Ok(session) => Ok(Some(session)),
+        Err(error) if error.code.is_signed_out() => Ok(None),
+        Err(error) => Err(error),
     }
+}
 
-    /// Renews after the answer, unless another request is at it or it was in vain a moment ago.
-    fn renew_beside(&self, session: &Session) {
-        let (key, now) = (session.keys.as_bytes(), self.ports.now());
-        let busy = {
-            let sessions = self.memory.sessions.borrow();
-            sessions.is_leased(key, now) || sessions.recent_failure(key, now).is_some()
-        };
-        if busy {
+/// The session with refreshed tokens, or as it is where the refresh failed and its access token still lives.
+///
+/// # Errors
+/// The refresh failed, and the access token has expired.
+pub(crate) async fn refreshed_or_stored<P: Ports>(gateway: &Gateway<P>, session: Session) -> Result<Session, Error> {
+    let error = match refresh(gateway, session.clone()).await {
+        RefreshOutcome::Refreshed(session) => return Ok(session),
+        RefreshOutcome::Ended => return Err(ErrorCode::SessionExpired.into()),
+        RefreshOutcome::Refused => ErrorCode::RefreshRejected.into(),
+        RefreshOutcome::Failed(error) => error,
+    };
+    if gateway.runtime.now() < session.record.access_expires_at { Ok(session) } else { Err(error) }
+}
+
+/// Whether a plain page stays open and an attempt has failed lately, by an outage and not by a refusal since.
+fn is_in_grace<P: Ports>(gateway: &Gateway<P>, session: &Session) -> bool {
+    let now = gateway.runtime.now();
+    let state = gateway.isolate.refresh_state.borrow();
+    let refused = session.record.refresh_token.as_ref().is_none_or(|token| state.is_refused(token, now));
+    let outage = state.last_trouble(session.names.as_bytes(), now).is_some_and(|error| error.code.is_outage());
+    outage && !refused && grace_holds(&session.record, &gateway.config.session, now)
+}
+
+/// Refreshes in the background, unless another request is at it or an attempt failed a moment ago.
+fn refresh_in_background<P: Ports>(gateway: &Gateway<P>, session: &Session) {
+    let (name, now) = (session.names.as_bytes(), gateway.runtime.now());
+    let busy = gateway.isolate.refreshes.borrow().is_held(name, now);
+    if busy || gateway.isolate.refresh_state.borrow().recent_failure(name, now).is_some() {
+        return;
+    }
+    let (beside, session) = (gateway.clone(), session.clone());
+    gateway.runtime.wait_until(Box::pin(async move {
+        refresh(&beside, session).await;
+    }));
+}
+
+/// Refreshes a session's tokens, or finds out that another request or location has.
+pub(crate) async fn refresh<P: Ports>(gateway: &Gateway<P>, mut session: Session) -> RefreshOutcome {
+    let names = session.names;
+    let name = names.as_bytes();
+    let isolate = &gateway.isolate;
+    let give_up_at = gateway.runtime.now().saturating_add(PATIENCE_SECS);
+    loop {
+        let now = gateway.runtime.now();
+        match isolate.cached(&names, now) {
+            Some(Cached::Ended) => return RefreshOutcome::Ended,
+            Some(Cached::Record(record)) if record.version > session.record.version => {
+                session.record = record;
+                // A newer record may hold a newer refresh token only: its access token must live as well.
+                if now < session.record.access_expires_at {
+                    return RefreshOutcome::Refreshed(session);
+                }
+            }
+            _ => {}
+        }
+        let Some(refresh_token) = session.record.refresh_token.clone() else { return RefreshOutcome::Refused };
+        if isolate.refresh_state.borrow().is_refused(&refresh_token, now) {
+            return RefreshOutcome::Refused;
+        }
+        if let Some((error, until)) = isolate.refresh_state.borrow().recent_failure(name, now) {
+            return RefreshOutcome::Failed(error.retry_in(until.saturating_sub(now)));
+        }
+        let lease = isolate.refreshes.borrow_mut().take(name, LEASE_SECS, now);
+        if let Some(lease) = lease {
+            let attempt = attempt(gateway, &session, &refresh_token, lease).await;
+            if let Attempt::TimedOut(_) = attempt {
+                repeat_in_background(gateway, &session, &refresh_token);
+            }
+            if matches!(attempt, Attempt::Held) {
+                // With the lease in hand: of all requests that wait here, one asks the guard.
+                gateway.runtime.sleep(GUARD_POLL_MS).await;
+            }
+            isolate.refreshes.borrow_mut().release(name, lease);
+            match attempt {
+                Attempt::Over(outcome) => return outcome,
+                Attempt::TimedOut(error) => return RefreshOutcome::Failed(error),
+                Attempt::Newer(newer) => session = newer,
+                Attempt::Held => {}
+            }
+        }
+        if gateway.runtime.now() >= give_up_at {
+            return RefreshOutcome::Failed(Error::new(ErrorCode::IdpTimeout, "refresh_lease"));
+        }
+        gateway.runtime.sleep(POLL_MS).await;
+    }
+}
+
+/// A refresh whose answer did not come in time may have spent the token, which then works for as long as Cognito's rotation grace: so it
+/// is repeated at once, but no request waits for that.
+fn repeat_in_background<P: Ports>(gateway: &Gateway<P>, session: &Session, refresh_token: &str) {
+    let (beside, session, refresh_token) = (gateway.clone(), session.clone(), refresh_token.to_owned());
+    gateway.runtime.wait_until(Box::pin(async move {
+        let gateway = beside;
+        pause(&gateway, BEFORE_REPEATING).await;
+        if is_outdated(&gateway, &session) {
             return;
         }
-        let (gate, session) = (self.clone(), session.clone());
-        self.ports.run(Box::pin(async move {
-            gate.renew(session).await;
-        }));
-    }
-
-    /// Renews a session's tokens, or finds out that somebody else has.
-    pub(super) async fn renew(&self, mut session: Session) -> Renewal {
-        let keys = session.keys;
-        let key = keys.as_bytes();
-        let give_up_at = self.ports.now().saturating_add(PATIENCE_SECS);
-        loop {
-            let now = self.ports.now();
-            let recalled = self.memory.sessions.borrow().recall(key, now);
-            match recalled {
-                Some(Remembered::Ended) => return Renewal::Ended,
-                Some(Remembered::Record(record)) if record.version > session.record.version => {
-                    session.record = record;
-                    // A newer record may hold a newer refresh token only: its access token must live as well.
-                    if now < session.record.access_expires_at {
-                        return Renewal::Renewed(session);
-                    }
-                }
-                _ => {}
-            }
-            let Some(refresh_token) = session.record.refresh_token.clone() else { return Renewal::Refused };
-            if self.memory.sessions.borrow().is_refused(&refresh_token, now) {
-                return Renewal::Refused;
-            }
-            if let Some((failure, until)) = self.memory.sessions.borrow().recent_failure(key, now) {
-                return Renewal::Failed(failure.retry_in(until.saturating_sub(now)));
-            }
-            let lease = self.memory.sessions.borrow_mut().take_lease(key, now);
-            if let Some(lease) = lease {
-                let asked = self.ask_with_leave(&session, &refresh_token, lease).await;
-                if let Asked::TimedOut(_) = asked {
-                    self.ask_again_beside(&session, &refresh_token);
-                }
-                if matches!(asked, Asked::Held) {
-                    // With the lease in hand: of all who wait here, one asks the guard.
-                    self.ports.sleep(GUARD_POLL_MS).await;
-                }
-                self.memory.sessions.borrow_mut().release_lease(key, lease);
-                match asked {
-                    Asked::Renewal(renewal) => return renewal,
-                    Asked::TimedOut(failure) => return Renewal::Failed(failure),
-                    Asked::Newer(newer) => session = newer,
-                    Asked::Held => {}
-                }
-            }
-            if self.ports.now() >= give_up_at {
-                return Renewal::Failed(Failure::new(GateError::IdpTimeout, "refresh_lease"));
-            }
-            self.ports.sleep(POLL_MS).await;
+        let name = session.names.as_bytes();
+        let lease = gateway.isolate.refreshes.borrow_mut().take(name, LEASE_SECS, gateway.runtime.now());
+        if let Some(lease) = lease {
+            attempt(&gateway, &session, &refresh_token, lease).await;
+            gateway.isolate.refreshes.borrow_mut().release(name, lease);
         }
-    }
+    }));
+}
 
-    /// A refresh whose answer did not come in time may have spent the token, which then works for as long as Cognito's rotation
-    /// grace: so it is asked for once more at once, but nobody waits for that.
-    fn ask_again_beside(&self, session: &Session, refresh_token: &str) {
-        let (gate, session, refresh_token) = (self.clone(), session.clone(), refresh_token.to_owned());
-        self.ports.run(Box::pin(async move {
-            gate.pause(LOST_AGAIN_MS, u8::MAX).await;
-            if gate.is_outdated(&session) {
-                return;
+/// One attempt by the holder of this isolate's lease, if the session's guard gives leave (strict mode).
+async fn attempt<P: Ports>(gateway: &Gateway<P>, session: &Session, refresh_token: &str, lease: Lease) -> Attempt {
+    match guard::lease_refresh(gateway, session, lease).await {
+        Ok(LeaseGrant::Granted(holder)) => {
+            let attempt = ask_cognito(gateway, session, refresh_token, lease).await;
+            if !matches!(attempt, Attempt::Over(RefreshOutcome::Refreshed(_))) {
+                guard::release_refresh(gateway, session, holder);
             }
-            let lease = gate.memory.sessions.borrow_mut().take_lease(session.keys.as_bytes(), gate.ports.now());
-            if let Some(lease) = lease {
-                gate.ask_with_leave(&session, &refresh_token, lease).await;
-                gate.memory.sessions.borrow_mut().release_lease(session.keys.as_bytes(), lease);
-            }
-        }));
-    }
-
-    /// One refresh by the holder of this isolate's lease, if the session's guard gives leave (strict mode).
-    async fn ask_with_leave(&self, session: &Session, refresh_token: &str, lease: Lease) -> Asked {
-        match self.leave_to_refresh(session, lease).await {
-            Ok(Leave::Granted(name)) => {
-                let asked = self.ask_cognito(session, refresh_token, lease).await;
-                if !matches!(asked, Asked::Renewal(Renewal::Renewed(_))) {
-                    self.release(session, name);
-                }
-                asked
-            }
-            Ok(Leave::Held) => Asked::Held,
-            Ok(Leave::Newer(record)) => self.overtaken(session, record),
-            Ok(Leave::Ended) => {
-                self.memory.sessions.borrow_mut().end(session.keys.as_bytes(), self.ports.now());
-                Asked::Renewal(Renewal::Ended)
-            }
-            Err(failure) => Asked::Renewal(Renewal::Failed(self.failed(session, failure, 0))),
+            attempt
         }
-    }
-
-    /// The next step of a refresh begins: the other requests of this isolate go on waiting for it.
-    pub(super) fn extend_lease(&self, session: &Session, lease: Lease) {
-        self.memory.sessions.borrow_mut().extend_lease(session.keys.as_bytes(), lease, self.ports.now());
-    }
-
-    /// Somebody else has renewed the session. Their record may have come without a look at the marks of a sign-out, so it is not
-    /// remembered for longer than the one before.
-    fn overtaken(&self, session: &Session, record: Rc<Record>) -> Asked {
-        let now = self.ports.now();
-        let remembered = self.memory.sessions.borrow_mut().replace(session.keys.as_bytes(), record, now);
-        let Remembered::Record(record) = remembered else { return Asked::Renewal(Renewal::Ended) };
-        let lives = now < record.access_expires_at;
-        let newer = Session { record, ..session.clone() };
-        if lives { Asked::Renewal(Renewal::Renewed(newer)) } else { Asked::Newer(newer) }
-    }
-
-    /// One refresh; once more if its answer was lost at once: the token may be spent, and works for as long as the grace.
-    async fn ask_cognito(&self, session: &Session, refresh_token: &str, lease: Lease) -> Asked {
-        let mut answer = self.ports.send(build_refresh(&self.config.cognito, refresh_token)).await;
-        if answer.as_ref().err() != Some(&HttpError::Timeout) && token_response::may_be_lost(&answer) {
-            self.pause(LOST_AGAIN_MS, u8::MAX).await;
-            self.extend_lease(session, lease);
-            answer = self.ports.send(build_refresh(&self.config.cognito, refresh_token)).await;
+        Ok(LeaseGrant::Held) => Attempt::Held,
+        Ok(LeaseGrant::Newer(record)) => adopt_newer_record(gateway, session, record),
+        Ok(LeaseGrant::Ended) => {
+            gateway.isolate.end(&session.names, gateway.runtime.now());
+            Attempt::Over(RefreshOutcome::Ended)
         }
-        match token_response::read(answer) {
-            Ok(tokens) => {
-                // Keys may have to be fetched now, and the old refresh token may be spent: nobody else may try it meanwhile.
-                self.extend_lease(session, lease);
-                match self.take_over(session, tokens).await {
-                    // Overtaken, and by now that access token has run out as well.
-                    Renewal::Renewed(newer) if self.ports.now() >= newer.record.access_expires_at => Asked::Newer(newer),
-                    renewal => Asked::Renewal(renewal),
+        Err(error) => Attempt::Over(failed(gateway, session, error)),
+    }
+}
+
+/// One token request; once more if its answer was lost at once: the token may be spent, and works for as long as the grace.
+async fn ask_cognito<P: Ports>(gateway: &Gateway<P>, session: &Session, refresh_token: &str, lease: Lease) -> Attempt {
+    let request = || build_refresh(&gateway.config.cognito, refresh_token);
+    let mut answer = gateway.runtime.cognito_send(request()).await;
+    if answer.as_ref().err() != Some(&HttpError::Timeout) && token_response::may_be_lost(&answer) {
+        pause(gateway, BEFORE_REPEATING).await;
+        extend_refresh(gateway, &session.names, lease);
+        answer = gateway.runtime.cognito_send(request()).await;
+    }
+    match token_response::read(answer) {
+        Ok(tokens) => {
+            // Keys may have to be fetched now, and the old refresh token may be spent: no other request may try it meanwhile.
+            extend_refresh(gateway, &session.names, lease);
+            match accept_new_tokens(gateway, session, tokens).await {
+                // A newer record was adopted whose access token has expired by now as well.
+                RefreshOutcome::Refreshed(newer) if gateway.runtime.now() >= newer.record.access_expires_at => {
+                    Attempt::Newer(newer)
                 }
-            }
-            Err(TokenError::Refused) => self.refused(session, refresh_token, lease).await,
-            Err(error) => {
-                let wait_secs = if let TokenError::Throttled { retry_after_secs } = error { retry_after_secs } else { None };
-                let failure = Failure::of_token_endpoint(error, GateError::RefreshRejected);
-                let failure = self.failed(session, failure, wait_secs.map_or(0, u64::from));
-                if error == TokenError::TimedOut { Asked::TimedOut(failure) } else { Asked::Renewal(Renewal::Failed(failure)) }
+                outcome => Attempt::Over(outcome),
             }
         }
+        Err(TokenError::Refused) => after_invalid_grant(gateway, session, refresh_token, lease).await,
+        Err(error) => {
+            let wait_secs = if let TokenError::Throttled { retry_after_secs } = error { retry_after_secs } else { None };
+            let told = Error::of_token_endpoint(error, ErrorCode::RefreshRejected);
+            let told = note_failure(gateway, session, told, wait_secs.map_or(0, u64::from));
+            if error == TokenError::TimedOut { Attempt::TimedOut(told) } else { Attempt::Over(RefreshOutcome::Failed(told)) }
+        }
     }
+}
 
-    /// Verifies new tokens as at login and saves them. A new refresh token replaces the old one in the same write.
-    async fn take_over(&self, session: &Session, tokens: TokenSet) -> Renewal {
-        let new_refresh_token = tokens.refresh_token.clone();
-        let old = &session.record;
-        let failure = match self.verify_tokens(tokens, Nonce::AbsentOr(&old.nonce)).await {
-            Ok(verified) => match renewed_record(old, verified, self.ports.now()) {
-                Ok(record) => {
-                    // OpenID asks for the same one (Core §12.2); the subject, issuer and client decide whose the tokens are.
-                    if old.auth_time.is_some() && record.auth_time != old.auth_time {
-                        self.ports.line(Level::Warn, "refresh_auth_time_differs", &[("session", &session.keys.log_name())]);
-                    }
-                    return self.save(session, record, new_refresh_token.is_some()).await;
+/// Verifies new tokens as at login and saves them. A new refresh token replaces the old one in the same write.
+async fn accept_new_tokens<P: Ports>(gateway: &Gateway<P>, session: &Session, tokens: TokenSet) -> RefreshOutcome {
+    let new_refresh_token = tokens.refresh_token.clone();
+    let old = &session.record;
+    let error = match tokens::verify(gateway, tokens, Nonce::AbsentOr(&old.nonce)).await {
+        Ok(verified) => match renewed_record(old, verified, gateway.runtime.now()) {
+            Ok(record) => {
+                // OpenID asks for the same one (Core §12.2); subject, issuer and client decide whose the tokens are.
+                if old.auth_time.is_some() && record.auth_time != old.auth_time {
+                    let fields = [("session", &*session.names.log_name())];
+                    gateway.runtime.log(Level::Warn, "refresh_auth_time_differs", &fields);
                 }
-                // Somebody else's: nothing of it is taken.
-                Err(reason) => {
-                    return Renewal::Failed(self.failed(session, Failure::new(GateError::TokenRejected, reason), 0));
-                }
-            },
-            Err(failure) => failure.into_failure(GateError::TokenRejected),
-        };
-        // The new tokens cannot be believed: no keys, clocks apart, or worse. But the old refresh token may be spent: the
-        // new one opens nothing here, only Cognito will ever judge it, and it must not be lost.
-        if let Some(refresh_token) = new_refresh_token {
-            let record =
-                Record { refresh_token: Some(refresh_token), version: old.version.saturating_add(1), ..Record::clone(old) };
-            if let Renewal::Ended = self.save(session, record, true).await {
-                return Renewal::Ended;
+                return match store::save(gateway, session, record, new_refresh_token.is_some()).await {
+                    Ok(SaveOutcome::Saved(session) | SaveOutcome::Superseded(session)) => RefreshOutcome::Refreshed(session),
+                    Ok(SaveOutcome::Ended) => RefreshOutcome::Ended,
+                    Err(error) => failed(gateway, session, error),
+                };
             }
+            // Another person's: nothing of it is taken.
+            Err(reason) => return failed(gateway, session, Error::new(ErrorCode::TokenRejected, reason)),
+        },
+        Err(error) => error.into_error(ErrorCode::TokenRejected),
+    };
+    // The new tokens cannot be believed: no keys, clocks apart, or worse. But the old refresh token may be spent: the new one opens
+    // nothing here, only Cognito will ever judge it, and it must not be lost.
+    if let Some(refresh_token) = new_refresh_token {
+        let record = Record { refresh_token: Some(refresh_token), version: old.version.saturating_add(1), ..Record::clone(old) };
+        if let Ok(SaveOutcome::Ended) = store::save(gateway, session, record, true).await {
+            return RefreshOutcome::Ended;
         }
-        Renewal::Failed(self.failed(session, failure, 0))
     }
+    failed(gateway, session, error)
+}
 
-    /// After `invalid_grant`: another location may have rotated the token. Look again; a newer record wins. Another isolate may
-    /// have spent it just now and be about to save: that is worth a second look, when nothing else opens the session.
-    async fn refused(&self, session: &Session, refresh_token: &str, lease: Lease) -> Asked {
-        self.extend_lease(session, lease);
-        let mut found = self.reread(session).await;
-        let unchanged = matches!(&found, Ok(Some(record)) if record.version <= session.record.version);
-        if unchanged && self.ports.now() >= session.record.access_expires_at {
-            self.ports.sleep(LOOK_AGAIN_MS).await;
-            self.extend_lease(session, lease);
-            found = self.reread(session).await;
-        }
-        match found {
-            Ok(Some(record)) if record.version > session.record.version => self.overtaken(session, record),
-            Ok(Some(_)) => {
-                // A read of another request here may have shown a newer record, and these still the old one.
-                let recalled = self.memory.sessions.borrow().recall(session.keys.as_bytes(), self.ports.now());
-                if let Some(Remembered::Record(record)) = recalled
-                    && record.version > session.record.version
-                {
-                    return self.overtaken(session, record);
-                }
-                self.memory.sessions.borrow_mut().refuse(refresh_token, self.ports.now());
-                Asked::Renewal(Renewal::Refused)
+/// After `invalid_grant` (RFC 6749 §5.2) another location may have rotated the token: the record is read again, and a newer one wins.
+/// Another isolate may have spent the token just now and be about to save: that is worth a second read, when nothing else opens the
+/// session.
+async fn after_invalid_grant<P: Ports>(gateway: &Gateway<P>, session: &Session, refresh_token: &str, lease: Lease) -> Attempt {
+    extend_refresh(gateway, &session.names, lease);
+    let mut found = read_again(gateway, session).await;
+    let unchanged = matches!(&found, Ok(Some(record)) if record.version <= session.record.version);
+    if unchanged && gateway.runtime.now() >= session.record.access_expires_at {
+        gateway.runtime.sleep(READ_AGAIN_MS).await;
+        extend_refresh(gateway, &session.names, lease);
+        found = read_again(gateway, session).await;
+    }
+    let now = gateway.runtime.now();
+    match found {
+        Ok(Some(record)) if record.version > session.record.version => adopt_newer_record(gateway, session, record),
+        Ok(Some(_)) => {
+            // A read of another request here may have shown a newer record, and this one still the old one.
+            let cached = gateway.isolate.cached_record(&session.names, now);
+            if let Some(record) = cached.filter(|record| record.version > session.record.version) {
+                return adopt_newer_record(gateway, session, record);
             }
-            Ok(None) => {
-                // What is remembered here would be served on for its thirty seconds.
-                self.memory.sessions.borrow_mut().forget(session.keys.as_bytes());
-                Asked::Renewal(Renewal::Ended)
-            }
-            Err(failure) => Asked::Renewal(Renewal::Failed(self.failed(session, failure, 0))),
+            gateway.isolate.refresh_state.borrow_mut().refuse(refresh_token, now);
+            Attempt::Over(RefreshOutcome::Refused)
         }
-    }
-
-    /// The session's record as it is now: by KV, or by the guard if that knows a newer one. `None`: it has ended.
-    async fn reread(&self, session: &Session) -> Result<Option<Rc<Record>>, Failure> {
-        let Session { id, keys, record: known } = session;
-        match self.load(id, keys).await? {
-            Loaded::Ended => Ok(None),
-            Loaded::Record(record) if record.version > known.version || !self.ports.is_guarded() => Ok(Some(record)),
-            Loaded::Absent(_) if !self.ports.is_guarded() => Ok(None),
-            Loaded::Record(_) | Loaded::Absent(_) => self.look(id, keys, Some(known.clone())).await,
+        Ok(None) => {
+            // Else the remembered record would be served for the rest of its thirty seconds.
+            gateway.isolate.records.borrow_mut().remove(session.names.as_bytes());
+            Attempt::Over(RefreshOutcome::Ended)
         }
+        Err(error) => Attempt::Over(failed(gateway, session, error)),
     }
+}
 
-    /// Remembers trouble that passes, so that nobody waits for it again at once: for `at_least_secs` if Cognito asked for it.
-    pub(super) fn failed(&self, session: &Session, failure: Failure, at_least_secs: u64) -> Failure {
-        let mut jitter = [0];
-        self.ports.fill(&mut jitter);
-        let [jitter] = jitter;
-        let for_secs = RETRY_SECS.max(at_least_secs).saturating_add(u64::from(jitter % 4));
-        let now = self.ports.now();
-        self.memory.sessions.borrow_mut().note_failure(session.keys.as_bytes(), failure.clone(), for_secs, now);
-        let fields = [("code", failure.error.describe().code), ("reason", failure.reason), ("session", &session.keys.log_name())];
-        let level = if failure.error.level() == Level::Info { Level::Warn } else { failure.error.level() };
-        self.ports.line(level, "refresh_failed", &fields);
-        // Where Cognito has named a time, that is told.
-        if at_least_secs > 0 { failure } else { failure.retry_in(for_secs) }
+/// The session's record as it is now: by KV, or by the guard if that knows a newer one. `None`: it has ended.
+async fn read_again<P: Ports>(gateway: &Gateway<P>, session: &Session) -> Result<Option<Rc<Record>>, Error> {
+    let Session { id, names, record: known } = session;
+    let guarded = gateway.runtime.guard_is_bound();
+    match store::load(gateway, id, names).await? {
+        Loaded::Ended => Ok(None),
+        Loaded::Record(record) if record.version > known.version || !guarded => Ok(Some(record)),
+        Loaded::Absent(_) if !guarded => Ok(None),
+        Loaded::Record(_) | Loaded::Absent(_) => guard::ask_newest(gateway, id, names, Some(known.clone())).await,
     }
+}
+
+/// Another location has refreshed the session. Its record may have come without its markers, so it is not remembered for longer than the
+/// one before.
+fn adopt_newer_record<P: Ports>(gateway: &Gateway<P>, session: &Session, record: Rc<Record>) -> Attempt {
+    let now = gateway.runtime.now();
+    let cached = gateway.isolate.put_unconfirmed(&session.names, record, now);
+    let Cached::Record(record) = cached else { return Attempt::Over(RefreshOutcome::Ended) };
+    let lives = now < record.access_expires_at;
+    let newer = Session { record, ..session.clone() };
+    if lives { Attempt::Over(RefreshOutcome::Refreshed(newer)) } else { Attempt::Newer(newer) }
+}
+
+fn failed<P: Ports>(gateway: &Gateway<P>, session: &Session, error: Error) -> RefreshOutcome {
+    RefreshOutcome::Failed(note_failure(gateway, session, error, 0))
+}
+
+/// Remembers a passing failure, so that no request waits for it again at once: for `at_least_secs` if Cognito asked for it.
+fn note_failure<P: Ports>(gateway: &Gateway<P>, session: &Session, error: Error, at_least_secs: u64) -> Error {
+    let mut jitter = [0];
+    gateway.runtime.random_bytes(&mut jitter);
+    let [jitter] = jitter;
+    let for_secs = RETRY_SECS.max(at_least_secs).saturating_add(u64::from(jitter % 4));
+    let now = gateway.runtime.now();
+    gateway.isolate.refresh_state.borrow_mut().note_failure(session.names.as_bytes(), error, for_secs, now);
+    let fields = [("code", error.code.name()), ("reason", error.reason), ("session", &session.names.log_name())];
+    let level = if error.code.level() == Level::Info { Level::Warn } else { error.code.level() };
+    gateway.runtime.log(level, "refresh_failed", &fields);
+    // Where Cognito has named a time, that is told.
+    if at_least_secs > 0 { error } else { error.retry_in(for_secs) }
 }
 
 /// The record with its new tokens, if they are the same person's (OIDC Core §12.2).
@@ -346,7 +378,7 @@ fn renewed_record(old: &Record, tokens: VerifiedTokens, now: u64) -> Result<Reco
             auth_time = id.auth_time.or(auth_time);
             profile = id.profile;
         }
-        // Groups decide who may read what; they are in the access token as well.
+        // Groups decide which paths are open; they are in the access token as well.
         None => profile.groups = access.profile.groups,
     }
     Ok(Record {
@@ -362,10 +394,11 @@ fn renewed_record(old: &Record, tokens: VerifiedTokens, now: u64) -> Result<Reco
     })
 }
 
-/// After a refusal: a refresh that came first is saved within this time, mostly. Who is refused for good waits for it once.
-const LOOK_AGAIN_MS: u32 = 1000;
-/// Before a refresh whose answer was lost is asked for once more; up to 255 ms are added.
-const LOST_AGAIN_MS: u32 = 100;
+/// Before another read after a refusal: a refresh that came first is mostly saved within this time. A session that is refused for good
+/// waits for it once.
+const READ_AGAIN_MS: u32 = 1000;
+/// Before a refresh whose answer was lost is repeated.
+const BEFORE_REPEATING: Pause = Pause { at_least_ms: 100, spread_ms: u8::MAX };
 /// Between looks at a refresh that another request makes.
 const POLL_MS: u32 = 50;
 /// Between questions to the guard while another location refreshes.

@@ -2,180 +2,161 @@
 
 use std::rc::Rc;
 
-use crate::ports::{IncomingRequest, KvError, Level, Ports, UnixSecs};
-use crate::session::id::{SessionId, SessionKeys};
-use crate::session::memory::Remembered;
-use crate::session::policy::{Standing, ended_everywhere, runs_behind, standing};
+use crate::ports::{KV_WRITE_INTERVAL_MS, KvError, Level, Ports, UnixSecs};
+use crate::session::cache::Cached;
+use crate::session::id::{SessionId, SessionNames};
+use crate::session::policy::{Standing, runs_behind, standing};
 use crate::session::record::{MIN_KV_LIFE_SECS, Record};
-use crate::session::seal::OpenError;
 
-use super::saving::WRITE_AGAIN_MS;
-use super::visit::Visit;
-use super::{Failure, Gate, GateError, apart};
+use super::error::{Error, ErrorCode};
+use super::retry::{Pause, once_more};
+use super::session::{Found, Loaded, Session};
+use super::store::{is_ended_everywhere, load};
+use super::{Gateway, boxed, guard, tokens};
 
-/// A session that has not ended. Whether its access token still lives is another question (`renewal`).
-#[derive(Clone)]
-pub(super) struct Session {
-    /// Its id.
-    pub id: SessionId,
-    /// Its places in KV.
-    pub keys: SessionKeys,
-    /// What is known of it.
-    pub record: Rc<Record>,
+/// Finds the session of an id: from memory, else by one bulk read of KV; in strict mode its guard is asked as well.
+///
+/// # Errors
+/// KV or the guard could not answer: neither signed in nor signed out.
+pub(crate) async fn find<P: Ports>(gateway: &Gateway<P>, id: SessionId, now: UnixSecs) -> Result<Found, Error> {
+    let names = id.names();
+    let Some(record) = newest_record(gateway, &id, &names, now).await? else { return Ok(Found::Ended) };
+    if runs_behind(&record, now) {
+        return Err(Error::new(ErrorCode::Internal, "clock_behind"));
+    }
+    if standing(&record, &gateway.config.session, now) == Standing::Ended {
+        return Ok(Found::Ended);
+    }
+    Ok(Found::Session(Session { id, names, record }))
 }
 
-/// What was found for a request.
-pub(super) enum Found {
-    /// A session.
-    Session(Session),
-    /// No cookie, or none of ours.
-    None,
-    /// A cookie whose session has ended.
-    Ended,
-}
-
-impl Found {
-    /// The session, or the 401 that says why there is none.
-    pub(super) fn required(self) -> Result<Session, Failure> {
-        match self {
-            Self::Session(session) => Ok(session),
-            Self::None => Err(GateError::SessionRequired.into()),
-            Self::Ended => Err(GateError::SessionExpired.into()),
-        }
-    }
-}
-
-/// What KV has of a session.
-pub(super) enum Loaded {
-    /// Its record.
-    Record(Rc<Record>),
-    /// No record, as far as this location knows; with the mark of a sign-out everywhere, if there is one.
-    Absent(Option<String>),
-    /// Marked as ended, or not ours any more.
-    Ended,
-}
-
-impl<P: Ports> Gate<P> {
-    /// The session id of the request's cookie.
-    pub(super) fn session_id<R: IncomingRequest>(visit: &Visit<'_, R>) -> Option<SessionId> {
-        visit.cookies().one(visit.cookie_style.session_name()).and_then(SessionId::parse)
-    }
-
-    /// Whether there may be a session under this id: we made it, or its record is there, or nobody can tell. A made-up one
-    /// must not cost a write.
-    pub(super) async fn may_exist(&self, id: &SessionId, keys: &SessionKeys) -> bool {
-        id.is_from(&self.config.keys) || !matches!(self.load(id, keys).await, Ok(Loaded::Absent(_) | Loaded::Ended))
-    }
-
-    /// Finds the session of the request's cookie: from memory, else one bulk read of KV; in strict mode its guard is asked as
-    /// well.
-    ///
-    /// # Errors
-    /// KV or the guard could not answer: neither signed in nor signed out.
-    pub(super) async fn find_session<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Found, Failure> {
-        let Some(id) = Self::session_id(visit) else { return Ok(Found::None) };
-        let keys = id.keys();
-        *visit.session_log_name.borrow_mut() = keys.log_name();
-        let Some(record) = self.newest(&id, &keys, visit.now).await? else { return Ok(Found::Ended) };
-        if runs_behind(&record, visit.now) {
-            return Err(Failure::new(GateError::Internal, "clock_behind"));
-        }
-        if standing(&record, &self.config.session, visit.now) == Standing::Ended {
-            return Ok(Found::Ended);
-        }
-        Ok(Found::Session(Session { id, keys, record }))
-    }
-
-    /// The newest record that can be known here. `None`: the session has ended.
-    pub(super) async fn newest(&self, id: &SessionId, keys: &SessionKeys, now: UnixSecs) -> Result<Option<Rc<Record>>, Failure> {
-        // A statement of its own: memory must not stay borrowed across the read below.
-        let recalled = self.memory.sessions.borrow().recall(keys.as_bytes(), now);
-        // Another location may have renewed it meanwhile: an idle end is looked up before it is believed.
-        let idle = |record: &Record| now < record.expires_at && standing(record, &self.config.session, now) == Standing::Ended;
-        let recalled = recalled.filter(|it| !matches!(it, Remembered::Record(record) if idle(record)));
-        let record = match recalled {
-            Some(Remembered::Ended) => return Ok(None),
-            Some(Remembered::Record(record)) => record,
-            None => match apart(self.load(id, keys)).await? {
-                Loaded::Record(record) => match self.memory.sessions.borrow_mut().remember(keys.as_bytes(), record, now) {
-                    Remembered::Record(record) => record,
-                    Remembered::Ended => return Ok(None),
-                },
-                // KV may lag behind a login: the guard knows. It is not asked about an id that somebody made up.
-                Loaded::Absent(user_ended) if id.is_from(&self.config.keys) => {
-                    let record = self.confirmed(id, keys, None).await?;
-                    if record.as_ref().is_some_and(|record| marked(record, user_ended.as_deref())) {
-                        self.memory.sessions.borrow_mut().end(keys.as_bytes(), self.ports.now());
-                        return Ok(None);
-                    }
-                    return Ok(record);
-                }
-                Loaded::Absent(_) | Loaded::Ended => return Ok(None),
+/// The newest record that can be known here. `None`: the session has ended.
+///
+/// # Errors
+/// KV or the guard could not answer.
+pub(crate) async fn newest_record<P: Ports>(
+    gateway: &Gateway<P>,
+    id: &SessionId,
+    names: &SessionNames,
+    now: UnixSecs,
+) -> Result<Option<Rc<Record>>, Error> {
+    // Another location may have renewed it meanwhile: an idle end is looked up before it is believed.
+    let life = &gateway.config.session;
+    let idle = |record: &Record| now < record.expires_at && standing(record, life, now) == Standing::Ended;
+    let cached = gateway.isolate.cached(names, now);
+    let cached = cached.filter(|it| !matches!(it, Cached::Record(record) if idle(record)));
+    let record = match cached {
+        Some(Cached::Ended) => return Ok(None),
+        Some(Cached::Record(record)) => record,
+        None => match boxed(load(gateway, id, names)).await? {
+            Loaded::Record(record) => match gateway.isolate.records.borrow_mut().put(names.as_bytes(), record, now) {
+                Cached::Record(record) => record,
+                Cached::Ended => return Ok(None),
             },
-        };
-        self.confirmed(id, keys, Some(record)).await
-    }
-
-    /// Reads record and marks in one operation.
-    pub(super) async fn load(&self, id: &SessionId, keys: &SessionKeys) -> Result<Loaded, KvError> {
-        let [sealed, ended, user_ended] = self.read([&keys.record(), &keys.ended(), &keys.user_ended()]).await?;
-        if ended.is_some() {
-            return Ok(Loaded::Ended);
-        }
-        let Some(sealed) = sealed else { return Ok(Loaded::Absent(user_ended)) };
-        let record = self.opened(&sealed, id, keys).filter(|record| !marked(record, user_ended.as_deref()));
-        Ok(record.map_or(Loaded::Ended, |record| Loaded::Record(Rc::new(record))))
-    }
-
-    /// Opens a sealed record. `None`: not ours (any more).
-    pub(super) fn opened(&self, sealed: &str, id: &SessionId, keys: &SessionKeys) -> Option<Record> {
-        match Record::open(sealed, &self.config.keys, id) {
-            Ok(record) => Some(record).filter(|record| record.belongs_to(&self.config.cognito)),
-            Err(OpenError::UnknownKey | OpenError::UnknownFormat) => None,
-            Err(OpenError::DoesNotOpen) => {
-                // The hash matched, the key is known: somebody has written to KV.
-                self.ports.line(Level::Error, "session_record_does_not_open", &[("session", &keys.log_name())]);
-                None
+            // KV may lag behind a login: the guard knows. It is not asked about a made-up id.
+            Loaded::Absent(user_ended) if id.is_from(&gateway.config.sealing_keys) => {
+                let record = guard::confirm_newest(gateway, id, names, None).await?;
+                if record.as_ref().is_some_and(|record| is_ended_everywhere(record, user_ended.as_deref())) {
+                    gateway.isolate.end(names, gateway.runtime.now());
+                    return Ok(None);
+                }
+                return Ok(record);
             }
-        }
-    }
-
-    /// Ends a session: the guard and the mark first, so that a refresh under way cannot bring the record back, then the
-    /// record. A mark that KV did not take is written once more: it says the same, and without it the session lives on.
-    ///
-    /// # Errors
-    /// KV did not take the mark, or the guard did not hear of it; the session may live on elsewhere.
-    pub(super) async fn end_session(&self, keys: &SessionKeys, ends_at: UnixSecs) -> Result<(), Failure> {
-        let now = self.ports.now();
-        self.memory.sessions.borrow_mut().end(keys.as_bytes(), now);
-        let ends_at = ends_at.max(now.saturating_add(MIN_KV_LIFE_SECS));
-        let told = self.end_in_guard(keys, ends_at).await;
-        let mut marked = self.ports.write(&keys.ended(), "1", ends_at).await;
-        if matches!(marked, Err(KvError::TooManyWrites | KvError::Unavailable)) {
-            self.pause(WRITE_AGAIN_MS, u8::MAX).await;
-            marked = self.ports.write(&keys.ended(), "1", ends_at).await;
-        }
-        if self.ports.delete(&keys.record()).await.is_err() {
-            // The mark alone ends the session.
-            self.ports.line(Level::Warn, "ended_session_not_deleted", &[("session", &keys.log_name())]);
-        }
-        marked?;
-        told?;
-        self.memory.sessions.borrow_mut().settle_end(keys.as_bytes(), self.ports.now());
-        Ok(())
-    }
-
-    /// Whether a mark ends this session although its record is there.
-    ///
-    /// # Errors
-    /// KV could not answer.
-    pub(super) async fn is_marked(&self, session: &Session) -> Result<bool, KvError> {
-        let [ended, user_ended] = self.read([&session.keys.ended(), &session.keys.user_ended()]).await?;
-        Ok(ended.is_some() || marked(&session.record, user_ended.as_deref()))
-    }
+            Loaded::Absent(_) | Loaded::Ended => return Ok(None),
+        },
+    };
+    guard::confirm_newest(gateway, id, names, Some(record)).await
 }
 
-/// A mark that cannot be read ends every session: not knowing lets nobody in.
-fn marked(record: &Record, user_ended: Option<&str>) -> bool {
-    user_ended.is_some_and(|mark| mark.trim().parse().map_or(true, |mark| ended_everywhere(record, mark)))
+/// Ends a session and revokes its refresh token.
+///
+/// # Errors
+/// The end could not be written down; the session may live on elsewhere. Its refresh token is revoked all the same.
+pub(crate) async fn sign_out<P: Ports>(gateway: &Gateway<P>, id: &SessionId, names: &SessionNames) -> Result<(), Error> {
+    // Absent or unreadable, it is marked as ended all the same: this location may just not see it yet.
+    let record = last_known_record(gateway, id, names).await;
+    end_with_record(gateway, names, record).await
 }
+
+/// Ends the session that this browser had before its new one, and revokes its refresh token: in this isolate at once, everywhere else in
+/// the background. Its failure does not fail the login: the old cookie is replaced anyway.
+pub(crate) fn end_in_background<P: Ports>(gateway: &Gateway<P>, id: SessionId) {
+    let (names, now) = (id.names(), gateway.runtime.now());
+    if is_end_settled(gateway, &names, now) {
+        return;
+    }
+    let cached = gateway.isolate.cached_record(&names, now);
+    if cached.is_some() || id.is_from(&gateway.config.sealing_keys) {
+        gateway.isolate.end(&names, now);
+    }
+    let beside = gateway.clone();
+    gateway.runtime.wait_until(Box::pin(async move {
+        if !may_be_ours(&beside, &id, &names).await {
+            return;
+        }
+        let stored = last_known_record(&beside, &id, &names).await;
+        let newest = [stored, cached].into_iter().flatten().max_by_key(|record| record.version);
+        if end_with_record(&beside, &names, newest).await.is_err() {
+            beside.runtime.log(Level::Warn, "older_session_not_ended", &[("session", &names.log_name())]);
+        }
+    }));
+}
+
+/// Whether this isolate has just ended the session, everywhere: nothing is left to do, and a loop of sign-outs costs nothing.
+pub(crate) fn is_end_settled<P: Ports>(gateway: &Gateway<P>, names: &SessionNames, now: UnixSecs) -> bool {
+    gateway.isolate.records.borrow().is_end_settled(names.as_bytes(), now)
+}
+
+/// Whether there may be a session under this id: this gateway made it, or its record is there, or KV could not say. A made-up one must
+/// not cost a write.
+pub(crate) async fn may_be_ours<P: Ports>(gateway: &Gateway<P>, id: &SessionId, names: &SessionNames) -> bool {
+    id.is_from(&gateway.config.sealing_keys) || !matches!(load(gateway, id, names).await, Ok(Loaded::Absent(_) | Loaded::Ended))
+}
+
+/// The newest record of a session that is about to end, the newer of store and memory, for the refresh token in it.
+async fn last_known_record<P: Ports>(gateway: &Gateway<P>, id: &SessionId, names: &SessionNames) -> Option<Rc<Record>> {
+    let stored = match load(gateway, id, names).await {
+        Ok(Loaded::Record(record)) => Some(record),
+        Ok(Loaded::Absent(_) | Loaded::Ended) | Err(_) => None,
+    };
+    let cached = gateway.isolate.cached_record(names, gateway.runtime.now());
+    let newest = [stored, cached].into_iter().flatten().max_by_key(|record| record.version);
+    if !gateway.runtime.guard_is_bound() {
+        return newest;
+    }
+    // A token that the guard does not tell of is not revoked; the session ends all the same.
+    guard::ask_newest(gateway, id, names, newest.clone()).await.ok().flatten().or(newest)
+}
+
+async fn end_with_record<P: Ports>(gateway: &Gateway<P>, names: &SessionNames, record: Option<Rc<Record>>) -> Result<(), Error> {
+    let latest_end = gateway.runtime.now().saturating_add(gateway.config.session.ttl_secs);
+    let ends_at = record.as_ref().map_or(latest_end, |record| record.expires_at);
+    let ended = end(gateway, names, ends_at).await;
+    if let Some(record) = record {
+        tokens::revoke(gateway, &record);
+    }
+    ended
+}
+
+/// Ends a session: the guard and the marker first, so that a refresh under way cannot bring the record back, then the record. A marker
+/// that KV did not take is written once more: without it the session lives on.
+async fn end<P: Ports>(gateway: &Gateway<P>, names: &SessionNames, ends_at: UnixSecs) -> Result<(), Error> {
+    let now = gateway.runtime.now();
+    gateway.isolate.end(names, now);
+    let ends_at = ends_at.max(now.saturating_add(MIN_KV_LIFE_SECS));
+    let told = guard::end(gateway, names, ends_at).await;
+    let at_once = |written: &Result<(), KvError>| matches!(written, Err(KvError::TooManyWrites | KvError::Unavailable));
+    let key = names.marker_key();
+    let marked =
+        once_more(gateway, BEFORE_WRITING_AGAIN, at_once, async || gateway.runtime.kv_put(&key, "1", ends_at).await).await;
+    if gateway.runtime.kv_delete(&names.record_key()).await.is_err() {
+        // The marker alone ends the session.
+        gateway.runtime.log(Level::Warn, "ended_session_not_deleted", &[("session", &names.log_name())]);
+    }
+    marked?;
+    told?;
+    gateway.isolate.records.borrow_mut().settle_end(names.as_bytes(), gateway.runtime.now());
+    Ok(())
+}
+
+const BEFORE_WRITING_AGAIN: Pause = Pause { at_least_ms: KV_WRITE_INTERVAL_MS, spread_ms: u8::MAX };

@@ -1,34 +1,40 @@
-//! Verifying tokens: structure, key, signature and times (`jose`), then what they must say (`oidc::claims`).
+//! Cognito's tokens: verifying them, by structure, key, signature and times (`jose`), then by their claims (`oidc::claims`); and revoking
+//! a refresh token.
 
-use crate::jose::compact::UnverifiedToken;
-use crate::jose::verify::{SignedClaims, VerifyError, verify};
+use crate::jose::jws::{StructureError, UnverifiedToken};
+use crate::jose::times::TimeError;
+use crate::jose::verify::{SignedClaims, VerifyError, verify as verify_token};
 use crate::oidc::claims::{AccessToken, ClaimError, IdToken, Nonce, check_access_token, check_id_token};
+use crate::oidc::token_request::build_revocation;
 use crate::oidc::token_response::TokenSet;
-use crate::ports::{Ports, RsaPublicKey};
+use crate::ports::{HttpError, HttpResponse, Level, Ports, RsaPublicKey};
+use crate::session::record::Record;
 
-use super::keys::NoKey;
-use super::{Failure, Gate, GateError};
+use super::Gateway;
+use super::error::{Error, ErrorCode};
+use super::jwks::{self, NoKey};
+use super::retry::{Pause, once_more};
 
 /// Why a token does not count.
-pub(super) enum TokenFailure {
+pub(crate) enum TokenError {
     /// A verdict: refused. The word says why, for the log.
     Refused(&'static str),
     /// Could not be judged: keys or cryptography were not to be had.
-    Unknown(Failure),
+    Unknown(Error),
 }
 
-impl TokenFailure {
-    /// As an answer, where a refused token means `refused`.
-    pub(super) fn into_failure(self, refused: GateError) -> Failure {
+impl TokenError {
+    /// As an error, where a refused token means `refused`.
+    pub(crate) fn into_error(self, refused: ErrorCode) -> Error {
         match self {
-            Self::Refused(reason) => Failure::new(refused, reason),
-            Self::Unknown(failure) => failure,
+            Self::Refused(reason) => Error::new(refused, reason),
+            Self::Unknown(error) => error,
         }
     }
 }
 
 /// The tokens of one answer of Cognito, all verified and of one person.
-pub(super) struct VerifiedTokens {
+pub(crate) struct VerifiedTokens {
     /// The ID token's claims; a refresh may come without.
     pub id: Option<IdToken>,
     /// The access token's claims.
@@ -38,7 +44,7 @@ pub(super) struct VerifiedTokens {
 }
 
 /// A token whose signature and times hold, and the key that says so.
-pub(super) struct Signed {
+pub(crate) struct Signed {
     /// What it says.
     pub claims: SignedClaims,
     /// The key's id.
@@ -47,63 +53,87 @@ pub(super) struct Signed {
     pub key: RsaPublicKey,
 }
 
-impl<P: Ports> Gate<P> {
-    /// Verifies the tokens of one answer (OIDC Core §3.1.3.7). Both must be of one subject.
-    pub(super) async fn verify_tokens(&self, set: TokenSet, nonce: Nonce<'_>) -> Result<VerifiedTokens, TokenFailure> {
-        let cognito = &self.config.cognito;
-        let access = self.verify_signed(&set.access_token).await?;
-        let access = check_access_token(&access.claims, cognito).map_err(refused)?;
-        let id = match &set.id_token {
-            Some(text) => {
-                let signed = self.verify_signed(text).await?;
-                Some(check_id_token(&signed.claims, cognito, nonce, Some(&set.access_token)).map_err(refused)?)
-            }
-            None => None,
-        };
-        if id.as_ref().is_some_and(|id| id.subject != access.subject) {
-            return Err(TokenFailure::Refused("subjects_differ"));
+/// Verifies the tokens of one answer (OIDC Core §3.1.3.7). Both must be of one subject.
+///
+/// # Errors
+/// A token does not count, or could not be judged.
+pub(crate) async fn verify<P: Ports>(
+    gateway: &Gateway<P>,
+    set: TokenSet,
+    nonce: Nonce<'_>,
+) -> Result<VerifiedTokens, TokenError> {
+    let cognito = &gateway.config.cognito;
+    let access = verify_signed(gateway, &set.access_token).await?;
+    let access = check_access_token(&access.claims, cognito).map_err(refused)?;
+    let id = match &set.id_token {
+        Some(text) => {
+            let signed = verify_signed(gateway, text).await?;
+            Some(check_id_token(&signed.claims, cognito, nonce, Some(&set.access_token)).map_err(refused)?)
         }
-        Ok(VerifiedTokens { id, access, set })
+        None => None,
+    };
+    if id.as_ref().is_some_and(|id| id.subject != access.subject) {
+        return Err(TokenError::Refused("subjects_differ"));
     }
+    Ok(VerifiedTokens { id, access, set })
+}
 
-    /// Signature and times of any token of the user pool.
-    pub(super) async fn verify_signed(&self, text: &str) -> Result<Signed, TokenFailure> {
-        let token = UnverifiedToken::parse(text).map_err(|error| {
-            use crate::jose::compact::StructureError as E;
-            TokenFailure::Refused(match error {
-                E::TooLong => "token_too_long",
-                E::NotCompact => "token_not_compact",
-                E::RepeatedMember => "token_member_repeated",
-                E::AlgorithmNotAllowed => "token_algorithm",
-                E::ExtensionNotUnderstood => "token_extension",
-                E::TypeNotAllowed => "token_type",
-                E::NoKeyId => "token_no_key_id",
-            })
-        })?;
-        let key = self.signing_key(token.key_id()).await.map_err(|no_key| match no_key {
-            NoKey::Unknown => TokenFailure::Refused("token_key_unknown"),
-            NoKey::Unavailable(failure) => TokenFailure::Unknown(failure),
-        })?;
-        let verified = verify(&token, &key, &self.ports, self.ports.now()).await.map_err(|error| {
-            use crate::jose::times::TimeError;
-            TokenFailure::Refused(match error {
-                VerifyError::BadSignature => "token_signature",
-                VerifyError::BadPayload => "token_payload",
-                VerifyError::Times(TimeError::OutOfRange) => "token_times",
-                VerifyError::Times(TimeError::Expired) => "token_expired",
-                VerifyError::Times(TimeError::FromTheFuture) => "token_from_the_future",
-                VerifyError::CheckFailed => {
-                    return TokenFailure::Unknown(Failure::new(GateError::Internal, "signature_check_failed"));
-                }
-            })
-        });
-        Ok(Signed { claims: verified?, key_id: token.key_id().to_owned(), key })
-    }
+/// Verifies signature and times of any token of the user pool (RFC 7515 §5.2, RFC 7519 §7.2).
+///
+/// # Errors
+/// The token does not count, or could not be judged.
+pub(crate) async fn verify_signed<P: Ports>(gateway: &Gateway<P>, text: &str) -> Result<Signed, TokenError> {
+    let token = UnverifiedToken::parse(text).map_err(|error| {
+        TokenError::Refused(match error {
+            StructureError::TooLong => "token_too_long",
+            StructureError::NotCompact => "token_not_compact",
+            StructureError::RepeatedMember => "token_member_repeated",
+            StructureError::AlgorithmNotAllowed => "token_algorithm",
+            StructureError::ExtensionNotUnderstood => "token_extension",
+            StructureError::TypeNotAllowed => "token_type",
+            StructureError::NoKeyId => "token_no_key_id",
+        })
+    })?;
+    let key = jwks::signing_key(gateway, token.key_id()).await.map_err(|no_key| match no_key {
+        NoKey::Unknown => TokenError::Refused("token_key_unknown"),
+        NoKey::Unavailable(error) => TokenError::Unknown(error),
+    })?;
+    let verified = verify_token(&token, &key, &gateway.runtime, gateway.runtime.now()).await.map_err(|error| {
+        TokenError::Refused(match error {
+            VerifyError::BadSignature => "token_signature",
+            VerifyError::BadPayload => "token_payload",
+            VerifyError::Times(TimeError::OutOfRange) => "token_times",
+            VerifyError::Times(TimeError::Expired) => "token_expired",
+            VerifyError::Times(TimeError::FromTheFuture) => "token_from_the_future",
+            VerifyError::CheckFailed => {
+                return TokenError::Unknown(Error::new(ErrorCode::Internal, "signature_check_failed"));
+            }
+        })
+    });
+    Ok(Signed { claims: verified?, key_id: token.key_id().to_owned(), key })
+}
+
+/// Revokes a session's refresh token in the background (RFC 7009): best effort. One more attempt after trouble that may pass, a time-out
+/// too, since no request waits and a token revoked twice is no error (§2.2).
+pub(crate) fn revoke<P: Ports>(gateway: &Gateway<P>, record: &Record) {
+    let Some(refresh_token) = record.refresh_token.clone() else { return };
+    let beside = gateway.clone();
+    gateway.runtime.wait_until(Box::pin(async move {
+        let gateway = beside;
+        let may_pass = |answer: &Result<HttpResponse, HttpError>| {
+            matches!(answer, Err(_) | Ok(HttpResponse { status: 429 | 500..=599, .. }))
+        };
+        let attempt = async || gateway.runtime.cognito_send(build_revocation(&gateway.config.cognito, &refresh_token)).await;
+        if !once_more(&gateway, BEFORE_REVOKING_AGAIN, may_pass, attempt).await.is_ok_and(|response| response.status == 200) {
+            let fields = [("code", ErrorCode::IdpUnavailable.name())];
+            gateway.runtime.log(Level::Warn, "refresh_token_not_revoked", &fields);
+        }
+    }));
 }
 
 /// A refused claim, for the log.
-pub(super) fn refused(error: ClaimError) -> TokenFailure {
-    TokenFailure::Refused(match error {
+pub(crate) fn refused(error: ClaimError) -> TokenError {
+    TokenError::Refused(match error {
         ClaimError::WrongIssuer => "claim_iss",
         ClaimError::WrongAudience => "claim_aud",
         ClaimError::WrongAuthorizedParty => "claim_azp",
@@ -113,3 +143,5 @@ pub(super) fn refused(error: ClaimError) -> TokenFailure {
         ClaimError::WrongAccessTokenHash => "claim_at_hash",
     })
 }
+
+const BEFORE_REVOKING_AGAIN: Pause = Pause { at_least_ms: 500, spread_ms: u8::MAX };

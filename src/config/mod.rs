@@ -4,15 +4,15 @@
 //! because some of them are secrets.
 
 mod key_ring;
-mod rules;
 mod urls;
 
 use std::borrow::Cow;
 
 use url::Url;
 
+use crate::access::rules::{Access, Rules};
+
 pub use key_ring::{KeyRing, RingKey};
-pub use rules::{Access, Rules, RulesProblem};
 pub use urls::Origin;
 
 /// One thing that is wrong with the configuration.
@@ -102,7 +102,7 @@ pub struct Config {
     /// The user pool and app client.
     pub cognito: Cognito,
     /// Keys that seal sessions and login flows.
-    pub keys: KeyRing,
+    pub sealing_keys: KeyRing,
     /// Lives of sessions.
     pub session: SessionLife,
     /// In strict mode: how long an isolate takes the guard's word for a session, in seconds.
@@ -213,7 +213,7 @@ impl Config {
             "scopes separated by single spaces, `openid` among them, never `offline_access`",
             "openid email profile",
         );
-        let keys = reader.required(
+        let sealing_keys = reader.required(
             "SESSION_KEYS",
             KeyRing::parse,
             "name:base64 of 32 random bytes, newest first, separated by commas",
@@ -269,8 +269,8 @@ impl Config {
         };
 
         // Every `None` below has already been recorded as a problem.
-        match (public_url, pool, client_id, domain, keys, redirect_uri) {
-            (Some(public_url), Some(pool_issuer), Some(client_id), Some(domain), Some(keys), Some(redirect_uri))
+        match (public_url, pool, client_id, domain, sealing_keys, redirect_uri) {
+            (Some(public_url), Some(pool_issuer), Some(client_id), Some(domain), Some(sealing_keys), Some(redirect_uri))
                 if reader.problems.is_empty() =>
             {
                 let logout_uri = logout_uri.unwrap_or_else(|| format!("{public_url}/"));
@@ -286,7 +286,7 @@ impl Config {
                         logout_uri,
                     },
                     public_url,
-                    keys,
+                    sealing_keys,
                     session: SessionLife {
                         ttl_secs: ttl_secs.unwrap_or(DEFAULT_SESSION_TTL_SECS),
                         idle_secs,

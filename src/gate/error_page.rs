@@ -7,17 +7,18 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use url::Url;
 
+use crate::auth::error::ErrorCode;
 use crate::config::Config;
 use crate::ports::IncomingRequest;
 use crate::web::fetch_metadata::is_navigation;
 use crate::web::language::Language;
 
-use super::login::login_to;
-use super::logout::CLEAR_SITE_DATA;
+use super::messages::{login_loop, sentence, words};
+use super::request::RequestContext;
 use super::route::Route;
-use super::visit::Visit;
-use super::words::{in_circles, korean, words};
-use super::{Answer, Description, Failure, GateError};
+use super::routes::login::login_to;
+use super::routes::logout::CLEAR_SITE_DATA;
+use super::{Failure, Response};
 
 /// `{"error","message","requestId"}`, with `loginUrl` on 401 and `logoutUrl` where signing out was not complete.
 #[derive(Serialize)]
@@ -32,38 +33,37 @@ struct ErrorBody<'a> {
     logout_url: Option<&'a str>,
 }
 
-fn error_json(error: GateError, message: &str, request_id: &str, login_url: Option<&str>, logout_url: Option<&str>) -> Answer {
-    let Description { status, code, .. } = error.describe();
-    Answer::json(status, &ErrorBody { error: code, message, request_id, login_url, logout_url })
+fn error_json(code: ErrorCode, message: &str, request_id: &str, login_url: Option<&str>, logout_url: Option<&str>) -> Response {
+    Response::json(code.status(), &ErrorBody { error: code.name(), message, request_id, login_url, logout_url })
 }
 
 /// The answer to a failed request.
-pub(super) fn failure_answer<R: IncomingRequest>(
+pub(super) fn answer<R: IncomingRequest>(
     config: &Config,
-    visit: &Visit<'_, R>,
+    request: &RequestContext<'_, R>,
     route: Route,
     failure: &Failure,
-) -> Answer {
-    let description = failure.error.describe();
-    let frame = if route == Route::Site && visit.is_frame_navigation() { Frame::OfASitesPage } else { Frame::None };
-    let people = visit.is_navigation() && !route.is_json() && !route.is_monitoring()
-        || route == Route::Logout && visit.is_form_post()
+) -> Response {
+    let code = failure.code();
+    let frame = if route == Route::Site && request.is_frame_navigation() { Frame::OfASitesPage } else { Frame::None };
+    let people = request.is_navigation() && !route.is_json() && !route.is_monitoring()
+        || route == Route::Logout && request.is_form_post()
         || frame == Frame::OfASitesPage;
     let mut answer = if people {
-        error_page(config, visit, failure, frame)
+        error_page(config, request, failure, frame)
     } else {
-        let login_url = (description.status == 401).then(|| format!("{}/auth/login", config.public_url));
+        let login_url = (code.status() == 401).then(|| format!("{}/auth/login", config.public_url));
         let message = failure_message(failure, Language::English);
-        error_json(failure.error, message, &visit.request_id, login_url.as_deref(), failure.logout_url.as_deref())
+        error_json(code, message, &request.request_id, login_url.as_deref(), failure.logout_url.as_deref())
     };
-    if description.status == 401 && route == Route::UserInfo {
-        let challenge = if failure.error == GateError::TokenInvalid { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+    if code.status() == 401 && route == Route::UserInfo {
+        let challenge = if code == ErrorCode::TokenInvalid { "Bearer error=\"invalid_token\"" } else { "Bearer" };
         answer = answer.with("www-authenticate", challenge);
     }
-    if let Some(secs) = failure.retry_after_secs {
+    if let Some(secs) = failure.error.retry_after_secs {
         answer = answer.with("retry-after", secs.to_string());
     }
-    if failure.logout_url.is_some() && visit.is_form_post() {
+    if failure.logout_url.is_some() && request.is_form_post() {
         answer = answer.with("clear-site-data", CLEAR_SITE_DATA);
     }
     if let Some(allow) = failure.allow {
@@ -98,60 +98,52 @@ impl Frame {
     }
 }
 
-fn error_page<R: IncomingRequest>(config: &Config, visit: &Visit<'_, R>, failure: &Failure, frame: Frame) -> Answer {
-    let words = words(visit.language());
-    let framed_page = || visit.return_path().filter(|_| frame == Frame::OfASitesPage);
+fn error_page<R: IncomingRequest>(config: &Config, request: &RequestContext<'_, R>, failure: &Failure, frame: Frame) -> Response {
+    let words = words(request.language());
+    let framed_page = || request.return_path().filter(|_| frame == Frame::OfASitesPage);
     let login = failure.return_path.clone().or_else(framed_page).map_or("/auth/login".to_owned(), |path| login_to(&path));
     let target = frame.target();
     let link = |target: &str, href: &str, text: &str| format!("<a class=\"main\"{target} href=\"{}\">{text}</a>", escape(href));
-    let action = match (&failure.logout_url, failure.error) {
+    let action = match (&failure.logout_url, failure.code()) {
         (Some(logout_url), _) => link(target, logout_url, words.finish_sign_out),
-        (None, GateError::Forbidden) => {
+        (None, ErrorCode::Forbidden) => {
             let button = format!("<button class=\"main\">{}</button>", words.sign_out);
             format!("<form method=\"post\" action=\"/auth/logout\"{target}>{button}</form>")
         }
-        (None, error) if starts_over(error) || failure.detail.is_some() => link(target, &login, words.sign_in),
-        (None, error) if passes(error) => {
-            link("", visit.return_path().map_or(login, |path| path.as_str().to_owned()).as_str(), words.try_again)
+        (None, code) if starts_over(code) || failure.detail.is_some() => link(target, &login, words.sign_in),
+        (None, code) if passes(code) => {
+            link("", request.return_path().map_or(login, |path| path.as_str().to_owned()).as_str(), words.try_again)
         }
         (None, _) => String::new(),
     };
     // Chromium holds `form-action` against every redirect that follows the form, so Cognito and where it goes on to are in it.
     let form_targets = format!("'self' {} {}", config.cognito.domain, config.cognito.logout_origin);
-    let language = visit.language();
-    let message = if failure.in_circles { in_circles(failure.error, language) } else { failure_message(failure, language) };
-    let title = if frame == Frame::OfASitesPage && failure.error.is_signed_out() { words.not_signed_in } else { words.title };
+    let language = request.language();
+    let message = if failure.login_loop { login_loop(failure.code(), language) } else { failure_message(failure, language) };
+    let title = if frame == Frame::OfASitesPage && failure.code().is_signed_out() { words.not_signed_in } else { words.title };
     let answer = Page {
-        error: failure.error,
+        code: failure.code(),
         title,
         message,
         language,
-        request_id: &visit.request_id,
+        request_id: &request.request_id,
         action: &action,
         form_targets: &form_targets,
         frame,
     }
     .answer();
     // A form's POST must carry its origin for the CSRF check.
-    if failure.error == GateError::Forbidden { answer.with("referrer-policy", "same-origin") } else { answer }
+    if failure.code() == ErrorCode::Forbidden { answer.with("referrer-policy", "same-origin") } else { answer }
 }
 
 /// The sentence about a failure.
 fn failure_message(failure: &Failure, language: Language) -> &'static str {
-    failure.detail.map_or_else(|| message(failure.error, language), |detail| detail.message(language))
-}
-
-/// The error's own sentence.
-fn message(error: GateError, language: Language) -> &'static str {
-    match language {
-        Language::English => error.describe().message,
-        Language::Korean => korean(error),
-    }
+    failure.detail.map_or_else(|| sentence(failure.code(), language), |detail| detail.message(language))
 }
 
 /// A page with a sentence, the error's code, and one thing to do about it.
 struct Page<'a> {
-    error: GateError,
+    code: ErrorCode,
     title: &'a str,
     message: &'a str,
     language: Language,
@@ -162,9 +154,9 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    fn answer(&self) -> Answer {
+    fn answer(&self) -> Response {
         let Self { title, message, request_id, action, form_targets, .. } = self;
-        let (words, description) = (words(self.language), self.error.describe());
+        let words = words(self.language);
         let body = format!(
             "<!doctype html>\n<html lang=\"{lang}\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
@@ -176,7 +168,7 @@ impl Page<'_> {
             target = self.frame.target(),
             home = words.home,
             code = words.code,
-            error_code = description.code,
+            error_code = self.code.name(),
             request = words.request,
         );
         let style = STANDARD.encode(Sha256::digest(STYLE));
@@ -184,7 +176,7 @@ impl Page<'_> {
             "default-src 'none'; style-src 'sha256-{style}'; form-action {form_targets}; frame-ancestors {}; base-uri 'none'",
             self.frame.ancestors(),
         );
-        Answer { status: description.status, headers: Vec::new(), body }
+        Response { status: self.code.status(), headers: Vec::new(), body }
             .with("content-type", "text/html; charset=utf-8")
             .with("content-language", self.language.tag())
             .with("vary", "Accept-Language")
@@ -194,23 +186,23 @@ impl Page<'_> {
 }
 
 /// The answer while nothing is known but that the configuration is wrong.
-pub(super) fn unconfigured<R: IncomingRequest>(request: &R, request_id: &str) -> Answer {
-    let error = GateError::ConfigInvalid;
+pub(super) fn unconfigured<R: IncomingRequest>(request: &R, request_id: &str) -> Response {
+    let code = ErrorCode::ConfigInvalid;
     let route = Url::parse(request.url()).map_or(Route::Unknown, |url| Route::of(url.path()));
     if is_navigation(request) && !route.is_json() && !route.is_monitoring() {
         let language = Language::negotiate(request.header("accept-language").as_deref());
-        let (title, message) = (words(language).title, message(error, language));
+        let (title, message) = (words(language).title, sentence(code, language));
         let (action, form_targets, frame) = ("", "'none'", Frame::None);
-        return Page { error, title, message, language, request_id, action, form_targets, frame }.answer();
+        return Page { code, title, message, language, request_id, action, form_targets, frame }.answer();
     }
-    error_json(error, error.describe().message, request_id, None, None)
+    error_json(code, sentence(code, Language::English), request_id, None, None)
 }
 
 /// A new login mends it.
-fn starts_over(error: GateError) -> bool {
-    use GateError as E;
+fn starts_over(code: ErrorCode) -> bool {
+    use ErrorCode as E;
     matches!(
-        error,
+        code,
         E::LoginExpired
             | E::StateMismatch
             | E::CodeRejected
@@ -223,8 +215,8 @@ fn starts_over(error: GateError) -> bool {
 }
 
 /// Waiting a moment mends it.
-fn passes(error: GateError) -> bool {
-    error.describe().status >= 502 || matches!(error, GateError::Internal | GateError::RateLimited)
+fn passes(code: ErrorCode) -> bool {
+    code.status() >= 502 || matches!(code, ErrorCode::Internal | ErrorCode::RateLimited)
 }
 
 fn escape(text: &str) -> String {

@@ -2,73 +2,73 @@
 //! once (its clock is wrong, its API refuses the token, the browser or KV loses the session) would go round for ever, since
 //! Cognito's own cookie signs in without asking.
 //!
-//! A sign-in that was begun within [`ROUND_SECS`] of the last one, or with a session cookie at hand, is a round. The browser
+//! A sign-in that was begun within [`IN_A_ROW_SECS`] of the last one, or with a session cookie at hand, is a round. The browser
 //! counts, in a cookie of its own that says nothing else; who changes it deceives themselves.
 
 use crate::ports::{IncomingRequest, UnixSecs};
 
-use super::visit::Visit;
+use super::request::RequestContext;
 
 /// How many rounds this browser has just been through; `None`: it has not signed in lately.
-fn rounds<R: IncomingRequest>(visit: &Visit<'_, R>) -> Option<u32> {
-    visit.cookies().one(visit.cookie_style.rounds_name()).and_then(|value| read(value, visit.now))
+fn sign_ins<R: IncomingRequest>(request: &RequestContext<'_, R>) -> Option<u32> {
+    request.cookies().one(request.cookie_style.sign_ins_name()).and_then(|value| read(value, request.now))
 }
 
 /// Whether this browser has signed in a moment ago.
-pub(super) fn has_just_signed_in<R: IncomingRequest>(visit: &Visit<'_, R>) -> bool {
-    rounds(visit).is_some()
+pub(super) fn has_just_signed_in<R: IncomingRequest>(request: &RequestContext<'_, R>) -> bool {
+    sign_ins(request).is_some()
 }
 
 /// Whether a page that asks for a sign-in has just been through several: another one would go round once more.
-pub(super) fn is_loop<R: IncomingRequest>(visit: &Visit<'_, R>) -> bool {
-    rounds(visit).is_some_and(|rounds| rounds >= MAX_ROUNDS)
+pub(super) fn is_login_loop<R: IncomingRequest>(request: &RequestContext<'_, R>) -> bool {
+    sign_ins(request).is_some_and(|count| count >= MAX_SIGN_INS)
 }
 
 /// Whether a script sends the browser to the login again and again. A click on "Sign in" is a person's.
-pub(super) fn is_script_loop<R: IncomingRequest>(visit: &Visit<'_, R>) -> bool {
-    let by_browser = visit.request.header("sec-fetch-mode").is_some();
-    let many = rounds(visit).is_some_and(|rounds| rounds >= MAX_ROUNDS_BY_SCRIPT);
-    by_browser && many && visit.request.header("sec-fetch-user").is_none()
+pub(super) fn is_script_loop<R: IncomingRequest>(request: &RequestContext<'_, R>) -> bool {
+    let by_browser = request.incoming.header("sec-fetch-mode").is_some();
+    let many = sign_ins(request).is_some_and(|count| count >= MAX_SIGN_INS_BY_SCRIPT);
+    by_browser && many && request.incoming.header("sec-fetch-user").is_none()
 }
 
 /// The `Set-Cookie` line of a sign-in; `again`: it is a round.
-pub(super) fn count_round<R: IncomingRequest>(visit: &Visit<'_, R>, again: bool) -> String {
-    let style = visit.cookie_style;
-    let count = if again { rounds(visit).unwrap_or(0).saturating_add(1) } else { 0 };
-    style.set(style.rounds_name(), &format!("{count}.{}", visit.now), ROUND_SECS)
+pub(super) fn count_sign_in<R: IncomingRequest>(request: &RequestContext<'_, R>, again: bool) -> String {
+    let style = request.cookie_style;
+    let count = if again { sign_ins(request).unwrap_or(0).saturating_add(1) } else { 0 };
+    style.set(style.sign_ins_name(), &format!("{count}.{}", request.now), IN_A_ROW_SECS)
 }
 
 /// Whether the gateway has begun a login by itself a moment ago, in place of one that could not be finished.
-pub(super) fn has_just_retried<R: IncomingRequest>(visit: &Visit<'_, R>) -> bool {
-    visit.cookies().one(visit.cookie_style.retry_name()).is_some_and(|value| read(value, visit.now).is_some())
+pub(super) fn has_just_retried<R: IncomingRequest>(request: &RequestContext<'_, R>) -> bool {
+    request.cookies().one(request.cookie_style.retry_name()).is_some_and(|value| read(value, request.now).is_some())
 }
 
 /// The `Set-Cookie` line of a login that the gateway begins by itself.
-pub(super) fn count_retry<R: IncomingRequest>(visit: &Visit<'_, R>) -> String {
-    let style = visit.cookie_style;
-    style.set(style.retry_name(), &format!("1.{}", visit.now), ROUND_SECS)
+pub(super) fn count_retry<R: IncomingRequest>(request: &RequestContext<'_, R>) -> String {
+    let style = request.cookie_style;
+    style.set(style.retry_name(), &format!("1.{}", request.now), IN_A_ROW_SECS)
 }
 
 /// `<rounds>.<time of the last>`, while that is not long ago.
 fn read(value: &str, now: UnixSecs) -> Option<u32> {
     let (count, last) = value.split_once('.')?;
     let (count, last): (u32, UnixSecs) = (count.parse().ok()?, last.parse().ok()?);
-    (last <= now && now < last.saturating_add(ROUND_SECS)).then_some(count)
+    (last <= now && now < last.saturating_add(IN_A_ROW_SECS)).then_some(count)
 }
 
 /// A login takes seconds; a person who comes back later is not a loop.
-const ROUND_SECS: u64 = 60;
+const IN_A_ROW_SECS: u64 = 60;
 /// A change of account or two stay below it.
-const MAX_ROUNDS: u32 = 3;
+const MAX_SIGN_INS: u32 = 3;
 /// The sessions may be good, and only the app's own reason to ask again is not: there is more patience with it.
-const MAX_ROUNDS_BY_SCRIPT: u32 = 6;
+const MAX_SIGN_INS_BY_SCRIPT: u32 = 6;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn rounds_count_for_a_minute() {
+    fn sign_ins_count_for_a_minute() {
         for (value, now, expected) in [
             ("2.1000", 1000, Some(2)),
             ("2.1000", 1059, Some(2)),

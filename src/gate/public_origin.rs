@@ -3,44 +3,48 @@
 //! The target of these redirects is `PUBLIC_URL` as configured, never what `Host` says. Each leaves a reason in the log, which shows
 //! the cause of a circle between this gateway and what stands before it.
 
+use crate::auth::error::ErrorCode;
 use crate::config::Config;
 use crate::ports::IncomingRequest;
 
-use super::visit::{MAX_URL_BYTES, Visit};
-use super::{Answer, Failure, GateError};
+use super::request::{MAX_URL_BYTES, RequestContext};
+use super::{Failure, Response};
 
 /// Plain http where `PUBLIC_URL` is https: before cookie, bearer and path are looked at, a GET or HEAD goes to the same path at
-/// `PUBLIC_URL`. 308, so that it stays what it is. An address that is too long or cannot be read is left to [`Visit::check`].
+/// `PUBLIC_URL`. 308, so that it stays what it is. An address that is too long or cannot be read is left to [`RequestContext::check`].
 ///
 /// # Errors
 /// Any other method: what it carries has crossed the net in the clear already, and must not do so again unnoticed.
-pub(super) fn require_https<R: IncomingRequest>(visit: &Visit<'_, R>, config: &Config) -> Result<Option<Answer>, Failure> {
-    if !config.public_url.is_https() || visit.is_https() {
+pub(super) fn require_https<R: IncomingRequest>(
+    request: &RequestContext<'_, R>,
+    config: &Config,
+) -> Result<Option<Response>, Failure> {
+    if !config.public_url.is_https() || request.is_https() {
         return Ok(None);
     }
-    if !matches!(visit.method, "GET" | "HEAD") {
-        return Err(Failure::new(GateError::InvalidRequest, "plain_http"));
+    if !matches!(request.method, "GET" | "HEAD") {
+        return Err(Failure::new(ErrorCode::InvalidRequest, "plain_http"));
     }
-    let path = Some(visit.path_and_query()).filter(|path| !path.is_empty() && visit.request.url().len() <= MAX_URL_BYTES);
+    let path = Some(request.path_and_query()).filter(|path| !path.is_empty() && request.incoming.url().len() <= MAX_URL_BYTES);
     Ok(path.map(|path| {
-        visit.log_reason.set("plain_http");
-        Answer::redirect(308, &format!("{}{path}", config.public_url))
+        request.log_reason.set("plain_http");
+        Response::redirect(308, &format!("{}{path}", config.public_url))
     }))
 }
 
 /// A page load under another origin than `PUBLIC_URL` goes to the same path there: a page that is shown here would not find the
 /// session. `None`: it is at the right origin, or no page load.
-pub(super) fn page_to_public_origin<R: IncomingRequest>(visit: &Visit<'_, R>, config: &Config) -> Option<Answer> {
-    let is_page_load = visit.is_navigation() && matches!(visit.method, "GET" | "HEAD");
-    if is_page_load { to_public_origin(visit, config) } else { None }
+pub(super) fn page_to_public_origin<R: IncomingRequest>(request: &RequestContext<'_, R>, config: &Config) -> Option<Response> {
+    let is_page_load = request.is_navigation() && matches!(request.method, "GET" | "HEAD");
+    if is_page_load { to_public_origin(request, config) } else { None }
 }
 
 /// The way to the same path at `PUBLIC_URL`; `None`: it is there already.
-pub(super) fn to_public_origin<R: IncomingRequest>(visit: &Visit<'_, R>, config: &Config) -> Option<Answer> {
+pub(super) fn to_public_origin<R: IncomingRequest>(request: &RequestContext<'_, R>, config: &Config) -> Option<Response> {
     let public_url = &config.public_url;
-    let elsewhere = visit.origin() != public_url.as_str();
+    let elsewhere = request.origin() != public_url.as_str();
     elsewhere.then(|| {
-        visit.log_reason.set("other_origin");
-        Answer::redirect(302, &format!("{public_url}{}", visit.path_and_query()))
+        request.log_reason.set("other_origin");
+        Response::redirect(302, &format!("{public_url}{}", request.path_and_query()))
     })
 }

@@ -5,22 +5,27 @@ use std::net::IpAddr;
 
 use url::{Position, Url};
 
+use crate::auth::Gateway;
+use crate::auth::error::ErrorCode;
+use crate::auth::session::Found;
+use crate::auth::sessions;
 use crate::config::Config;
-use crate::ports::{IncomingRequest, Ports, Random, UnixSecs};
+use crate::ports::{BodyError, IncomingRequest, Ports, UnixSecs};
+use crate::session::id::SessionId;
 use crate::web::cookie::{CookieStyle, Cookies};
 use crate::web::fetch_metadata;
 use crate::web::language::Language;
-use crate::web::origin;
 use crate::web::path::NormalPath;
 use crate::web::return_path::ReturnPath;
+use crate::web::same_origin;
 
+use super::Failure;
 use super::route::Route;
-use super::{Failure, GateError};
 
 /// A request and what every handler needs to know of it.
-pub(super) struct Visit<'r, R> {
-    /// The request itself, for headers and body.
-    pub request: &'r R,
+pub(super) struct RequestContext<'r, R> {
+    /// The runtime's request, for headers and body.
+    pub incoming: &'r R,
     /// Method in upper case.
     pub method: &'r str,
     /// The time, read once.
@@ -30,7 +35,7 @@ pub(super) struct Visit<'r, R> {
     /// Names the request in answer and log.
     pub request_id: String,
     /// A few characters that name the session in the log; empty until one is found.
-    pub session_log_name: RefCell<String>,
+    pub session_name: RefCell<String>,
     /// Finer than the answer, for the log alone: a static word, never a value. Empty where there is nothing to say.
     pub log_reason: Cell<&'static str>,
     /// What Cognito said of an error, cleaned, for the log alone.
@@ -45,32 +50,32 @@ pub(super) struct Visit<'r, R> {
     problem: Option<Failure>,
 }
 
-impl<'r, R: IncomingRequest> Visit<'r, R> {
+impl<'r, R: IncomingRequest> RequestContext<'r, R> {
     /// Reads the request. What is wrong with it is kept for [`Self::check`], so that even then the answer can be a page in
     /// the right language.
-    pub(super) fn new(request: &'r R, config: &Config, ports: &impl Ports) -> Self {
-        let started_ms = ports.now_ms();
-        let cookie_header = request.header("cookie").unwrap_or_default();
-        let url = read_url(request.url());
+    pub(super) fn new(incoming: &'r R, config: &Config, runtime: &impl Ports) -> Self {
+        let started_ms = runtime.now_ms();
+        let cookie_header = incoming.header("cookie").unwrap_or_default();
+        let url = read_url(incoming.url());
         let path = url.as_ref().and_then(|url| NormalPath::parse(url.path()).ok());
         let cookie_style = CookieStyle::of(&config.public_url);
         let problem = if url.is_none() {
-            Some(Failure::new(GateError::InvalidRequest, "url_malformed"))
+            Some(Failure::new(ErrorCode::InvalidRequest, "url_malformed"))
         } else {
-            check_lengths(request, &cookie_header, cookie_style)
+            check_lengths(incoming, &cookie_header, cookie_style)
                 .err()
-                .or_else(|| path.is_none().then(|| Failure::new(GateError::InvalidRequest, "path_ambiguous")))
+                .or_else(|| path.is_none().then(|| Failure::new(ErrorCode::InvalidRequest, "path_ambiguous")))
         };
         Self {
-            method: request.method(),
+            incoming,
+            method: incoming.method(),
             now: started_ms / 1000,
             started_ms,
-            request_id: random_name(ports),
-            session_log_name: RefCell::default(),
+            request_id: runtime.random_name(),
+            session_name: RefCell::default(),
             log_reason: Cell::default(),
             log_hint: RefCell::default(),
             cookie_style,
-            request,
             url,
             path,
             cookie_header,
@@ -128,6 +133,42 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
         Cookies::new(&self.cookie_header)
     }
 
+    /// The session id of the browser's cookie.
+    pub(super) fn session_id(&self) -> Option<SessionId> {
+        self.cookies().one(self.cookie_style.session_name()).and_then(SessionId::parse)
+    }
+
+    /// The session of the browser's cookie. Its name goes to the log.
+    ///
+    /// # Errors
+    /// KV or the guard could not answer: neither signed in nor signed out.
+    pub(super) async fn find_session<P: Ports>(&self, gateway: &Gateway<P>) -> Result<Found, Failure> {
+        let Some(id) = self.session_id() else { return Ok(Found::None) };
+        self.session_name.replace(id.names().log_name());
+        Ok(sessions::find(gateway, id, self.now).await?)
+    }
+
+    /// The body, within the limit of our own routes.
+    ///
+    /// # Errors
+    /// It is longer, or broke off.
+    pub(super) async fn body(&self) -> Result<Vec<u8>, Failure> {
+        self.incoming.body(MAX_BODY_BYTES).await.map_err(|error| match error {
+            BodyError::TooLarge => ErrorCode::PayloadTooLarge.into(),
+            BodyError::Broken => Failure::new(ErrorCode::InvalidRequest, "body_broken"),
+        })
+    }
+
+    /// Refuses the request where the optional rate limit says so.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub(super) async fn limit<P: Ports>(&self, gateway: &Gateway<P>, route: &str, caller: &str) -> Result<(), Failure> {
+        // The key holds an address or a session's look-up hash. The platform hashes it, and it is not stored.
+        let allowed = gateway.runtime.rate_limit(&format!("{route}:{caller}")).await;
+        if allowed { Ok(()) } else { Err(ErrorCode::RateLimited.into()) }
+    }
+
     /// Where a login from here should return to.
     pub(super) fn return_path(&self) -> Option<ReturnPath> {
         ReturnPath::parse(self.path_and_query())
@@ -143,34 +184,34 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
 
     /// Whether the request came over https.
     pub(super) fn is_https(&self) -> bool {
-        self.request.url().starts_with("https://")
+        self.incoming.url().starts_with("https://")
     }
 
     /// The language of our pages.
     pub(super) fn language(&self) -> Language {
-        Language::negotiate(self.request.header("accept-language").as_deref())
+        Language::negotiate(self.incoming.header("accept-language").as_deref())
     }
 
     /// Whether a page is being loaded into the browser's window.
     pub(super) fn is_navigation(&self) -> bool {
-        fetch_metadata::is_navigation(self.request)
+        fetch_metadata::is_navigation(self.incoming)
     }
 
     /// Whether a page is being loaded into a frame of another one.
     pub(super) fn is_frame_navigation(&self) -> bool {
-        fetch_metadata::is_frame_navigation(self.request)
+        fetch_metadata::is_frame_navigation(self.incoming)
     }
 
     /// Whether the browser asks ahead of the user.
     pub(super) fn is_speculative(&self) -> bool {
-        fetch_metadata::is_speculative(self.request)
+        fetch_metadata::is_speculative(self.incoming)
     }
 
     /// Whether a form of a page was sent (an HTML form navigates).
     pub(super) fn is_form_post(&self) -> bool {
-        let form = self.request.header("content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
-        let navigates = self.request.header("sec-fetch-mode").is_none_or(|mode| mode == "navigate");
-        let wants_html = self.request.header("accept").is_some_and(|accept| accept.contains("text/html"));
+        let form = self.incoming.header("content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+        let navigates = self.incoming.header("sec-fetch-mode").is_none_or(|mode| mode == "navigate");
+        let wants_html = self.incoming.header("accept").is_some_and(|accept| accept.contains("text/html"));
         self.method == "POST" && form && navigates && wants_html
     }
 
@@ -179,13 +220,13 @@ impl<'r, R: IncomingRequest> Visit<'r, R> {
     /// # Errors
     /// `csrf_rejected`.
     pub(super) fn check_own_page(&self, config: &Config) -> Result<(), Failure> {
-        let (sender, site) = (self.request.header("origin"), self.request.header("sec-fetch-site"));
-        origin::check_own_page(config, sender.as_deref(), site.as_deref()).map_err(|_| GateError::CsrfRejected.into())
+        let (sender, site) = (self.incoming.header("origin"), self.incoming.header("sec-fetch-site"));
+        same_origin::check_own_page(config, sender.as_deref(), site.as_deref()).map_err(|_| ErrorCode::CsrfRejected.into())
     }
 
     /// Who is calling: the address that Cloudflare saw.
     pub(super) fn client(&self) -> String {
-        self.request.header("cf-connecting-ip").unwrap_or_default()
+        self.incoming.header("cf-connecting-ip").unwrap_or_default()
     }
 
     /// Who is calling, for rate limits. Of an IPv6 address the network: one client has all of a /64.
@@ -206,14 +247,14 @@ fn read_url(text: &str) -> Option<Url> {
 
 fn check_lengths(request: &impl IncomingRequest, cookie_header: &str, style: CookieStyle) -> Result<(), Failure> {
     if request.url().len() > MAX_URL_BYTES {
-        return Err(GateError::UriTooLong.into());
+        return Err(ErrorCode::UriTooLong.into());
     }
     if cookie_header.len() > MAX_COOKIE_BYTES {
-        return Err(Failure { set_cookies: clear_logins(cookie_header, style), ..GateError::HeadersTooLarge.into() });
+        return Err(Failure { set_cookies: clear_logins(cookie_header, style), ..ErrorCode::HeadersTooLarge.into() });
     }
     let authorization_bytes = request.header("authorization").map_or(0, |value| value.len());
     if authorization_bytes > MAX_AUTHORIZATION_BYTES {
-        return Err(GateError::HeadersTooLarge.into());
+        return Err(ErrorCode::HeadersTooLarge.into());
     }
     Ok(())
 }
@@ -221,7 +262,7 @@ fn check_lengths(request: &impl IncomingRequest, cookie_header: &str, style: Coo
 /// The lines that clear every login flow and return path. Logins that many tabs begin at once know nothing of each other's cookies, so
 /// that none makes room; all together they may be too long, and then the next load is to work.
 fn clear_logins(cookie_header: &str, style: CookieStyle) -> Vec<String> {
-    let of_a_login = |name: &&str| name.starts_with(style.flow_prefix()) || name.starts_with(style.return_prefix());
+    let of_a_login = |name: &&str| name.starts_with(style.login_prefix()) || name.starts_with(style.return_prefix());
     let names = Cookies::new(cookie_header).pairs().map(|(name, _)| name).filter(of_a_login);
     names.take(MAX_CLEARED).map(|name| style.clear(name)).collect()
 }
@@ -238,13 +279,8 @@ fn network(address: &str) -> String {
     }
 }
 
-/// 64 random bits in hex.
-pub(super) fn random_name(random: &impl Random) -> String {
-    let mut bytes = [0; 8];
-    random.fill(&mut bytes);
-    format!("{:016x}", u64::from_be_bytes(bytes))
-}
-
+/// `{"code","state"}` and `{"force":true}` are short.
+const MAX_BODY_BYTES: usize = 16 * 1024;
 /// What CloudFront takes as well.
 pub(super) const MAX_URL_BYTES: usize = 8192;
 /// Five login flows with the longest return paths have 16 kB, and their return paths besides 6; the site's own cookies come
@@ -253,7 +289,7 @@ const MAX_COOKIE_BYTES: usize = 32 * 1024;
 /// More than a browser keeps for one host: an answer stays within what its headers may have.
 const MAX_CLEARED: usize = 200;
 /// A bearer token of the largest size that is verified, and the scheme.
-const MAX_AUTHORIZATION_BYTES: usize = crate::jose::compact::MAX_TOKEN_BYTES + 16;
+const MAX_AUTHORIZATION_BYTES: usize = crate::jose::jws::MAX_TOKEN_BYTES + 16;
 
 #[cfg(test)]
 mod tests {

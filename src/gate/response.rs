@@ -3,10 +3,12 @@
 use serde::Serialize;
 
 use crate::config::{BrowserTokens, Config};
+use crate::ports::UnixSecs;
+use crate::session::record::Record;
 
 /// A whole answer.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct Response {
     /// HTTP status.
     pub status: u16,
     /// Header lines; `set-cookie` may repeat.
@@ -15,7 +17,7 @@ pub struct Answer {
     pub body: String,
 }
 
-impl Answer {
+impl Response {
     /// An answer without body.
     #[must_use]
     pub fn empty(status: u16) -> Self {
@@ -88,9 +90,9 @@ struct TokenBody<'a> {
     expires_in: u64,
 }
 
-/// The answer for a session's access token that expires at `expires_at`; the token is left out where browsers get none.
-pub(super) fn token_answer(config: &Config, access_token: &str, expires_at: u64, now: u64) -> Answer {
-    let given = config.browser_tokens == BrowserTokens::Access;
-    let access_token = given.then_some(access_token);
-    Answer::json(200, &TokenBody { success: true, access_token, expires_in: expires_at.saturating_sub(now) })
+/// The answer with a session's access token; the token is left out where browsers get none.
+pub(super) fn token_response(config: &Config, record: &Record, now: UnixSecs) -> Response {
+    let access_token = (config.browser_tokens == BrowserTokens::Access).then_some(record.access_token.as_str());
+    let expires_in = record.access_expires_at.saturating_sub(now);
+    Response::json(200, &TokenBody { success: true, access_token, expires_in })
 }

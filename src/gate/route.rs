@@ -1,10 +1,11 @@
 //! All routes, visible at once. What is not ours is the site's.
 
+use crate::auth::error::ErrorCode;
 use crate::config::{CALLBACK_PATH, is_own_path};
 use crate::ports::IncomingRequest;
 
-use super::visit::Visit;
-use super::{Answer, Failure, GateError};
+use super::request::RequestContext;
+use super::{Failure, Response};
 
 /// Where a request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,11 +105,11 @@ impl Route {
 
     /// Answers preflights and refuses methods that the route does not have. The site's methods are checked after its
     /// rules.
-    pub(super) fn check_method<R: IncomingRequest>(self, visit: &Visit<'_, R>) -> Result<Option<Answer>, Failure> {
+    pub(super) fn check_method<R: IncomingRequest>(self, request: &RequestContext<'_, R>) -> Result<Option<Response>, Failure> {
         let Some(allow) = self.allow() else { return Ok(None) };
-        if !allow.split(", ").any(|method| method == visit.method) {
-            return Err(Failure { allow: Some(allow), ..GateError::MethodNotAllowed.into() });
+        if !allow.split(", ").any(|method| method == request.method) {
+            return Err(Failure { allow: Some(allow), ..ErrorCode::MethodNotAllowed.into() });
         }
-        Ok((visit.method == "OPTIONS").then(|| Answer::empty(204).with("allow", allow)))
+        Ok((request.method == "OPTIONS").then(|| Response::empty(204).with("allow", allow)))
     }
 }

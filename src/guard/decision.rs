@@ -1,4 +1,4 @@
-//! Strict mode: what a user's guard keeps of each session, and how it answers. The guard is one Durable Object a user, so
+//! What a user's guard keeps of each session, and how it answers. The guard is one Durable Object a user, so
 //! its answers are the same at every location at once, where KV lags.
 //!
 //! It cannot read what it keeps: records are sealed under a secret that only the browser has. It knows their *generation*,
@@ -10,77 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::jose::unique_json;
 use crate::ports::UnixSecs;
+use crate::session::policy::GUARD_LEASE_SECS;
 
-use super::policy::GUARD_LEASE_SECS;
-
-/// A question about one session.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Inquiry {
-    /// The session: the hash in its KV key.
-    pub session: String,
-    /// What is asked.
-    #[serde(deserialize_with = "unique_json::object")]
-    pub question: Question,
-}
-
-/// What a gateway asks or tells. Each may be repeated: the second time changes nothing and is answered alike.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "ask")]
-pub enum Question {
-    /// Is this generation the newest? 0: the gateway knows none.
-    Look {
-        /// The gateway's.
-        generation: u64,
-    },
-    /// May this generation's refresh token be sent to Cognito now?
-    Lease {
-        /// The gateway's.
-        generation: u64,
-        /// Names the one who asks, so that a repeated question is not refused because of the first.
-        holder: String,
-    },
-    /// The refresh came to nothing: the next may try.
-    Release {
-        /// As in the lease.
-        holder: String,
-    },
-    /// A new record, made of generation `from`. From 0: a login. From its own: one that the guard has never seen, of a
-    /// session that is older than strict mode.
-    Save {
-        /// What it was made of: the lease's generation.
-        from: u64,
-        /// Its own.
-        generation: u64,
-        /// The sealed record, as KV has it.
-        sealed: String,
-        /// When the guard may forget it.
-        expires_at: UnixSecs,
-    },
-    /// Signed out.
-    End {
-        /// When the guard may forget that.
-        expires_at: UnixSecs,
-    },
-}
-
-/// What the guard says.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "answer")]
-pub enum Answer {
-    /// The session has ended.
-    Ended,
-    /// Somebody else refreshes it.
-    Held,
-    /// There is a newer record.
-    Newer {
-        /// The newest.
-        sealed: String,
-    },
-    /// So it is, or so be it.
-    Yes,
-    /// The guard knows no record, or an older one than the gateway's.
-    Unknown,
-}
+use super::protocol::{GuardReply, GuardRequest, Question, encode};
 
 /// What the guard keeps of a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,34 +31,6 @@ pub struct Row {
     pub expires_at: UnixSecs,
 }
 
-impl Inquiry {
-    /// As JSON. Gateways and guards of two versions talk to each other while a new one is rolled out.
-    #[must_use]
-    pub fn encode(&self) -> String {
-        encode(self)
-    }
-
-    /// What [`Self::encode`] wrote.
-    #[must_use]
-    pub fn parse(json: &str) -> Option<Self> {
-        unique_json::read(json.as_bytes())
-    }
-}
-
-impl Answer {
-    /// As JSON.
-    #[must_use]
-    pub fn encode(&self) -> String {
-        encode(self)
-    }
-
-    /// What [`Self::encode`] wrote.
-    #[must_use]
-    pub fn parse(json: &str) -> Option<Self> {
-        unique_json::read(json.as_bytes())
-    }
-}
-
 impl Row {
     /// As JSON, for the guard's store.
     #[must_use]
@@ -143,57 +47,52 @@ impl Row {
     }
 }
 
-/// Texts, numbers and truth values are always written.
-fn encode(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
-}
-
 /// The answer, and the row as it is to be from now on, if it changes.
 #[must_use]
-pub fn answer(row: Option<Row>, question: Question, now: UnixSecs) -> (Answer, Option<Row>) {
+pub fn answer(row: Option<Row>, question: Question, now: UnixSecs) -> (GuardReply, Option<Row>) {
     let row = row.unwrap_or_default();
     match question {
         Question::End { expires_at } => {
             let ended = Row { ended: true, expires_at: expires_at.max(row.expires_at), ..Row::default() };
             let changed = !row.ended || row.expires_at < expires_at;
-            (Answer::Yes, changed.then_some(ended))
+            (GuardReply::Accepted, changed.then_some(ended))
         }
-        _ if row.ended => (Answer::Ended, None),
+        _ if row.ended => (GuardReply::Ended, None),
         Question::Look { generation } => (compared(row, generation), None),
         Question::Lease { generation, holder } => {
             let held_by_another = now < row.lease_until && row.lease_holder != holder;
             match compared(row.clone(), generation) {
-                Answer::Yes if held_by_another => (Answer::Held, None),
-                Answer::Yes => {
+                GuardReply::Accepted if held_by_another => (GuardReply::Held, None),
+                GuardReply::Accepted => {
                     let lease_until = now.saturating_add(GUARD_LEASE_SECS);
-                    (Answer::Yes, Some(Row { lease_holder: holder, lease_until, ..row }))
+                    (GuardReply::Accepted, Some(Row { lease_holder: holder, lease_until, ..row }))
                 }
                 other => (other, None),
             }
         }
         Question::Release { holder } => {
             let held = row.lease_holder == holder;
-            (Answer::Yes, held.then(|| Row { lease_holder: String::new(), lease_until: 0, ..row }))
+            (GuardReply::Accepted, held.then(|| Row { lease_holder: String::new(), lease_until: 0, ..row }))
         }
-        Question::Save { sealed, .. } if row.sealed == sealed => (Answer::Yes, None),
+        Question::Save { sealed, .. } if row.sealed == sealed => (GuardReply::Accepted, None),
         Question::Save { from, generation, sealed, expires_at } => {
             // What the guard has not seen yet is newer than what it has. Of two records of one generation its own counts.
             if from > row.generation || from == row.generation && generation > from {
-                (Answer::Yes, Some(Row { generation, sealed, expires_at, ..Row::default() }))
+                (GuardReply::Accepted, Some(Row { generation, sealed, expires_at, ..Row::default() }))
             } else {
-                (Answer::Newer { sealed: row.sealed }, None)
+                (GuardReply::Newer { sealed: row.sealed }, None)
             }
         }
     }
 }
 
 /// The gateway's generation against the guard's.
-fn compared(row: Row, generation: u64) -> Answer {
+fn compared(row: Row, generation: u64) -> GuardReply {
     match row.generation.cmp(&generation) {
-        std::cmp::Ordering::Less => Answer::Unknown,
-        std::cmp::Ordering::Equal if row.generation == 0 => Answer::Unknown,
-        std::cmp::Ordering::Equal => Answer::Yes,
-        std::cmp::Ordering::Greater => Answer::Newer { sealed: row.sealed },
+        std::cmp::Ordering::Less => GuardReply::Unknown,
+        std::cmp::Ordering::Equal if row.generation == 0 => GuardReply::Unknown,
+        std::cmp::Ordering::Equal => GuardReply::Accepted,
+        std::cmp::Ordering::Greater => GuardReply::Newer { sealed: row.sealed },
     }
 }
 
@@ -202,11 +101,11 @@ fn compared(row: Row, generation: u64) -> Answer {
 #[error("row cannot be read")]
 pub struct RowError;
 
-/// Reads an inquiry, answers it from its row and gives the row to keep. `None`: it is not an inquiry, or its row cannot be
+/// Reads an request, answers it from its row and gives the row to keep. `None`: it is not an request, or its row cannot be
 /// read.
 #[must_use]
-pub fn reply(inquiry: &str, row: impl FnOnce(&str) -> Result<Option<Row>, RowError>, now: UnixSecs) -> Option<Reply> {
-    let Inquiry { session, question } = Inquiry::parse(inquiry)?;
+pub fn reply(request: &str, row: impl FnOnce(&str) -> Result<Option<Row>, RowError>, now: UnixSecs) -> Option<Reply> {
+    let GuardRequest { session, question } = GuardRequest::parse(request)?;
     let (answer, changed) = answer(row(&session).ok()?, question, now);
     Some(Reply { text: answer.encode(), changed: changed.map(|row| (session, row)) })
 }
@@ -237,8 +136,8 @@ mod tests {
         Question::Lease { generation, holder: holder.to_owned() }
     }
 
-    fn newer(generation: u64) -> Answer {
-        Answer::Newer { sealed: format!("sealed-{generation}") }
+    fn newer(generation: u64) -> GuardReply {
+        GuardReply::Newer { sealed: format!("sealed-{generation}") }
     }
 
     fn ended() -> Row {
@@ -248,14 +147,14 @@ mod tests {
     #[test]
     fn a_look_compares_generations() {
         for (known, asked, expected) in [
-            (None, 0, Answer::Unknown),
-            (None, 3, Answer::Unknown),
+            (None, 0, GuardReply::Unknown),
+            (None, 3, GuardReply::Unknown),
             (Some(row(2)), 0, newer(2)),
             (Some(row(2)), 1, newer(2)),
-            (Some(row(2)), 2, Answer::Yes),
-            (Some(row(2)), 3, Answer::Unknown),
-            (Some(ended()), 0, Answer::Ended),
-            (Some(ended()), 9, Answer::Ended),
+            (Some(row(2)), 2, GuardReply::Accepted),
+            (Some(row(2)), 3, GuardReply::Unknown),
+            (Some(ended()), 0, GuardReply::Ended),
+            (Some(ended()), 9, GuardReply::Ended),
         ] {
             assert_eq!(answer(known.clone(), Question::Look { generation: asked }, NOW), (expected, None), "{known:?} {asked}");
         }
@@ -264,49 +163,49 @@ mod tests {
     #[test]
     fn a_lease_is_one_holders_until_its_end() {
         let (granted, held) = answer(Some(row(2)), lease(2, "a"), NOW);
-        assert_eq!(granted, Answer::Yes);
+        assert_eq!(granted, GuardReply::Accepted);
         let held = held.expect("a lease is kept");
         assert_eq!((held.lease_holder.as_str(), held.lease_until), ("a", NOW + GUARD_LEASE_SECS));
         assert_eq!(Row { lease_holder: String::new(), lease_until: 0, ..held.clone() }, row(2), "and nothing else changes");
         for (holder, now, expected) in [
-            ("b", NOW, Answer::Held),
-            ("b", NOW + GUARD_LEASE_SECS - 1, Answer::Held),
-            ("b", NOW + GUARD_LEASE_SECS, Answer::Yes),
-            ("a", NOW + 1, Answer::Yes),
+            ("b", NOW, GuardReply::Held),
+            ("b", NOW + GUARD_LEASE_SECS - 1, GuardReply::Held),
+            ("b", NOW + GUARD_LEASE_SECS, GuardReply::Accepted),
+            ("a", NOW + 1, GuardReply::Accepted),
         ] {
             assert_eq!(answer(Some(held.clone()), lease(2, holder), now).0, expected, "{holder} at {now}");
         }
         assert_eq!(answer(Some(held.clone()), lease(1, "b"), NOW), (newer(2), None), "a newer record needs no lease");
-        assert_eq!(answer(Some(held), lease(3, "b"), NOW).0, Answer::Unknown);
-        assert_eq!(answer(None, lease(1, "a"), NOW), (Answer::Unknown, None));
-        assert_eq!(answer(Some(ended()), lease(2, "a"), NOW), (Answer::Ended, None));
+        assert_eq!(answer(Some(held), lease(3, "b"), NOW).0, GuardReply::Unknown);
+        assert_eq!(answer(None, lease(1, "a"), NOW), (GuardReply::Unknown, None));
+        assert_eq!(answer(Some(ended()), lease(2, "a"), NOW), (GuardReply::Ended, None));
     }
 
     #[test]
     fn only_its_holder_gives_a_lease_back() {
         let held = Row { lease_holder: "a".to_owned(), lease_until: NOW + 5, ..row(2) };
         let release = |holder: &str| Question::Release { holder: holder.to_owned() };
-        assert_eq!(answer(Some(held.clone()), release("b"), NOW), (Answer::Yes, None));
-        assert_eq!(answer(Some(held), release("a"), NOW), (Answer::Yes, Some(row(2))));
-        assert_eq!(answer(Some(ended()), release("a"), NOW), (Answer::Ended, None));
+        assert_eq!(answer(Some(held.clone()), release("b"), NOW), (GuardReply::Accepted, None));
+        assert_eq!(answer(Some(held), release("a"), NOW), (GuardReply::Accepted, Some(row(2))));
+        assert_eq!(answer(Some(ended()), release("a"), NOW), (GuardReply::Ended, None));
     }
 
     #[test]
     fn a_save_needs_the_generation_that_it_was_made_of() {
         let saved = |generation| Row { generation, sealed: "new".to_owned(), expires_at: 6000, ..Row::default() };
         for (name, known, from, generation, expected) in [
-            ("a login", None, 0, 1, (Answer::Yes, Some(saved(1)))),
-            ("a refresh", Some(row(2)), 2, 3, (Answer::Yes, Some(saved(3)))),
+            ("a login", None, 0, 1, (GuardReply::Accepted, Some(saved(1)))),
+            ("a refresh", Some(row(2)), 2, 3, (GuardReply::Accepted, Some(saved(3)))),
             ("a refresh that was overtaken", Some(row(3)), 2, 3, (newer(3), None)),
             ("a refresh that was overtaken twice", Some(row(4)), 2, 3, (newer(4), None)),
             ("an id that is taken", Some(row(1)), 0, 1, (newer(1), None)),
-            ("a session older than strict mode", None, 5, 5, (Answer::Yes, Some(saved(5)))),
+            ("a session older than strict mode", None, 5, 5, (GuardReply::Accepted, Some(saved(5)))),
             ("the same from two locations", Some(row(5)), 5, 5, (newer(5), None)),
             ("the same, and there it was older", Some(row(5)), 4, 4, (newer(5), None)),
-            ("the same, and there it was newer", Some(row(5)), 6, 6, (Answer::Yes, Some(saved(6)))),
-            ("a refresh of what the guard has not seen", Some(row(2)), 4, 5, (Answer::Yes, Some(saved(5)))),
-            ("a session that was ended", Some(ended()), 2, 3, (Answer::Ended, None)),
-            ("a session that was ended, as if it were new", Some(ended()), 0, 1, (Answer::Ended, None)),
+            ("the same, and there it was newer", Some(row(5)), 6, 6, (GuardReply::Accepted, Some(saved(6)))),
+            ("a refresh of what the guard has not seen", Some(row(2)), 4, 5, (GuardReply::Accepted, Some(saved(5)))),
+            ("a session that was ended", Some(ended()), 2, 3, (GuardReply::Ended, None)),
+            ("a session that was ended, as if it were new", Some(ended()), 0, 1, (GuardReply::Ended, None)),
         ] {
             assert_eq!(answer(known, save(from, generation, "new"), NOW), expected, "{name}");
         }
@@ -318,7 +217,7 @@ mod tests {
         let (_, saved) = answer(Some(held), save(2, 3, "new"), NOW);
         let saved = saved.expect("saved");
         assert_eq!((saved.lease_holder.as_str(), saved.lease_until), ("", 0));
-        assert_eq!(answer(Some(saved), save(2, 3, "new"), NOW), (Answer::Yes, None));
+        assert_eq!(answer(Some(saved), save(2, 3, "new"), NOW), (GuardReply::Accepted, None));
     }
 
     #[test]
@@ -326,9 +225,9 @@ mod tests {
         let end = |expires_at| Question::End { expires_at };
         for (known, expires_at, kept_until) in [(None, 7000, 7000), (Some(row(2)), 7000, 7000), (Some(row(2)), 4000, 5000)] {
             let expected = Row { ended: true, expires_at: kept_until, ..Row::default() };
-            assert_eq!(answer(known, end(expires_at), NOW), (Answer::Yes, Some(expected)));
+            assert_eq!(answer(known, end(expires_at), NOW), (GuardReply::Accepted, Some(expected)));
         }
-        assert_eq!(answer(Some(ended()), end(5000), NOW), (Answer::Yes, None), "once is enough");
+        assert_eq!(answer(Some(ended()), end(5000), NOW), (GuardReply::Accepted, None), "once is enough");
         assert_eq!(answer(Some(ended()), end(5001), NOW).1, Some(Row { expires_at: 5001, ..ended() }));
     }
 
@@ -354,45 +253,16 @@ mod tests {
     }
 
     #[test]
-    fn questions_and_answers_read_back_from_their_texts() {
-        for (question, text) in [
-            (Question::Look { generation: 2 }, r#"{"ask":"look","generation":2}"#),
-            (lease(2, "a"), r#"{"ask":"lease","generation":2,"holder":"a"}"#),
-            (Question::Release { holder: "a".to_owned() }, r#"{"ask":"release","holder":"a"}"#),
-            (save(2, 3, "new"), r#"{"ask":"save","from":2,"generation":3,"sealed":"new","expires_at":6000}"#),
-            (Question::End { expires_at: 6000 }, r#"{"ask":"end","expires_at":6000}"#),
-        ] {
-            let inquiry = Inquiry { session: "hash".to_owned(), question };
-            let text = format!(r#"{{"session":"hash","question":{text}}}"#);
-            assert_eq!(inquiry.encode(), text);
-            assert_eq!(Inquiry::parse(&text), Some(inquiry));
-        }
-        for (answer, text) in [
-            (Answer::Ended, r#"{"answer":"ended"}"#),
-            (Answer::Held, r#"{"answer":"held"}"#),
-            (newer(2), r#"{"answer":"newer","sealed":"sealed-2"}"#),
-            (Answer::Yes, r#"{"answer":"yes"}"#),
-            (Answer::Unknown, r#"{"answer":"unknown"}"#),
-        ] {
-            assert_eq!(answer.encode(), text);
-            assert_eq!(Answer::parse(text), Some(answer));
-        }
-        for nonsense in ["", "{}", r#"{"answer":"no"}"#, r#"{"answer":"newer"}"#, r#"["yes"]"#, r#"["newer","sealed-2"]"#] {
-            assert_eq!(Answer::parse(nonsense), None, "{nonsense}");
-        }
-    }
-
-    #[test]
-    fn an_inquiry_is_answered_from_the_row_of_its_session() {
-        let inquiry = Inquiry { session: "hash".to_owned(), question: save(0, 1, "new") };
-        let text = inquiry.encode();
+    fn an_request_is_answered_from_the_row_of_its_session() {
+        let request = GuardRequest { session: "hash".to_owned(), question: save(0, 1, "new") };
+        let text = request.encode();
         let asked = std::cell::RefCell::new(String::new());
         let reply_of = |row: Option<Row>| {
             let row = |session: &str| {
                 session.clone_into(&mut asked.borrow_mut());
                 Ok(row)
             };
-            reply(&text, row, NOW).expect("an inquiry")
+            reply(&text, row, NOW).expect("an request")
         };
         let first = reply_of(None);
         assert_eq!((first.text.as_str(), asked.borrow().as_str()), (r#"{"answer":"yes"}"#, "hash"));

@@ -2,8 +2,8 @@
 //!
 //! What a verified token *means* (issuer, audience, nonce) is `oidc`'s business.
 
-pub mod compact;
 pub mod jwk;
+pub mod jws;
 pub mod key_cache;
 pub mod times;
 pub mod unique_json;

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::ports::{RsaPublicKey, Signatures, UnixSecs};
 
-use super::compact::UnverifiedToken;
+use super::jws::UnverifiedToken;
 use super::times::{TimeError, TokenTimes, check_times};
 
 /// Claims of a token whose signature and times have been verified. Issuer and audience have not.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::config::Cognito;
 use crate::web::query::{Query, encode};
 
-use super::flow::LoginFlow;
+use super::login_state::LoginState;
 use super::pkce;
 
 /// What `/auth/login` passes through to Cognito's page.
@@ -43,7 +43,7 @@ fn acceptable(name: &str, value: &str) -> bool {
 /// The URL to send the browser to. Everything but the flow and the pass-through is configuration, so no parameter can
 /// widen the scopes or change the redirect URI.
 #[must_use]
-pub fn build_authorize_url(cognito: &Cognito, flow: &LoginFlow, pass_through: &PassThrough) -> String {
+pub fn build_authorize_url(cognito: &Cognito, flow: &LoginState, pass_through: &PassThrough) -> String {
     let challenge = pkce::challenge(&flow.verifier);
     let fixed = [
         ("response_type", "code"),
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_url_is_made_of_configuration_flow_and_pass_through() {
-        let flow = LoginFlow::generate(&Counting::default(), "/app/".to_owned(), 1000);
+        let flow = LoginState::generate(&Counting::default(), "/app/".to_owned(), 1000);
         let fixed = "https://auth.example.com/oauth2/authorize?response_type=code&client_id=1example23456789abcdefghij\
                      &redirect_uri=https%3A%2F%2Fapp.example.com%2Fauth%2Fcallback&scope=openid+email+profile\
                      &state=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA&nonce=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE\

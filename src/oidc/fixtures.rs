@@ -39,7 +39,7 @@ fn cognito_with(client_secret: Option<&str>) -> Cognito {
 pub(crate) struct Counting(Cell<u8>);
 
 impl Random for Counting {
-    fn fill(&self, bytes: &mut [u8]) {
+    fn random_bytes(&self, bytes: &mut [u8]) {
         bytes.fill(self.0.get());
         self.0.set(self.0.get().wrapping_add(1));
     }

@@ -17,7 +17,7 @@ use super::random_text;
 
 /// A login under way.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LoginFlow {
+pub struct LoginState {
     /// `state` (RFC 6749 §10.12).
     pub state: String,
     /// `nonce` (OIDC Core §15.5.2).
@@ -36,7 +36,7 @@ pub struct LoginFlow {
     pub spent: bool,
 }
 
-impl LoginFlow {
+impl LoginState {
     /// A new login.
     #[must_use]
     pub fn generate(random: &impl Random, return_path: String, now: UnixSecs) -> Self {
@@ -45,7 +45,7 @@ impl LoginFlow {
             nonce: random_text(random),
             verifier: random_text(random),
             return_path,
-            expires_at: now.saturating_add(FLOW_LIFE_SECS),
+            expires_at: now.saturating_add(LOGIN_LIFE_SECS),
             again: false,
             spent: false,
         }
@@ -67,7 +67,7 @@ impl LoginFlow {
             nonce: String::new(),
             verifier: String::new(),
             return_path: self.return_path.clone(),
-            expires_at: now.saturating_add(SPENT_FLOW_LIFE_SECS),
+            expires_at: now.saturating_add(SPENT_LOGIN_LIFE_SECS),
             again: false,
             spent: true,
         }
@@ -76,7 +76,7 @@ impl LoginFlow {
     /// When the login began. Of a spent one it is not known.
     #[must_use]
     pub fn begun_at(&self) -> UnixSecs {
-        self.expires_at.saturating_sub(FLOW_LIFE_SECS)
+        self.expires_at.saturating_sub(LOGIN_LIFE_SECS)
     }
 
     /// As JSON, for its cookie.
@@ -100,7 +100,7 @@ impl LoginFlow {
     }
 }
 
-/// Whether a state is that of a login that the gateway has begun by itself ([`LoginFlow::as_retry`]).
+/// Whether a state is that of a login that the gateway has begun by itself ([`LoginState::as_retry`]).
 #[must_use]
 pub fn is_retry(state: &str) -> bool {
     state.ends_with(RETRY_SUFFIX)
@@ -108,20 +108,20 @@ pub fn is_retry(state: &str) -> bool {
 
 /// What the name of a flow's cookie ends with: tells flows apart, tells nothing of the state.
 #[must_use]
-pub fn flow_tag(state: &str) -> String {
+pub fn state_tag(state: &str) -> String {
     let digest = Sha256::new().chain_update("edgegate/flow/1").chain_update(state).finalize();
     let (tag, _) = digest.split_at(FLOW_TAG_BYTES);
     URL_SAFE_NO_PAD.encode(tag)
 }
 
 /// Time for a mailed code, a new password and a second factor.
-pub const FLOW_LIFE_SECS: u64 = 3600;
+pub const LOGIN_LIFE_SECS: u64 = 3600;
 /// A callback that comes twice does so within seconds: a second click, a service worker, a reload.
-pub const SPENT_FLOW_LIFE_SECS: u64 = 30;
+pub const SPENT_LOGIN_LIFE_SECS: u64 = 30;
 /// In the alphabet of states, which Cognito gives back unchanged.
 const RETRY_SUFFIX: &str = "-retry";
 /// Tabs that can log in at once; the oldest makes room.
-pub const MAX_FLOWS: usize = 5;
+pub const MAX_LOGINS: usize = 5;
 /// 96 bits: no two flows of one browser meet.
 const FLOW_TAG_BYTES: usize = 12;
 
@@ -132,8 +132,8 @@ mod tests {
 
     const STATE: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-    fn flow() -> LoginFlow {
-        LoginFlow::generate(&Counting::default(), "/app/".to_owned(), 1000)
+    fn flow() -> LoginState {
+        LoginState::generate(&Counting::default(), "/app/".to_owned(), 1000)
     }
 
     #[test]
@@ -169,7 +169,7 @@ mod tests {
         let spent = flow().as_spent(2000);
         assert!(spent.spent && spent.state == STATE && spent.return_path == "/app/");
         assert_eq!((spent.nonce.as_str(), spent.verifier.as_str(), spent.expires_at), ("", "", 2030));
-        assert!(LoginFlow::parse(spent.encode().as_bytes()).is_some_and(|read| read == spent));
+        assert!(LoginState::parse(spent.encode().as_bytes()).is_some_and(|read| read == spent));
     }
 
     #[test]
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn a_tag_tells_flows_apart_and_nothing_of_the_state() {
         // Of SHA-256("edgegate/flow/1" and the state), the first 12 bytes.
-        assert_eq!(flow_tag(STATE), "At0kM9AXgKAgslbA");
-        assert_ne!(flow_tag("a"), flow_tag("b"));
+        assert_eq!(state_tag(STATE), "At0kM9AXgKAgslbA");
+        assert_ne!(state_tag("a"), state_tag("b"));
     }
 }

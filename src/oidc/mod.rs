@@ -5,7 +5,7 @@ pub mod callback;
 pub mod claims;
 #[cfg(test)]
 pub(crate) mod fixtures;
-pub mod flow;
+pub mod login_state;
 pub mod logout;
 pub mod pkce;
 pub mod token_request;
@@ -16,7 +16,7 @@ pub mod token_response;
 pub fn random_text(random: &impl crate::ports::Random) -> String {
     use base64::Engine as _;
     let mut bytes = [0; 32];
-    random.fill(&mut bytes);
+    random.random_bytes(&mut bytes);
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
 }
 

@@ -61,7 +61,7 @@ fn post(cognito: &Cognito, endpoint: &str, form: &[(&str, &str)], timeout_ms: u3
 pub const TOKEN_TIMEOUT_MS: u32 = 6000;
 /// Signing out does not wait for it; it must end within the runtime's 30 s after the answer.
 const REVOKE_TIMEOUT_MS: u32 = 5000;
-/// Three tokens of a user with many groups; see `jose::compact::MAX_TOKEN_BYTES`.
+/// Three tokens of a user with many groups; see `jose::jws::MAX_TOKEN_BYTES`.
 const MAX_TOKEN_RESPONSE_BYTES: usize = 256 * 1024;
 /// The body is empty or a short error.
 const MAX_REVOKE_RESPONSE_BYTES: usize = 16 * 1024;

@@ -1,5 +1,5 @@
 //! Strict mode's guard as a Durable Object with an SQL store, one a user: asking it, and being it. What it answers is
-//! `session::guard`'s to say.
+//! `guard::decision`'s to say.
 
 use serde::Deserialize;
 use wasm_bindgen::JsValue;
@@ -7,8 +7,8 @@ use worker::{
     DurableObject, Env, Method, Request, RequestInit, Response, ScheduledTime, SqlStorage, SqlStorageValue, State, durable_object,
 };
 
+use crate::guard::decision::{Row, RowError, reply};
 use crate::ports::{GuardError, UnixSecs};
-use crate::session::guard::{Row, RowError, reply};
 
 use super::env::SESSION_GUARD;
 use super::time::{now_ms, within};

@@ -14,7 +14,7 @@ pub(super) struct Runtime;
 
 impl Random for Runtime {
     /// A name for each request is eight bytes: those are drawn ahead, many at once. What opens something is longer, and drawn for itself.
-    fn fill(&self, bytes: &mut [u8]) {
+    fn random_bytes(&self, bytes: &mut [u8]) {
         if bytes.len() > SHORT_BYTES {
             return crypto::fill(bytes);
         }
@@ -37,7 +37,7 @@ const AHEAD_BYTES: usize = 512;
 const SHORT_BYTES: usize = 8;
 
 impl Log for Runtime {
-    fn line(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
+    fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
         let line = log_line(level, message, fields);
         match level {
             Level::Info => console_log!("{line}"),

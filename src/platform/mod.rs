@@ -25,33 +25,34 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use worker::{Context, Env, console_error, event};
 
+use crate::auth::{Gateway, Isolate};
 use crate::config::{Config, ConfigProblem};
-use crate::gate::{Gate, Memory, Outcome, config_invalid};
+use crate::gate::{Outcome, config_invalid, handle};
 use crate::ports::{IncomingRequest as _, Level, log_line};
 
 use self::log::Runtime;
 use self::ports::{Lifetime, WorkerPorts};
 use self::request::NativeRequest;
 
-/// What outlives a request: the configuration, parsed once, and the gate's memory.
-struct Isolate {
+/// What outlives a request: the configuration, parsed once, and the isolate's memory.
+struct Instance {
     config: Result<Rc<Config>, Vec<ConfigProblem>>,
     /// Whether strict mode's guard is bound.
     guarded: bool,
-    memory: Rc<Memory>,
+    isolate: Rc<Isolate>,
 }
 
 thread_local! {
-    static ISOLATE: OnceCell<Rc<Isolate>> = const { OnceCell::new() };
+    static INSTANCE: OnceCell<Rc<Instance>> = const { OnceCell::new() };
 }
 
-fn isolate(env: &Env) -> Rc<Isolate> {
-    ISOLATE.with(|isolate| {
+fn instance(env: &Env) -> Rc<Instance> {
+    INSTANCE.with(|instance| {
         let new = || {
             let (config, guarded) = (env::parse_config(env).map(Rc::new), env::has_binding(env, env::SESSION_GUARD));
-            Rc::new(Isolate { config, guarded, memory: Rc::default() })
+            Rc::new(Instance { config, guarded, isolate: Rc::default() })
         };
-        isolate.get_or_init(new).clone()
+        instance.get_or_init(new).clone()
     })
 }
 
@@ -86,15 +87,16 @@ async fn answer(request: &NativeRequest, env: Env, lifetime: &Rc<Lifetime>) -> R
     if let Some(answered) = self_test::answer(request).await {
         return answered;
     }
-    let isolate = isolate(&env);
+    let instance = instance(&env);
     let is_head = request.method() == "HEAD";
-    let config = match &isolate.config {
+    let config = match &instance.config {
         Ok(config) => config,
         Err(problems) => return answer::respond(&config_invalid(&Runtime, request, problems), is_head),
     };
-    let ports = WorkerPorts::new(env, lifetime.clone(), config, isolate.guarded);
-    match Gate::new(config.clone(), ports, isolate.memory.clone()).handle(request).await {
-        Outcome::Respond(answer) => answer::respond(&answer, is_head),
+    let ports = WorkerPorts::new(env, lifetime.clone(), config, instance.guarded);
+    let gateway = Gateway::new(config.clone(), ports, instance.isolate.clone());
+    match handle(&gateway, request).await {
+        Outcome::Respond(response) => answer::respond(&response, is_head),
         Outcome::Forward(answer, edits) => answer.edited(&edits),
     }
 }

@@ -11,7 +11,7 @@ use worker::{Cache, Context, Env, Headers, Response};
 
 use crate::config::Config;
 use crate::ports::{
-    Background, Clock, Guard, GuardError, Http, HttpError, HttpRequest, HttpResponse, KeySetCache, Kv, KvError, Level, Limiter,
+    Background, Clock, Guard, GuardError, Http, HttpError, HttpRequest, HttpResponse, JwksCache, Kv, KvError, Level, Limiter,
     Log, Random, RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs, Upstream, UpstreamError, UpstreamRequest,
 };
 use crate::web::query::encode;
@@ -89,41 +89,41 @@ impl Clock for WorkerPorts {
 }
 
 impl Random for WorkerPorts {
-    fn fill(&self, bytes: &mut [u8]) {
-        Runtime.fill(bytes);
+    fn random_bytes(&self, bytes: &mut [u8]) {
+        Runtime.random_bytes(bytes);
     }
 }
 
 impl Kv for WorkerPorts {
-    async fn read<const N: usize>(&self, keys: [&str; N]) -> Result<[Option<String>; N], KvError> {
+    async fn kv_get_many<const N: usize>(&self, keys: [&str; N]) -> Result<[Option<String>; N], KvError> {
         self.lifetime.prolong();
         kv::read(&self.env, keys).await
     }
 
-    async fn write(&self, key: &str, value: &str, expires_at: UnixSecs) -> Result<(), KvError> {
+    async fn kv_put(&self, key: &str, value: &str, expires_at: UnixSecs) -> Result<(), KvError> {
         self.lifetime.prolong();
         kv::write(&self.env, key, value, expires_at).await
     }
 
-    async fn delete(&self, key: &str) -> Result<(), KvError> {
+    async fn kv_delete(&self, key: &str) -> Result<(), KvError> {
         self.lifetime.prolong();
         kv::delete(&self.env, key).await
     }
 }
 
 impl Guard for WorkerPorts {
-    fn is_guarded(&self) -> bool {
+    fn guard_is_bound(&self) -> bool {
         self.guarded
     }
 
-    async fn ask(&self, user_tag: &str, inquiry: &str) -> Result<String, GuardError> {
+    async fn guard_ask(&self, user_tag: &str, inquiry: &str) -> Result<String, GuardError> {
         self.lifetime.prolong();
         guard::ask(&self.env, user_tag, inquiry).await
     }
 }
 
 impl Http for WorkerPorts {
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    async fn cognito_send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         self.lifetime.prolong();
         http::send(request).await
     }
@@ -136,14 +136,14 @@ impl Signatures for WorkerPorts {
 }
 
 /// Best effort: without it the next isolate fetches for itself.
-impl KeySetCache for WorkerPorts {
-    async fn load(&self) -> Option<String> {
+impl JwksCache for WorkerPorts {
+    async fn jwks_cache_get(&self) -> Option<String> {
         let cache = cache()?;
         let found = within(BESIDE_TIMEOUT_MS, async { cache.get(self.key_set_url(), false).await.ok()??.text().await.ok() });
         found.await.flatten()
     }
 
-    async fn keep(&self, text: &str, max_age_secs: u32) {
+    async fn jwks_cache_put(&self, text: &str, max_age_secs: u32) {
         let Some(cache) = cache() else { return };
         let headers = Headers::new();
         let kept = headers.set("cache-control", &format!("public, max-age={max_age_secs}")).is_ok();
@@ -159,13 +159,13 @@ fn cache() -> Option<Cache> {
 }
 
 impl Background for WorkerPorts {
-    fn run(&self, work: Pin<Box<dyn Future<Output = ()>>>) {
+    fn wait_until(&self, work: Pin<Box<dyn Future<Output = ()>>>) {
         self.lifetime.context.wait_until(work);
     }
 }
 
 impl Limiter for WorkerPorts {
-    async fn allows(&self, key: &str) -> bool {
+    async fn rate_limit(&self, key: &str) -> bool {
         // Not bound, or failing: a limit protects Cognito's quotas, it does not decide who may come in.
         let Ok(limiter) = self.env.rate_limiter(RATE_LIMITER) else { return true };
         let outcome = within(BESIDE_TIMEOUT_MS, limiter.limit(key.to_owned())).await;
@@ -174,8 +174,8 @@ impl Limiter for WorkerPorts {
 }
 
 impl Log for WorkerPorts {
-    fn line(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
-        Runtime.line(level, message, fields);
+    fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
+        Runtime.log(level, message, fields);
     }
 }
 

@@ -9,8 +9,8 @@ use url::Url;
 use wasm_bindgen::JsValue;
 use web_sys::Response;
 
-use crate::jose::compact::UnverifiedToken;
 use crate::jose::jwk::rs256_key;
+use crate::jose::jws::UnverifiedToken;
 use crate::ports::IncomingRequest;
 
 use super::crypto::verify_rs256;

@@ -33,7 +33,7 @@ impl<V> Bounded<V> {
     }
 
     /// The same, and until when.
-    pub(super) fn live_until(&self, key: &[u8], now: UnixSecs) -> Option<(&V, UnixSecs)> {
+    pub(crate) fn live_until(&self, key: &[u8], now: UnixSecs) -> Option<(&V, UnixSecs)> {
         self.entries.get(key).filter(|entry| now < entry.until).map(|entry| (&entry.value, entry.until))
     }
 
@@ -53,7 +53,7 @@ impl<V> Bounded<V> {
     }
 
     /// Forgets `key`.
-    pub(super) fn remove(&mut self, key: &[u8]) {
+    pub(crate) fn remove(&mut self, key: &[u8]) {
         if let Some((key, entry)) = self.entries.remove_entry(key) {
             self.ends.remove(&(entry.until, key));
         }

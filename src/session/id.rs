@@ -32,10 +32,10 @@ impl SessionId {
     #[must_use]
     pub fn generate(random: &impl Random, keys: &KeyRing, issuer: &str, subject: &str) -> Self {
         let (mut drawn, user_tag) = ([0; RANDOM_BYTES], user_tag(issuer, subject));
-        random.fill(&mut drawn);
+        random.random_bytes(&mut drawn);
         let mut secret = [0; SECRET_BYTES];
-        let mark = mark(keys.newest(), user_tag, drawn);
-        secret.iter_mut().zip(drawn.into_iter().chain(mark)).for_each(|(to, from)| *to = from);
+        let mac = mac(keys.newest(), user_tag, drawn);
+        secret.iter_mut().zip(drawn.into_iter().chain(mac)).for_each(|(to, from)| *to = from);
         Self { user_tag, secret }
     }
 
@@ -44,7 +44,7 @@ impl SessionId {
     #[must_use]
     pub fn is_from(&self, keys: &KeyRing) -> bool {
         let Some((drawn, sent)) = self.secret.split_first_chunk::<RANDOM_BYTES>() else { return false };
-        keys.all().any(|key| mark(key, self.user_tag, *drawn).as_slice().ct_eq(sent).into())
+        keys.all().any(|key| mac(key, self.user_tag, *drawn).as_slice().ct_eq(sent).into())
     }
 
     /// Reads a cookie's value: exactly 64 characters of base64url, checked before any look-up.
@@ -76,42 +76,43 @@ impl SessionId {
         self.user_tag == user_tag(issuer, subject)
     }
 
-    /// Where the session lives in KV.
+    /// What the session is called.
     #[must_use]
-    pub fn keys(&self) -> SessionKeys {
+    pub fn names(&self) -> SessionNames {
         let hash = Sha256::new().chain_update("edgegate/lookup/1").chain_update(self.secret).finalize();
         let mut bytes = [0; KEY_BYTES];
         bytes.iter_mut().zip(self.user_tag.into_iter().chain(hash)).for_each(|(to, from)| *to = from);
-        SessionKeys(bytes)
+        SessionNames(bytes)
     }
 }
 
-/// A session's KV keys, kept as what they are made of: user tag ‖ hash of the secret. Most requests need none of them written.
+/// What a session is called: in KV, at its guard, in this isolate and in the log. Kept as bytes, user tag ‖ hash of the secret, since most
+/// requests need none of the texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionKeys([u8; KEY_BYTES]);
+pub struct SessionNames([u8; KEY_BYTES]);
 
-impl SessionKeys {
-    /// What names the session in this isolate's memory.
+impl SessionNames {
+    /// Its name in this isolate's memory.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The sealed record.
+    /// The KV key of the sealed record.
     #[must_use]
-    pub fn record(&self) -> String {
+    pub fn record_key(&self) -> String {
         ["session/", &self.user_tag(), "/", &self.hash()].concat()
     }
 
-    /// The mark of a logout.
+    /// The KV key of a logout's marker.
     #[must_use]
-    pub fn ended(&self) -> String {
+    pub fn marker_key(&self) -> String {
         ["ended/", &self.user_tag(), "/", &self.hash()].concat()
     }
 
-    /// The mark of a sign-out everywhere.
+    /// The KV key of the marker of a sign-out everywhere.
     #[must_use]
-    pub fn user_ended(&self) -> String {
+    pub fn user_marker_key(&self) -> String {
         ["ended/", &self.user_tag()].concat()
     }
 
@@ -148,11 +149,11 @@ fn user_tag(issuer: &str, subject: &str) -> [u8; USER_TAG_BYTES] {
 }
 
 /// A pseudo-random function of tag and random bytes under a ring key (RFC 5869 §2.3).
-fn mark(key: &RingKey, user_tag: [u8; USER_TAG_BYTES], drawn: [u8; RANDOM_BYTES]) -> [u8; MARK_BYTES] {
-    let mut mark = [0; MARK_BYTES];
-    let expanded = Hkdf::<Sha256>::new(None, key.expose()).expand_multi_info(&[MARK_LABEL, &user_tag, &drawn], &mut mark);
+fn mac(key: &RingKey, user_tag: [u8; USER_TAG_BYTES], drawn: [u8; RANDOM_BYTES]) -> [u8; MAC_BYTES] {
+    let mut mac = [0; MAC_BYTES];
+    let expanded = Hkdf::<Sha256>::new(None, key.expose()).expand_multi_info(&[MAC_LABEL, &user_tag, &drawn], &mut mac);
     debug_assert!(expanded.is_ok(), "eight bytes are within HKDF's limit");
-    mark
+    mac
 }
 
 const USER_TAG_BYTES: usize = 16;
@@ -160,8 +161,8 @@ const SECRET_BYTES: usize = 32;
 /// 192 bits: nobody guesses one.
 const RANDOM_BYTES: usize = 24;
 /// 64 bits: a lucky guess costs us a write, and opens nothing.
-const MARK_BYTES: usize = 8;
-const MARK_LABEL: &[u8] = b"edgegate/session-id/1";
+const MAC_BYTES: usize = 8;
+const MAC_LABEL: &[u8] = b"edgegate/session-id/1";
 /// Base64url of 48 bytes.
 const COOKIE_CHARS: usize = 64;
 const KEY_BYTES: usize = USER_TAG_BYTES + 32;
@@ -177,7 +178,7 @@ mod tests {
     struct Fixed;
 
     impl Random for Fixed {
-        fn fill(&self, bytes: &mut [u8]) {
+        fn random_bytes(&self, bytes: &mut [u8]) {
             bytes.fill(7);
         }
     }
@@ -209,11 +210,11 @@ mod tests {
         let id = SessionId::generate(&Fixed, &ring("v1"), "iss", "sub");
         let cookie = id.expose();
         assert!(SessionId::parse(&cookie).is_some_and(|read| read == id));
-        let keys = id.keys();
+        let names = id.names();
         let secret = URL_SAFE_NO_PAD.encode(id.secret());
-        assert!(!keys.record().contains(&secret) && keys.record().len() <= 512);
-        assert_eq!(keys.record().replace("session/", "ended/"), keys.ended());
-        assert!(keys.ended().starts_with(&format!("{}/", keys.user_ended())));
+        assert!(!names.record_key().contains(&secret) && names.record_key().len() <= 512);
+        assert_eq!(names.record_key().replace("session/", "ended/"), names.marker_key());
+        assert!(names.marker_key().starts_with(&format!("{}/", names.user_marker_key())));
         assert!(id.is_of("iss", "sub") && !id.is_of("iss", "sub2") && !id.is_of("is", "ssub"));
     }
 
@@ -224,15 +225,15 @@ mod tests {
         // Tag: SHA-256("edgegate/user/1", iss, 0, sub), 16 bytes. Hash: SHA-256("edgegate/lookup/1", secret).
         let (tag, hash) = ("GNpPkN_-6iCbleRhjq9A6w", "jCEsPv1J4sAAuL5sZSxdtRZ6NjX1kDDm405-6goq6oI");
         assert_eq!(id.expose(), "GNpPkN_-6iCbleRhjq9A6wcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH");
-        let keys = id.keys();
-        assert_eq!(keys.record(), format!("session/{tag}/{hash}"));
-        assert_eq!((keys.user_tag(), keys.hash()), (tag.to_owned(), hash.to_owned()));
-        assert_eq!((keys.ended(), keys.user_ended()), (format!("ended/{tag}/{hash}"), format!("ended/{tag}")));
+        let names = id.names();
+        assert_eq!(names.record_key(), format!("session/{tag}/{hash}"));
+        assert_eq!((names.user_tag(), names.hash()), (tag.to_owned(), hash.to_owned()));
+        assert_eq!((names.marker_key(), names.user_marker_key()), (format!("ended/{tag}/{hash}"), format!("ended/{tag}")));
     }
 
     #[test]
     fn the_log_sees_eight_characters_of_the_hash() {
-        assert_eq!(SessionId { user_tag: user_tag("iss", "sub"), secret: [7; SECRET_BYTES] }.keys().log_name(), "jCEsPv1J");
+        assert_eq!(SessionId { user_tag: user_tag("iss", "sub"), secret: [7; SECRET_BYTES] }.names().log_name(), "jCEsPv1J");
     }
 
     #[test]

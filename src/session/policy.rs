@@ -59,10 +59,10 @@ pub fn runs_behind(record: &Record, now: UnixSecs) -> bool {
     now.saturating_add(FUTURE_LEEWAY_SECS) < record.access_issued_at
 }
 
-/// Whether a sign-out everywhere at `mark` ends this session: those created up to then.
+/// Whether a sign-out everywhere at `marker` ends this session: those created up to then.
 #[must_use]
-pub fn ended_everywhere(record: &Record, mark: UnixSecs) -> bool {
-    record.created_at <= mark
+pub fn ended_everywhere(record: &Record, marker: UnixSecs) -> bool {
+    record.created_at <= marker
 }
 
 /// Longer margins would renew tokens of an hour more often than needed.

@@ -66,7 +66,7 @@ impl Record {
     /// Seals the record for its place in KV.
     #[must_use]
     pub fn seal(&self, keys: &KeyRing, id: &SessionId, random: &impl Random) -> Option<String> {
-        seal::seal(keys, Purpose::Session, id.secret(), &id.keys().record(), self.encode().as_bytes(), random)
+        seal::seal(keys, Purpose::Session, id.secret(), &id.names().record_key(), self.encode().as_bytes(), random)
     }
 
     /// Opens a record.
@@ -74,7 +74,7 @@ impl Record {
     /// # Errors
     /// It does not open, is not a record, or is not this id's.
     pub fn open(sealed: &str, keys: &KeyRing, id: &SessionId) -> Result<Self, OpenError> {
-        let plain = seal::open(keys, Purpose::Session, id.secret(), &id.keys().record(), sealed)?;
+        let plain = seal::open(keys, Purpose::Session, id.secret(), &id.names().record_key(), sealed)?;
         let record = Self::parse(&plain).ok_or(OpenError::UnknownFormat)?;
         if id.is_of(&record.issuer, &record.subject) { Ok(record) } else { Err(OpenError::DoesNotOpen) }
     }
@@ -165,7 +165,7 @@ mod tests {
         let small = ["", "{}", "[]", "null", r#"{"version":1}"#].map(str::to_owned);
         for plain in small.into_iter().chain(lists).chain(others) {
             let (id, random) = (id(), Counting::default());
-            let sealed = seal::seal(&ring(), Purpose::Session, id.secret(), &id.keys().record(), plain.as_bytes(), &random);
+            let sealed = seal::seal(&ring(), Purpose::Session, id.secret(), &id.names().record_key(), plain.as_bytes(), &random);
             assert_eq!(Record::open(&sealed.expect("seals"), &ring(), &id).err(), Some(OpenError::UnknownFormat), "{plain}");
         }
     }

@@ -19,7 +19,7 @@ use crate::ports::Random;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// A login flow in its cookie.
-    Flow,
+    LoginState,
     /// Cognito's key set in the location's cache; no secret but the ring's.
     KeySet,
     /// A session record in KV.
@@ -52,7 +52,7 @@ pub fn seal(
 ) -> Option<String> {
     let ring_key = keys.newest();
     let mut nonce = [0; NONCE_BYTES];
-    random.fill(&mut nonce);
+    random.random_bytes(&mut nonce);
     let payload = Payload { msg: plain, aad: &associated_data(ring_key.name(), context) };
     let sealed = cipher(ring_key, purpose, secret)?.encrypt(XNonce::from_slice(&nonce), payload).ok()?;
 
@@ -86,7 +86,7 @@ fn parts(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 
 fn cipher(ring_key: &RingKey, purpose: Purpose, secret: &[u8]) -> Option<XChaCha20Poly1305> {
     let info = match purpose {
-        Purpose::Flow => "edgegate/flow/1",
+        Purpose::LoginState => "edgegate/flow/1",
         Purpose::KeySet => "edgegate/key-set/1",
         Purpose::Session => "edgegate/session/1",
     };
@@ -113,7 +113,7 @@ mod tests {
     struct Counter(Cell<u8>);
 
     impl Random for Counter {
-        fn fill(&self, bytes: &mut [u8]) {
+        fn random_bytes(&self, bytes: &mut [u8]) {
             bytes.fill(self.0.get());
             self.0.set(self.0.get().wrapping_add(1));
         }
@@ -141,7 +141,7 @@ mod tests {
     fn purpose_secret_and_context_are_all_needed() {
         let keys = ring(V1);
         for (purpose, secret, context) in [
-            (Purpose::Flow, &b"secret"[..], "session/a/b"),
+            (Purpose::LoginState, &b"secret"[..], "session/a/b"),
             (Purpose::KeySet, b"secret", "session/a/b"),
             (Purpose::Session, b"Secret", "session/a/b"),
             (Purpose::Session, b"", "session/a/b"),
@@ -199,7 +199,7 @@ mod tests {
     fn the_format_is_the_documented_one() {
         // Made apart from this code (HKDF, HChaCha20 and ChaCha20-Poly1305 by hand), as the head of this file describes it.
         for (purpose, sealed_and_tag) in [
-            (Purpose::Flow, "FV1vP7QslCcOCCTmdNKpV7mw-o5KQ"),
+            (Purpose::LoginState, "FV1vP7QslCcOCCTmdNKpV7mw-o5KQ"),
             (Purpose::KeySet, "HMt1xTxve7219YAg-v61gLW0B3R9A"),
             (Purpose::Session, "BHqqOYPBgLAhJ7Ao1gEFrDYcZX30Q"),
         ] {
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn a_nonce_is_new_each_time() {
         let random = Counter(Cell::new(0));
-        let once = || seal(&ring(V1), Purpose::Flow, b"s", "c", b"same", &random);
+        let once = || seal(&ring(V1), Purpose::LoginState, b"s", "c", b"same", &random);
         assert_ne!(once(), once());
     }
 }

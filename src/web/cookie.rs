@@ -50,13 +50,13 @@ impl CookieStyle {
 
     /// What the names of login-flow cookies begin with.
     #[must_use]
-    pub fn flow_prefix(self) -> &'static str {
+    pub fn login_prefix(self) -> &'static str {
         if self.secure { "__Host-login-" } else { "edgegate-login-" }
     }
 
     /// The name of the cookie that counts sign-ins in a row.
     #[must_use]
-    pub fn rounds_name(self) -> &'static str {
+    pub fn sign_ins_name(self) -> &'static str {
         if self.secure { "__Host-sign-ins" } else { "edgegate-sign-ins" }
     }
 
@@ -131,7 +131,7 @@ mod tests {
             ("http://localhost:8787", local(), "edgegate-session", "edgegate-login-", "edgegate-sign-ins"),
         ] {
             assert_eq!(Origin::parse(origin).map(|origin| CookieStyle::of(&origin)), Some(style), "{origin}");
-            assert_eq!((style.session_name(), style.flow_prefix(), style.rounds_name()), (session, flow, rounds), "{origin}");
+            assert_eq!((style.session_name(), style.login_prefix(), style.sign_ins_name()), (session, flow, rounds), "{origin}");
             let more = [style.retry_name(), style.return_prefix()];
             assert!([session, flow, rounds].iter().chain(&more).all(|name| style.reserves(name)), "{origin}");
             assert!(more.iter().all(|name| name.starts_with("__Host-") == origin.starts_with("https")), "{origin}");

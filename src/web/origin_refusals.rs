@@ -1,13 +1,10 @@
 //! An origin that refuses everything: with a wrong `ORIGIN_SECRET` it answers 403 to whatever it is asked for.
 
-use crate::config::Site;
-use crate::ports::{Level, Ports, UnixSecs};
-
-use super::Gate;
+use crate::ports::UnixSecs;
 
 /// Counts the origin's answers 403 that came with no other answer between them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct OriginRefusals {
+pub(crate) struct OriginRefusals {
     began_at: UnixSecs,
     count: u32,
     warned_at: Option<UnixSecs>,
@@ -16,7 +13,7 @@ pub(super) struct OriginRefusals {
 impl OriginRefusals {
     /// Notes an answer of the origin. True: it has answered 403 to more than [`A_HANDFUL`] within a minute and nothing else, which was
     /// not said in the last minute.
-    pub(super) fn note(&mut self, status: u16, now: UnixSecs) -> bool {
+    pub(crate) fn note(&mut self, status: u16, now: UnixSecs) -> bool {
         // Any other answer shows an origin that gives something out: then a 403 is about that path.
         if status != 403 {
             self.count = 0;
@@ -33,22 +30,6 @@ impl OriginRefusals {
             self.warned_at = Some(now);
         }
         warns
-    }
-}
-
-impl<P: Ports> Gate<P> {
-    /// Notes the status of an answer of `ORIGIN_URL`. An origin that refuses everything is told of in the log, at most once a minute.
-    pub(super) fn note_site_status(&self, status: u16, now: UnixSecs) {
-        if self.config.site == Site::Assets {
-            return;
-        }
-        let mut refusals = self.memory.origin_refusals.get();
-        let warns = refusals.note(status, now);
-        self.memory.origin_refusals.set(refusals);
-        if warns {
-            let secret = if self.config.origin_secret.is_some() { "set" } else { "not set" };
-            self.ports.line(Level::Warn, "origin_refused", &[("status", "403"), ("ORIGIN_SECRET", secret)]);
-        }
     }
 }
 

@@ -9,11 +9,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use edgegate::auth::{self, Gateway};
 use edgegate::config::Config;
-use edgegate::gate::{Gate, Memory, Outcome as Handled};
+use edgegate::gate::{Outcome as Handled, handle};
 use edgegate::ports::{
-    Background, BodyError, Clock, Guard, GuardError, Http, HttpError, HttpRequest, HttpResponse, IncomingRequest, KeySetCache,
-    Kv, KvError, Level, Limiter, Log, Random, RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs, Upstream, UpstreamError,
+    Background, BodyError, Clock, Guard, GuardError, Http, HttpError, HttpRequest, HttpResponse, IncomingRequest, JwksCache, Kv,
+    KvError, Level, Limiter, Log, Random, RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs, Upstream, UpstreamError,
     UpstreamRequest,
 };
 
@@ -170,7 +171,7 @@ impl Random for Ports {
     /// A single byte is the jitter of a wait: always the same, so that waits of one kind are told from another by their
     /// length. Twenty-four are a nonce: always the same for an isolate, so that it seals a record into the same text each time,
     /// and other isolates into other texts. All else differs by task and turn.
-    fn fill(&self, bytes: &mut [u8]) {
+    fn random_bytes(&self, bytes: &mut [u8]) {
         let (hub, length) = (&self.0, bytes.len());
         if let [jitter] = bytes {
             *jitter = 7;
@@ -188,7 +189,7 @@ impl Random for Ports {
 }
 
 impl Kv for Ports {
-    async fn read<const N: usize>(&self, keys: [&str; N]) -> Result<[Option<String>; N], KvError> {
+    async fn kv_get_many<const N: usize>(&self, keys: [&str; N]) -> Result<[Option<String>; N], KvError> {
         match self.wait(Operation::Read(keys.iter().map(|key| self.text(key)).collect())).await {
             Outcome::Read(Err(Silence::Timeout)) => Err(KvError::Timeout),
             Outcome::Read(Err(Silence::Broken)) => Err(KvError::Unavailable),
@@ -200,22 +201,22 @@ impl Kv for Ports {
         }
     }
 
-    async fn write(&self, key: &str, value: &str, expires_at: UnixSecs) -> Result<(), KvError> {
+    async fn kv_put(&self, key: &str, value: &str, expires_at: UnixSecs) -> Result<(), KvError> {
         assert!(expires_at >= self.now() + 60, "KV refuses expirations nearer than 60 s");
         self.store(Operation::Write { key: self.text(key), value: self.text(value) }).await
     }
 
-    async fn delete(&self, key: &str) -> Result<(), KvError> {
+    async fn kv_delete(&self, key: &str) -> Result<(), KvError> {
         self.store(Operation::Delete(self.text(key))).await
     }
 }
 
 impl Guard for Ports {
-    fn is_guarded(&self) -> bool {
+    fn guard_is_bound(&self) -> bool {
         self.0.fixed.strict
     }
 
-    async fn ask(&self, _user_tag: &str, inquiry: &str) -> Result<String, GuardError> {
+    async fn guard_ask(&self, _user_tag: &str, inquiry: &str) -> Result<String, GuardError> {
         match self.wait(Operation::Ask(self.text(inquiry))).await {
             Outcome::Told(Ok(text)) => Ok(self.read_text(text)),
             Outcome::Told(Err(Silence::Timeout)) => Err(GuardError::Timeout),
@@ -226,7 +227,7 @@ impl Guard for Ports {
 }
 
 impl Http for Ports {
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    async fn cognito_send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let Some(form) = &request.form else {
             // The keys are always there: what happens without them is not the model's subject.
             return Cognito::default().answer(&request, self.now());
@@ -248,28 +249,28 @@ impl Signatures for Ports {
     }
 }
 
-impl KeySetCache for Ports {
-    async fn load(&self) -> Option<String> {
+impl JwksCache for Ports {
+    async fn jwks_cache_get(&self) -> Option<String> {
         None
     }
 
-    async fn keep(&self, _text: &str, _max_age_secs: u32) {}
+    async fn jwks_cache_put(&self, _text: &str, _max_age_secs: u32) {}
 }
 
 impl Background for Ports {
-    fn run(&self, work: Pin<Box<dyn Future<Output = ()>>>) {
+    fn wait_until(&self, work: Pin<Box<dyn Future<Output = ()>>>) {
         self.0.spawned.borrow_mut().push(work);
     }
 }
 
 impl Limiter for Ports {
-    async fn allows(&self, _key: &str) -> bool {
+    async fn rate_limit(&self, _key: &str) -> bool {
         true
     }
 }
 
 impl Log for Ports {
-    fn line(&self, _level: Level, _message: &str, _fields: &[(&str, &str)]) {}
+    fn log(&self, _level: Level, _message: &str, _fields: &[(&str, &str)]) {}
 }
 
 struct Request {
@@ -331,7 +332,7 @@ impl Upstream<Request> for Ports {
 pub struct Isolate {
     hub: Rc<Hub>,
     config: Rc<Config>,
-    memory: Rc<Memory>,
+    memory: Rc<auth::Isolate>,
     tasks: BTreeMap<Task, Pin<Box<dyn Future<Output = Option<Reply>>>>>,
     begun: Task,
 }
@@ -357,9 +358,9 @@ impl Isolate {
         self.hub.drawn.set(0);
         let task = match input {
             Input::Request(ask) => {
-                let gate = Gate::new(self.config.clone(), Ports(self.hub.clone()), self.memory.clone());
+                let gate = Gateway::new(self.config.clone(), Ports(self.hub.clone()), self.memory.clone());
                 let request = Request::new(*ask, self.hub.fixed.clone());
-                self.begin(Box::pin(async move { Some(reply(gate.handle(&request).await)) }))
+                self.begin(Box::pin(async move { Some(reply(handle(&gate, &request).await)) }))
             }
             Input::Outcome(task, outcome) => {
                 self.hub.waiting.borrow_mut().get_mut(task).expect("a task that waits").1 = Some(outcome.clone());

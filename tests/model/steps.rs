@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use edgegate::config::Config;
+use edgegate::guard::decision::{Row, reply};
+use edgegate::guard::protocol::{GuardReply, GuardRequest, Question};
 use edgegate::ports::HttpRequest;
-use edgegate::session::guard::{Answer, Inquiry, Question, Row, reply};
 use edgegate::session::id::SessionId;
 use edgegate::session::record::Record;
 use serde_json::{Value, json};
@@ -136,7 +137,7 @@ impl Model {
             .map(|(n, v)| (n.clone(), v.clone()))
             .unwrap();
         let session = SessionId::parse(&cookie).unwrap();
-        let record = world.kv.entries.borrow()[&session.keys().record()].0.clone();
+        let record = world.kv.entries.borrow()[&session.names().record_key()].0.clone();
         let nonce = world.cognito.nonce.borrow().clone();
         world.time.set_ms(START * 1000);
         let login_callback = browser.begin("/app/");
@@ -154,11 +155,11 @@ impl Model {
             login_callback,
             strict: scenario.strict,
         };
-        let keys = session.keys();
+        let names = session.names();
         let row = Row { generation: 1, sealed: record.clone(), expires_at: START + 400_000, ..Row::default() };
         let text = |text: &str| fixed.texts.of(text);
         Self {
-            keys: [text(&keys.record()), text(&keys.ended()), text(&keys.user_ended())],
+            keys: [text(&names.record_key()), text(&names.marker_key()), text(&names.user_marker_key())],
             record: text(&record),
             row: text(&row.encode()),
             login_nonce: world.cognito.nonce.borrow().clone(),
@@ -187,7 +188,7 @@ impl Model {
             return *known;
         }
         let config: std::rc::Rc<Config> = config(&[]);
-        let facts = Record::open(&self.read(sealed), &config.keys, &self.session)
+        let facts = Record::open(&self.read(sealed), &config.sealing_keys, &self.session)
             .ok()
             .map(|record| Facts { version: record.version, token: self.text(&record.refresh_token.expect("a refresh token")) });
         self.facts.lock().unwrap().insert(sealed, facts);
@@ -580,7 +581,7 @@ impl Model {
         let now_ms = state.now_ms;
         let before = state.row.map(|row| self.row(row));
         // Of another session, which a new sign-in begins, it keeps nothing here: nobody asks for it.
-        let session = self.session.keys();
+        let session = self.session.names();
         let row = |of: &str| Ok(before.clone().filter(|_| of == session.hash()));
         let mut said = reply(&self.read(inquiry), row, unix_ms(state.now_ms) / 1000).expect("an inquiry");
         if self.is_broken(gateway, Broken::TalksTheGuardIntoAnything) && !matches!(said.text.as_str(), YES) {
@@ -602,10 +603,10 @@ impl Model {
             state.row = Some(self.text(&row.encode()));
             state.row_changes += 1;
         }
-        let mut answer = Answer::parse(&said.text).unwrap();
-        if let Answer::Newer { sealed } = &answer {
+        let mut answer = GuardReply::parse(&said.text).unwrap();
+        if let GuardReply::Newer { sealed } = &answer {
             if self.is_broken(gateway, Broken::IgnoresTheGuard) {
-                answer = Answer::Yes;
+                answer = GuardReply::Accepted;
             } else {
                 self.facts(self.text(sealed))
                     .inspect(|facts| state.places[gateway].learns(*facts, now_ms, now_ms + REMEMBERED_MS));
@@ -642,8 +643,8 @@ impl Place {
 
 /// The sealed record that an inquiry brings.
 fn saved(inquiry: &str) -> Option<String> {
-    match Inquiry::parse(inquiry) {
-        Some(Inquiry { question: Question::Save { sealed, .. }, .. }) => Some(sealed),
+    match GuardRequest::parse(inquiry) {
+        Some(GuardRequest { question: Question::Save { sealed, .. }, .. }) => Some(sealed),
         _ => None,
     }
 }

@@ -1,6 +1,7 @@
 //! The two variables that have a structure of their own, and of which one is a secret.
 
-use edgegate::config::{Access, Config, KeyRing, Rules};
+use edgegate::access::rules::{Access, Rules};
+use edgegate::config::{Config, KeyRing};
 use serde_json::{Value, json};
 
 use super::oracle::{count_members, object, padded_base64};

@@ -1,8 +1,8 @@
 //! Key sets and tokens.
 
 use edgegate::config::Cognito;
-use edgegate::jose::compact::{MAX_TOKEN_BYTES, UnverifiedToken};
 use edgegate::jose::jwk::KeySet;
+use edgegate::jose::jws::{MAX_TOKEN_BYTES, UnverifiedToken};
 use edgegate::jose::verify::{SignedClaims, verify};
 use edgegate::oidc::claims::{Nonce, check_access_token, check_id_token};
 use edgegate::ports::{RsaPublicKey, SignatureCheckFailed, Signatures};

@@ -2,7 +2,7 @@
 
 use edgegate::config::KeyRing;
 use edgegate::oidc::claims::Profile;
-use edgegate::oidc::flow::{FLOW_LIFE_SECS, LoginFlow, flow_tag};
+use edgegate::oidc::login_state::{LOGIN_LIFE_SECS, LoginState, state_tag};
 use edgegate::ports::Random;
 use edgegate::session::id::SessionId;
 use edgegate::session::record::Record;
@@ -22,13 +22,13 @@ const FOREIGN: &str = "v1:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
 /// The login that is under way here.
 pub const STATE: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-pub fn flow() -> LoginFlow {
-    LoginFlow {
+pub fn flow() -> LoginState {
+    LoginState {
         state: STATE.to_owned(),
         nonce: "nonce".to_owned(),
         verifier: "verifier".to_owned(),
         return_path: "/app/?view=reports".to_owned(),
-        expires_at: START + FLOW_LIFE_SECS,
+        expires_at: START + LOGIN_LIFE_SECS,
         again: false,
         spent: false,
     }
@@ -36,17 +36,17 @@ pub fn flow() -> LoginFlow {
 
 /// A login's cookie: opens only as it was sealed, in its place and for its state. Also takes `data` for what was sealed.
 pub fn flow_cookie(data: &[u8]) -> Verdict {
-    let name = format!("__Host-login-{}", flow_tag(STATE));
-    let place = Place { purpose: Purpose::Flow, secret: STATE.as_bytes(), context: &name };
+    let name = format!("__Host-login-{}", state_tag(STATE));
+    let place = Place { purpose: Purpose::LoginState, secret: STATE.as_bytes(), context: &name };
     place.keeps(data);
-    if let Some(read) = LoginFlow::parse(data) {
-        assert!(LoginFlow::parse(read.encode().as_bytes()).is_some_and(|again| again == read), "printed and read again");
+    if let Some(read) = LoginState::parse(data) {
+        assert!(LoginState::parse(read.encode().as_bytes()).is_some_and(|again| again == read), "printed and read again");
         assert_eq!(read.answers(STATE, START), read.state == STATE && START < read.expires_at);
     }
     let Some(opened) = place.opens(data) else { return Verdict::Refused };
-    let Some(read) = LoginFlow::parse(&opened) else { return Verdict::Refused };
+    let Some(read) = LoginState::parse(&opened) else { return Verdict::Refused };
     if read == flow() {
-        assert!(read.answers(STATE, START) && !read.answers(STATE, START + FLOW_LIFE_SECS));
+        assert!(read.answers(STATE, START) && !read.answers(STATE, START + LOGIN_LIFE_SECS));
     }
     Verdict::Accepted
 }
@@ -79,7 +79,7 @@ pub fn record() -> Record {
 /// record in KV, and for what was sealed.
 pub fn session_cookie(data: &[u8]) -> Verdict {
     let (id, keys) = (id(), KeyRing::parse(RING).expect("a ring"));
-    let place = Place { purpose: Purpose::Session, secret: id.secret(), context: &id.keys().record() };
+    let place = Place { purpose: Purpose::Session, secret: id.secret(), context: &id.names().record_key() };
     place.keeps(data);
     let behind = Record::open(&place.seal(data), &keys, &id);
     if let Ok(record) = &behind {
@@ -101,12 +101,12 @@ fn is_session_id(cookie: &str) -> bool {
     };
     let bytes = wanted.expect("48 bytes of base64url");
     assert_eq!((id.expose().as_str(), id.secret()), (cookie, &bytes[16..]));
-    let keys = id.keys();
+    let names = id.names();
     let hash = Sha256::digest([b"edgegate/lookup/1", &bytes[16..]].concat());
     let (tag, hash) = (encoded(&bytes[..16]), encoded(&hash));
-    assert_eq!(keys.record(), format!("session/{tag}/{hash}"));
-    assert_eq!((keys.ended(), keys.user_ended()), (format!("ended/{tag}/{hash}"), format!("ended/{tag}")));
-    assert_eq!(keys.record().len(), "session/".len() + 22 + 1 + 43);
+    assert_eq!(names.record_key(), format!("session/{tag}/{hash}"));
+    assert_eq!((names.marker_key(), names.user_marker_key()), (format!("ended/{tag}/{hash}"), format!("ended/{tag}")));
+    assert_eq!(names.record_key().len(), "session/".len() + 22 + 1 + 43);
     true
 }
 
@@ -146,7 +146,7 @@ impl Place<'_> {
         let drawn = |index: usize, below: usize| usize::from(u16::from_be_bytes([digest[index], digest[index + 1]])) % below;
         let other_context = format!("x{}", &self.context[1..]);
         let other_secret = [self.secret, b"x"].concat();
-        let other_purpose = if self.purpose == Purpose::Flow { Purpose::Session } else { Purpose::Flow };
+        let other_purpose = if self.purpose == Purpose::LoginState { Purpose::Session } else { Purpose::LoginState };
         let places = [
             Place { context: &other_context, ..*self },
             Place { secret: &other_secret, ..*self },
@@ -175,7 +175,7 @@ impl Place<'_> {
 pub struct Fixed(pub u8);
 
 impl Random for Fixed {
-    fn fill(&self, bytes: &mut [u8]) {
+    fn random_bytes(&self, bytes: &mut [u8]) {
         bytes.fill(self.0);
     }
 }

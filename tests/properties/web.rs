@@ -3,11 +3,13 @@
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-use edgegate::config::{Access, Config, Origin, Rules};
-use edgegate::gate::{Gate, Outcome};
+use edgegate::access::rules::{Access, Rules};
+use edgegate::auth::Gateway;
+use edgegate::config::{Config, Origin};
+use edgegate::gate::{Outcome, handle};
 use edgegate::oidc::authorize::{PassThrough, build_authorize_url};
 use edgegate::oidc::callback::{CallbackAnswer, CallbackParams};
-use edgegate::oidc::flow::LoginFlow;
+use edgegate::oidc::login_state::LoginState;
 use edgegate::ports::{BodyError, IncomingRequest, UpstreamRequest};
 use edgegate::web::cookie::{CookieStyle, Cookies};
 use edgegate::web::headers::public_location;
@@ -45,7 +47,7 @@ pub fn query(data: &[u8]) -> Verdict {
 fn login(query: Query<'_>, pairs: &[(String, String)]) {
     const PASSED: [&str; 4] = ["identity_provider", "login_hint", "lang", "prompt"];
     let Ok(passed) = PassThrough::parse(query) else { return };
-    let flow = LoginFlow {
+    let flow = LoginState {
         state: "the-state".to_owned(),
         nonce: "the-nonce".to_owned(),
         verifier: "the-verifier".to_owned(),
@@ -124,7 +126,7 @@ pub fn cookie_header(data: &[u8]) -> Verdict {
 }
 
 fn keeps_ours(style: CookieStyle, header: &str) {
-    let (session, flow) = (style.session_name(), format!("{}tag", style.flow_prefix()));
+    let (session, flow) = (style.session_name(), format!("{}tag", style.login_prefix()));
     // As any server may split a header and compare names.
     let pieces = |header: &str| {
         header
@@ -135,9 +137,9 @@ fn keeps_ours(style: CookieStyle, header: &str) {
     };
     let ours = |piece: &str| {
         let name = piece.split('=').next().unwrap().trim_matches([' ', '\t']).to_lowercase();
-        ["__host-session", "__host-sign-ins", session, style.rounds_name().to_lowercase().as_str()].contains(&name.as_str())
+        ["__host-session", "__host-sign-ins", session, style.sign_ins_name().to_lowercase().as_str()].contains(&name.as_str())
             || name.starts_with("__host-login-")
-            || name.starts_with(style.flow_prefix())
+            || name.starts_with(style.login_prefix())
     };
     // The runtime joins several `Cookie` lines with commas.
     let expected: Vec<String> = pieces(header).into_iter().filter(|piece| !piece.split(',').any(ours)).collect();
@@ -267,8 +269,8 @@ fn visit(raw: &str) {
     let request = Visitor(format!("{PUBLIC_URL}{raw}"));
     let Ok(url) = Url::parse(&request.0) else { return };
     let world = World::new();
-    let gate = Gate::new(site(), Ports(world.clone()), Rc::default());
-    let Outcome::Forward(..) = futures_executor::block_on(gate.handle(&request)) else { return };
+    let gate = Gateway::new(site(), Ports(world.clone()), Rc::default());
+    let Outcome::Forward(..) = futures_executor::block_on(handle(&gate, &request)) else { return };
     let Some(UpstreamRequest::Origin(asked)) = world.site.asked.take().pop() else { panic!("the origin is asked") };
     let forwarded = asked.url.strip_prefix("https://origin.example.com").expect("the origin").split('?').next().unwrap();
     assert_eq!(forwarded, url.path(), "as the browser wrote it");

@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use edgegate::auth::{Gateway, Isolate};
 use edgegate::config::Config;
-use edgegate::gate::{Gate, Memory, Outcome};
+use edgegate::gate::{Outcome, handle};
 use edgegate::ports::{BodyError, IncomingRequest};
 use edgegate::session::id::SessionId;
 use edgegate::session::record::Record;
@@ -69,7 +70,7 @@ impl IncomingRequest for Request {
 pub struct Browser {
     pub world: Rc<World>,
     pub config: Rc<Config>,
-    memory: Rc<Memory>,
+    memory: Rc<Isolate>,
     pub cookies: RefCell<BTreeMap<String, String>>,
 }
 
@@ -121,8 +122,8 @@ impl Browser {
     pub fn stored(&self) -> Option<Record> {
         let id = self.session_id()?;
         let entries = self.world.kv.entries.borrow();
-        let (sealed, _) = entries.get(&id.keys().record())?;
-        Some(Record::open(sealed, &self.config.keys, &id).expect("a record that opens"))
+        let (sealed, _) = entries.get(&id.names().record_key())?;
+        Some(Record::open(sealed, &self.config.sealing_keys, &id).expect("a record that opens"))
     }
 
     /// A page load.
@@ -225,8 +226,8 @@ impl Browser {
             headers.push(("cookie", cookies.join("; ")));
         }
         let request = Request { method, url, headers, body };
-        let gate = Gate::new(self.config.clone(), Ports(self.world.clone()), self.memory.clone());
-        let reply = match gate.handle(&request).await {
+        let gate = Gateway::new(self.config.clone(), Ports(self.world.clone()), self.memory.clone());
+        let reply = match handle(&gate, &request).await {
             Outcome::Forward(answer, edits) => Reply {
                 status: answer.status,
                 headers: edits.set.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),

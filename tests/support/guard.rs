@@ -3,8 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
+use edgegate::guard::decision::{Row, reply};
 use edgegate::ports::{GuardError, UnixSecs};
-use edgegate::session::guard::{Row, reply};
 
 #[derive(Default)]
 pub struct FakeGuard {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use edgegate::ports::{
-    Background, Clock, Guard, GuardError, Http, HttpError, HttpRequest, HttpResponse, KeySetCache, Kv, KvError, Level, Limiter,
+    Background, Clock, Guard, GuardError, Http, HttpError, HttpRequest, HttpResponse, JwksCache, Kv, KvError, Level, Limiter,
     Log, Random, RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs, Upstream, UpstreamError, UpstreamRequest,
 };
 
@@ -212,7 +212,7 @@ impl Clock for Ports {
 
 impl Random for Ports {
     /// Different each time, the same in every run.
-    fn fill(&self, bytes: &mut [u8]) {
+    fn random_bytes(&self, bytes: &mut [u8]) {
         for byte in bytes {
             let next = self.0.random.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             self.0.random.set(next);
@@ -222,28 +222,28 @@ impl Random for Ports {
 }
 
 impl Kv for Ports {
-    async fn read<const N: usize>(&self, keys: [&str; N]) -> Result<[Option<String>; N], KvError> {
+    async fn kv_get_many<const N: usize>(&self, keys: [&str; N]) -> Result<[Option<String>; N], KvError> {
         yield_once().await;
         self.0.kv.read(keys, &self.0.view, &self.0.time).await
     }
 
-    async fn write(&self, key: &str, value: &str, expires_at: UnixSecs) -> Result<(), KvError> {
+    async fn kv_put(&self, key: &str, value: &str, expires_at: UnixSecs) -> Result<(), KvError> {
         yield_once().await;
         self.0.kv.write(key, value, expires_at, &self.0.view, &self.0.time).await
     }
 
-    async fn delete(&self, key: &str) -> Result<(), KvError> {
+    async fn kv_delete(&self, key: &str) -> Result<(), KvError> {
         yield_once().await;
         self.0.kv.delete(key, &self.0.view, &self.0.time).await
     }
 }
 
 impl Guard for Ports {
-    fn is_guarded(&self) -> bool {
+    fn guard_is_bound(&self) -> bool {
         self.0.guard.is_some()
     }
 
-    async fn ask(&self, user_tag: &str, inquiry: &str) -> Result<String, GuardError> {
+    async fn guard_ask(&self, user_tag: &str, inquiry: &str) -> Result<String, GuardError> {
         yield_once().await;
         self.0.time.note_work();
         let guard = self.0.guard.as_ref().expect("nobody asks a guard that is not bound");
@@ -254,7 +254,7 @@ impl Guard for Ports {
 }
 
 impl Http for Ports {
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    async fn cognito_send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         yield_once().await;
         self.0.time.note_work();
         let answer = self.0.cognito.answer(&request, self.0.now());
@@ -270,31 +270,31 @@ impl Signatures for Ports {
     }
 }
 
-impl KeySetCache for Ports {
-    async fn load(&self) -> Option<String> {
+impl JwksCache for Ports {
+    async fn jwks_cache_get(&self) -> Option<String> {
         self.0.key_set.borrow().clone()
     }
 
-    async fn keep(&self, text: &str, _max_age_secs: u32) {
+    async fn jwks_cache_put(&self, text: &str, _max_age_secs: u32) {
         self.0.time.take(self.0.keep_ms.get()).await;
         *self.0.key_set.borrow_mut() = Some(text.to_owned());
     }
 }
 
 impl Background for Ports {
-    fn run(&self, work: Work) {
+    fn wait_until(&self, work: Work) {
         self.0.background.borrow_mut().push(work);
     }
 }
 
 impl Limiter for Ports {
-    async fn allows(&self, _key: &str) -> bool {
+    async fn rate_limit(&self, _key: &str) -> bool {
         true
     }
 }
 
 impl Log for Ports {
-    fn line(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
+    fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
         self.0.logs.borrow_mut().push(format!("{level:?} {message} {fields:?}"));
     }
 }

@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 
-use crate::ports::Ports;
-
-use super::{Answer, Gate};
+use crate::config::Config;
+use crate::gate::Response;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,17 +15,14 @@ struct ConfigBody<'a> {
     client_id: &'a str,
 }
 
-impl<P: Ports> Gate<P> {
-    /// All five are always there. Nothing in it changes between deployments, so a browser may keep it for a while.
-    pub(super) fn config_route(&self) -> Answer {
-        let config = &self.config;
-        let body = ConfigBody {
-            api_url: config.api_url.as_deref(),
-            ws_url: config.ws_url.as_deref(),
-            cognito_domain: config.cognito.domain.as_str(),
-            redirect_uri: config.cognito.redirect_uri.as_str(),
-            client_id: &config.cognito.client_id,
-        };
-        Answer::json(200, &body).with("cache-control", "public, max-age=300")
-    }
+/// All five are always there. Nothing in it changes between deployments, so a browser may keep it for a while.
+pub(in crate::gate) fn answer(config: &Config) -> Response {
+    let body = ConfigBody {
+        api_url: config.api_url.as_deref(),
+        ws_url: config.ws_url.as_deref(),
+        cognito_domain: config.cognito.domain.as_str(),
+        redirect_uri: config.cognito.redirect_uri.as_str(),
+        client_id: &config.cognito.client_id,
+    };
+    Response::json(200, &body).with("cache-control", "public, max-age=300")
 }

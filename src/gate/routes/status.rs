@@ -2,13 +2,12 @@
 
 use serde::Serialize;
 
+use crate::auth::session::{Found, Session};
+use crate::auth::{Gateway, refresh};
+use crate::gate::request::RequestContext;
+use crate::gate::{Failure, Response};
 use crate::ports::{IncomingRequest, Ports, UnixSecs};
 use crate::session::policy::renew_at;
-
-use super::renewal::Need;
-use super::sessions::{Found, Session};
-use super::visit::Visit;
-use super::{Answer, Failure, Gate};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,29 +20,21 @@ struct StatusBody {
     login_url: String,
 }
 
-impl<P: Ports> Gate<P> {
-    /// "Yes" only for a session that opens something now; a store or Cognito that cannot be asked is 5xx, not "no".
-    pub(super) async fn status<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
-        let session = match self.find_session(visit).await? {
-            Found::Session(session) => match self.living(session, Need::Identity).await {
-                Ok(session) => Some(session),
-                Err(failure) if failure.error.is_signed_out() => None,
-                Err(failure) => return Err(failure),
-            },
-            Found::None | Found::Ended => None,
-        };
-        let life = &self.config.session;
-        let body = StatusBody {
-            authenticated: session.is_some(),
-            expires_at: session.as_ref().map(|Session { record, .. }| record.ends_at(life)),
-            refresh_at: session.as_ref().map(|Session { record, .. }| renew_at(record)),
-            login_url: self.login_url(),
-        };
-        Ok(Answer::json(200, &body))
-    }
-
-    /// Where a login starts.
-    pub(super) fn login_url(&self) -> String {
-        format!("{}/auth/login", self.config.public_url)
-    }
+/// "Yes" only for a session that opens something now; a store or Cognito that cannot be asked is 5xx, not "no".
+pub(in crate::gate) async fn answer<P: Ports, R: IncomingRequest>(
+    gateway: &Gateway<P>,
+    request: &RequestContext<'_, R>,
+) -> Result<Response, Failure> {
+    let session = match request.find_session(gateway).await? {
+        Found::Session(session) => refresh::live_if_signed_in(gateway, session).await?,
+        Found::None | Found::Ended => None,
+    };
+    let life = &gateway.config.session;
+    let body = StatusBody {
+        authenticated: session.is_some(),
+        expires_at: session.as_ref().map(|Session { record, .. }| record.ends_at(life)),
+        refresh_at: session.as_ref().map(|Session { record, .. }| renew_at(record)),
+        login_url: format!("{}/auth/login", gateway.config.public_url),
+    };
+    Ok(Response::json(200, &body))
 }

@@ -2,25 +2,26 @@
 
 use serde::Serialize;
 
+use crate::auth::refresh::{Need, live};
+use crate::auth::{Gateway, bearer};
+use crate::gate::request::RequestContext;
+use crate::gate::{Failure, Response};
 use crate::oidc::claims::Profile;
 use crate::ports::{IncomingRequest, Ports};
 
-use super::renewal::Need;
-use super::visit::Visit;
-use super::{Answer, Failure, Gate};
-
-impl<P: Ports> Gate<P> {
-    /// With an `Authorization` header it alone decides, also when it is wrong: a client that brings a token means it.
-    /// Without, the session's cookie does.
-    pub(super) async fn user_info<R: IncomingRequest>(&self, visit: &Visit<'_, R>) -> Result<Answer, Failure> {
-        if let Some(authorization) = visit.request.header("authorization") {
-            let person = &self.bearer(&authorization).await?.person;
-            return Ok(user_info_answer(&person.subject, &person.profile));
-        }
-        let session = self.find_session(visit).await?.required()?;
-        let session = self.living(session, Need::Identity).await?;
-        Ok(user_info_answer(&session.record.subject, &session.record.profile))
+/// With an `Authorization` header it alone decides, also when it is wrong: a client that brings a token means it. Without, the session's
+/// cookie does.
+pub(in crate::gate) async fn answer<P: Ports, R: IncomingRequest>(
+    gateway: &Gateway<P>,
+    request: &RequestContext<'_, R>,
+) -> Result<Response, Failure> {
+    if let Some(authorization) = request.incoming.header("authorization") {
+        let person = &bearer::verify(gateway, &authorization).await?.person;
+        return Ok(user_info(&person.subject, &person.profile));
     }
+    let session = request.find_session(gateway).await?.required()?;
+    let session = live(gateway, session, Need::Identity).await?;
+    Ok(user_info(&session.record.subject, &session.record.profile))
 }
 
 /// The allow-listed answer; what a token did not have is `null`.
@@ -36,7 +37,7 @@ struct UserInfoBody<'a> {
     groups: &'a [String],
 }
 
-fn user_info_answer(subject: &str, profile: &Profile) -> Answer {
+fn user_info(subject: &str, profile: &Profile) -> Response {
     let name = profile.display_name();
     let body = UserInfoBody {
         sub: subject,
@@ -48,5 +49,5 @@ fn user_info_answer(subject: &str, profile: &Profile) -> Answer {
         username: profile.username.as_deref(),
         groups: &profile.groups,
     };
-    Answer::json(200, &body)
+    Response::json(200, &body)
 }

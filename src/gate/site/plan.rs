@@ -7,9 +7,9 @@ use crate::web::headers::{
     LEAVE_TO_READ, ORIGIN_VERIFY, SHARED_CACHE_HEADERS, connection_options, passes_to_origin, private_cache_control,
     public_location, varying_by, varying_by_cookie,
 };
-use crate::web::origin::readable_by;
+use crate::web::same_origin::readable_by;
 
-use super::visit::Visit;
+use crate::gate::request::RequestContext;
 
 /// Who may keep an answer of the site, and who may read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +26,8 @@ pub enum CachePolicy {
 
 impl CachePolicy {
     /// The policy of an answer that a session opens.
-    pub(super) fn gated<R: IncomingRequest>(config: &Config, visit: &Visit<'_, R>) -> Self {
-        let readable = readable_by(config, visit.request.header("origin").as_deref()).is_some();
+    pub(super) fn gated<R: IncomingRequest>(config: &Config, request: &RequestContext<'_, R>) -> Self {
+        let readable = readable_by(config, request.incoming.header("origin").as_deref()).is_some();
         if readable { Self::PrivateCors } else { Self::Private }
     }
 
@@ -104,21 +104,21 @@ fn keep_our_cookies(edits: &mut HeaderEdits, config: &Config, lines: &[String]) 
 /// The request for the site. Code and state stay here: of a page that nobody may keep, the query is not sent on.
 pub(super) fn request_for_site<R: IncomingRequest>(
     config: &Config,
-    visit: &Visit<'_, R>,
+    request: &RequestContext<'_, R>,
     policy: CachePolicy,
 ) -> UpstreamRequest {
-    let (path, query) = (visit.raw_path(), if policy == CachePolicy::NoStore { "" } else { visit.query_with_mark() });
+    let (path, query) = (request.raw_path(), if policy == CachePolicy::NoStore { "" } else { request.query_with_mark() });
     match &config.site {
         Site::Assets => {
             // The assets know files only: a folder's page is its `index.html`, under the rule of the folder's own path.
             let index = if path.ends_with('/') { "index.html" } else { "" };
             let wanted = [config.public_url.as_str(), path, index, query].concat();
-            UpstreamRequest::Assets { url: Some(wanted).filter(|wanted| wanted != visit.request.url()) }
+            UpstreamRequest::Assets { url: Some(wanted).filter(|wanted| wanted != request.incoming.url()) }
         }
         Site::Origin(origin) => UpstreamRequest::Origin(OriginRequest {
             url: [origin.as_str(), path, query].concat(),
             passes: passes_to_origin,
-            headers: own_request_headers(config, visit.request),
+            headers: own_request_headers(config, request.incoming),
             may_be_cached: policy == CachePolicy::Public,
             timeout_ms: ORIGIN_TIMEOUT_MS,
         }),

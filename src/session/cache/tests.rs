@@ -1,170 +1,118 @@
 use super::*;
 use crate::session::fixtures::record;
 
-type Memory = SessionMemory<&'static str>;
-
 fn version(number: u64) -> Rc<Record> {
     Rc::new(Record { version: number, ..record() })
 }
 
 /// The version of the record that is remembered; 0 for an ended session.
-fn recalled(memory: &Memory, key: &[u8], now: UnixSecs) -> Option<u64> {
-    memory.recall(key, now).map(|remembered| number(&remembered))
+fn version_of(cache: &RecordCache, key: &[u8], now: UnixSecs) -> Option<u64> {
+    cache.get(key, now).map(|cached| number(&cached))
 }
 
-fn number(remembered: &Remembered) -> u64 {
-    match remembered {
-        Remembered::Record(record) => record.version,
-        Remembered::Ended => 0,
+fn number(cached: &Cached) -> u64 {
+    match cached {
+        Cached::Record(record) => record.version,
+        Cached::Ended => 0,
     }
 }
 
 #[test]
 fn a_record_is_remembered_for_thirty_seconds() {
-    let mut memory = Memory::default();
-    assert_eq!(recalled(&memory, b"a", 1000), None);
-    assert_eq!(number(&memory.remember(b"a", version(1), 1000)), 1);
+    let mut cache = RecordCache::default();
+    assert_eq!(version_of(&cache, b"a", 1000), None);
+    assert_eq!(number(&cache.put(b"a", version(1), 1000)), 1);
     for (key, now, expected) in [(b"a", 1000, Some(1)), (b"a", 1029, Some(1)), (b"a", 1030, None), (b"b", 1000, None)] {
-        assert_eq!(recalled(&memory, key, now), expected, "{key:?} at {now}");
+        assert_eq!(version_of(&cache, key, now), expected, "{key:?} at {now}");
     }
 }
 
 #[test]
 fn of_two_copies_the_newer_is_remembered() {
     for (known, read, holds) in [(1, 2, 2), (2, 1, 2)] {
-        let mut memory = Memory::default();
-        memory.remember(b"a", version(known), 1000);
-        assert_eq!(number(&memory.remember(b"a", version(read), 1010)), holds, "{known} then {read}");
-        assert_eq!(recalled(&memory, b"a", 1010), Some(holds), "{known} then {read}");
+        let mut cache = RecordCache::default();
+        cache.put(b"a", version(known), 1000);
+        assert_eq!(number(&cache.put(b"a", version(read), 1010)), holds, "{known} then {read}");
+        assert_eq!(version_of(&cache, b"a", 1010), Some(holds), "{known} then {read}");
     }
-    let mut memory = Memory::default();
-    memory.remember(b"a", version(2), 1000);
-    assert_eq!(number(&memory.remember(b"a", version(1), 1030)), 1, "what is forgotten replaces nothing");
+    let mut cache = RecordCache::default();
+    cache.put(b"a", version(2), 1000);
+    assert_eq!(number(&cache.put(b"a", version(1), 1030)), 1, "what is forgotten replaces nothing");
 }
 
 #[test]
 fn the_same_version_read_again_is_remembered_from_then_on() {
-    let mut memory = Memory::default();
-    memory.remember(b"a", version(1), 1000);
-    memory.remember(b"a", version(1), 1020);
-    assert_eq!(recalled(&memory, b"a", 1049), Some(1));
-    memory.remember(b"a", version(2), 1020);
-    memory.remember(b"a", version(1), 1040);
-    assert_eq!(recalled(&memory, b"a", 1050), None, "an older one does not prolong a newer one");
+    let mut cache = RecordCache::default();
+    cache.put(b"a", version(1), 1000);
+    cache.put(b"a", version(1), 1020);
+    assert_eq!(version_of(&cache, b"a", 1049), Some(1));
+    cache.put(b"a", version(2), 1020);
+    cache.put(b"a", version(1), 1040);
+    assert_eq!(version_of(&cache, b"a", 1050), None, "an older one does not prolong a newer one");
 }
 
 #[test]
 fn a_record_that_is_about_to_be_saved_is_remembered_no_longer_than_what_it_replaces() {
     for (read_at, saved_at, until) in [(1000, 1001, 1030), (1000, 1020, 1030), (1000, 1025, 1035), (1000, 1040, 1050)] {
-        let mut memory = Memory::default();
-        memory.remember(b"a", version(1), read_at);
-        assert_eq!(number(&memory.replace(b"a", version(2), saved_at)), 2);
-        assert_eq!(recalled(&memory, b"a", until - 1), Some(2), "saved at {saved_at}");
-        assert_eq!(recalled(&memory, b"a", until), None, "saved at {saved_at}");
+        let mut cache = RecordCache::default();
+        cache.put(b"a", version(1), read_at);
+        assert_eq!(number(&cache.put_unconfirmed(b"a", version(2), saved_at)), 2);
+        assert_eq!(version_of(&cache, b"a", until - 1), Some(2), "saved at {saved_at}");
+        assert_eq!(version_of(&cache, b"a", until), None, "saved at {saved_at}");
     }
-    let mut memory = Memory::default();
-    memory.remember(b"a", version(3), 1000);
-    assert_eq!(number(&memory.replace(b"a", version(2), 1029)), 3, "a newer one stays, as long as it would have");
-    assert_eq!(recalled(&memory, b"a", 1030), None);
-    memory.end(b"a", 1030);
-    assert_eq!(number(&memory.replace(b"a", version(4), 1031)), 0);
+    let mut cache = RecordCache::default();
+    cache.put(b"a", version(3), 1000);
+    assert_eq!(number(&cache.put_unconfirmed(b"a", version(2), 1029)), 3, "a newer one stays, as long as it would have");
+    assert_eq!(version_of(&cache, b"a", 1030), None);
+    cache.end(b"a", 1030);
+    assert_eq!(number(&cache.put_unconfirmed(b"a", version(4), 1031)), 0);
 }
 
 #[test]
 fn an_ended_session_stays_so_for_five_minutes() {
-    let mut memory = Memory::default();
-    memory.remember(b"a", version(1), 1000);
-    memory.remember(b"b", version(1), 1000);
-    memory.end(b"a", 1000);
-    assert_eq!(number(&memory.remember(b"a", version(9), 1010)), 0, "a late read brings nothing back");
+    let mut cache = RecordCache::default();
+    cache.put(b"a", version(1), 1000);
+    cache.put(b"b", version(1), 1000);
+    cache.end(b"a", 1000);
+    assert_eq!(number(&cache.put(b"a", version(9), 1010)), 0, "a late read brings nothing back");
     for (key, now, expected) in [(b"a", 1000, Some(0)), (b"a", 1299, Some(0)), (b"a", 1300, None), (b"b", 1029, Some(1))] {
-        assert_eq!(recalled(&memory, key, now), expected, "{key:?} at {now}");
+        assert_eq!(version_of(&cache, key, now), expected, "{key:?} at {now}");
     }
-    assert!(memory.records.live(b"a", 0).is_none(), "its tokens are gone at once");
-}
-
-#[test]
-fn one_request_holds_the_lease_for_eight_seconds() {
-    let mut memory = Memory::default();
-    assert!(!memory.is_leased(b"a", 1000));
-    assert!(memory.take_lease(b"a", 1000).is_some());
-    assert!(memory.take_lease(b"a", 1007).is_none());
-    assert!(memory.is_leased(b"a", 1007) && !memory.is_leased(b"a", 1008) && !memory.is_leased(b"b", 1000));
-    assert!(memory.take_lease(b"b", 1007).is_some(), "each session has its own");
-    assert!(memory.take_lease(b"a", 1008).is_some(), "a request that was cancelled blocks nobody");
-}
-
-#[test]
-fn a_lease_is_given_back_by_its_holder_only() {
-    let mut memory = Memory::default();
-    let first = memory.take_lease(b"a", 1000).unwrap();
-    memory.release_lease(b"b", first);
-    assert!(memory.is_leased(b"a", 1000), "not that session's");
-    memory.release_lease(b"a", first);
-    assert!(!memory.is_leased(b"a", 1000));
-    let second = memory.take_lease(b"a", 1000).unwrap();
-    memory.release_lease(b"a", first);
-    assert!(memory.is_leased(b"a", 1000), "taken by another request in the same second");
-    memory.release_lease(b"a", second);
-    assert!(!memory.is_leased(b"a", 1000));
-}
-
-#[test]
-fn a_lease_is_prolonged_by_its_holder_or_when_it_is_free() {
-    let mut memory = Memory::default();
-    let first = memory.take_lease(b"a", 1000).unwrap();
-    memory.extend_lease(b"a", first, 1005);
-    assert!(memory.is_leased(b"a", 1014) && !memory.is_leased(b"a", 1015));
-    let second = memory.take_lease(b"a", 1015).unwrap();
-    memory.extend_lease(b"a", first, 1020);
-    assert!(
-        memory.is_leased(b"a", 1022) && !memory.is_leased(b"a", 1023),
-        "the other request holds it for as long as it took it"
-    );
-    memory.release_lease(b"a", first);
-    assert!(memory.is_leased(b"a", 1022));
-    memory.extend_lease(b"a", first, 1023);
-    assert!(memory.is_leased(b"a", 1032), "it was free again");
-    memory.release_lease(b"a", second);
-    assert!(memory.is_leased(b"a", 1032));
-    memory.extend_lease(b"a", first, 1020);
-    assert!(memory.is_leased(b"a", 1032), "a clock that went back shortens nothing");
-    memory.release_lease(b"a", first);
-    assert!(!memory.is_leased(b"a", 1024));
+    assert!(cache.records.live(b"a", 0).is_none(), "its tokens are gone at once");
 }
 
 #[test]
 fn a_failure_is_remembered_for_the_time_given() {
-    let mut memory = Memory::default();
-    assert_eq!(memory.recent_failure(b"a", 1000), None);
-    memory.note_failure(b"a", "throttled", 12, 1000);
+    let mut state = RefreshState::<&str>::default();
+    assert_eq!(state.recent_failure(b"a", 1000), None);
+    state.note_failure(b"a", "throttled", 12, 1000);
     for (key, now, expected) in [(b"a", 1011, Some(("throttled", 1012))), (b"a", 1012, None), (b"b", 1000, None)] {
-        assert_eq!(memory.recent_failure(key, now), expected, "{key:?} at {now}");
+        assert_eq!(state.recent_failure(key, now), expected, "{key:?} at {now}");
     }
 }
 
 #[test]
 fn a_forced_refresh_is_honoured_once_in_thirty_seconds() {
-    let mut memory = Memory::default();
+    let mut state = RefreshState::<&str>::default();
     for (key, now, honoured) in
         [(b"a", 1000, true), (b"a", 1000, false), (b"b", 1001, true), (b"a", 1029, false), (b"a", 1030, true)]
     {
-        assert_eq!(memory.may_force(key, now), honoured, "{key:?} at {now}");
+        assert_eq!(state.may_force(key, now), honoured, "{key:?} at {now}");
     }
 }
 
 #[test]
 fn a_refused_refresh_token_is_remembered_for_ten_minutes_as_a_hash() {
-    let mut memory = Memory::default();
-    memory.refuse("spent", 1000);
+    let mut state = RefreshState::<&str>::default();
+    state.refuse("spent", 1000);
     for (token, now, refused) in [("spent", 1000, true), ("spent", 1599, true), ("spent", 1600, false), ("good", 1000, false)] {
-        assert_eq!(memory.is_refused(token, now), refused, "{token} at {now}");
+        assert_eq!(state.is_refused(token, now), refused, "{token} at {now}");
     }
 }
 
 #[test]
 fn an_entry_that_has_ended_is_dropped_at_the_next_change() {
-    let mut map = Marks::default();
+    let mut map = Markers::default();
     for (key, until) in [(b"a", 1010), (b"b", 1005), (b"c", 1020)] {
         map.put(key, 0, until, 1000);
     }
@@ -180,7 +128,7 @@ fn an_entry_that_has_ended_is_dropped_at_the_next_change() {
 
 #[test]
 fn an_entry_that_was_put_again_or_removed_does_not_end_at_its_old_end() {
-    let mut map = Marks::default();
+    let mut map = Markers::default();
     map.put(b"a", 1, 1005, 1000);
     map.put(b"a", 2, 1010, 1000);
     map.put(b"b", 1, 1005, 1000);
@@ -195,7 +143,7 @@ fn an_entry_that_was_put_again_or_removed_does_not_end_at_its_old_end() {
 
 #[test]
 fn a_full_map_forgets_the_entry_that_would_end_first_and_no_other() {
-    let mut map = Marks::default();
+    let mut map = Markers::default();
     // Not in the order of their keys.
     (0..4096).for_each(|number: u32| map.put(&number.to_le_bytes(), 0, 2000 + u64::from(number.reverse_bits() >> 20), 1000));
     for (round, first) in [0_u32, 2048, 1024].into_iter().enumerate() {
@@ -211,27 +159,37 @@ fn a_full_map_forgets_the_entry_that_would_end_first_and_no_other() {
     assert_eq!(map.len(), 4096);
 }
 
-/// What the memory holds of a session is gone at its end, whatever else is asked meanwhile.
+/// What is remembered of a session is gone at its end, whatever else is asked meanwhile.
 #[test]
-fn nothing_that_has_ended_stays_in_memory() {
-    let mut memory = Memory::default();
-    memory.remember(b"a", version(1), 1000);
-    memory.end(b"b", 1000);
-    memory.settle_end(b"b", 1000);
-    memory.note_failure(b"c", "down", 10, 1000);
-    memory.refuse("spent", 1000);
-    assert!(memory.take_lease(b"d", 1000).is_some() && memory.may_force(b"d", 1000));
-    memory.end_exchange("e", "code", Ok("sealed".into()), 1000);
-    memory.confirm(b"a", 1, 10, 1000);
-    assert!(memory.may_look(b"f", 1000));
-    memory.drop_expired(1029);
-    assert_eq!(memory.records.len(), 1);
-    memory.drop_expired(1030);
-    assert_eq!(memory.records.len(), 0, "the tokens of a record are gone with it");
-    memory.drop_expired(5000);
-    let Memory { records, ended, settled, leases, failures, trouble, forced, exchanges, refused, confirmed, looks, .. } = &memory;
-    let marks = [ended, settled, leases, forced, refused, confirmed, looks].map(Bounded::len);
-    assert_eq!((records.len(), failures.len(), trouble.len(), exchanges.len(), marks), (0, 0, 0, 0, [0; 7]));
+fn no_expired_entry_stays_in_memory() {
+    let mut cache = RecordCache::default();
+    cache.put(b"a", version(1), 1000);
+    cache.end(b"b", 1000);
+    cache.settle_end(b"b", 1000);
+    cache.drop_expired(1029);
+    assert_eq!(cache.len(), 1);
+    cache.drop_expired(1030);
+    assert_eq!(cache.len(), 0, "the tokens of a record are gone with it");
+    cache.drop_expired(5000);
+    assert_eq!([cache.ended.len(), cache.settled.len()], [0; 2]);
+
+    let mut state = RefreshState::<&str>::default();
+    state.note_failure(b"c", "down", 10, 1000);
+    state.refuse("spent", 1000);
+    assert!(state.may_force(b"d", 1000));
+    state.drop_expired(5000);
+    assert_eq!([state.failures.len(), state.trouble.len(), state.forced.len(), state.refused.len()], [0; 4]);
+
+    let mut state = GuardState::<&str>::default();
+    state.confirm(b"a", 1, 10, 1000);
+    state.note_failure(b"b", "down", 2, 1000);
+    state.drop_expired(5000);
+    assert_eq!([state.confirmed.len(), state.failures.len()], [0; 2]);
+
+    let mut states = SpentStates::<&str>::default();
+    states.end_exchange("e", "code", Ok("sealed".into()), 1000);
+    states.drop_expired(5000);
+    assert_eq!(states.exchanges.len(), 0);
 }
 
 #[test]
@@ -255,8 +213,8 @@ fn a_map_finds_what_it_was_given_last_under_each_key() {
 }
 
 /// What a callback hears, in a word.
-fn turn(memory: &mut Memory, flow: &str, code: &str, now: UnixSecs) -> String {
-    match memory.begin_exchange(flow, code, now) {
+fn turn(states: &mut SpentStates<&str>, tag: &str, code: &str, now: UnixSecs) -> String {
+    match states.begin_exchange(tag, code, now) {
         Turn::Yours => "yours".to_owned(),
         Turn::Wait => "wait".to_owned(),
         Turn::SignedIn(id) => id.to_string(),
@@ -267,7 +225,7 @@ fn turn(memory: &mut Memory, flow: &str, code: &str, now: UnixSecs) -> String {
 
 #[test]
 fn a_login_flow_sends_one_code_in_its_life() {
-    let mut memory = Memory::default();
+    let mut states = SpentStates::default();
     for (flow, code, now, expected) in [
         ("a", "c", 1000, "yours"),
         ("a", "c", 1000, "wait"),
@@ -278,50 +236,50 @@ fn a_login_flow_sends_one_code_in_its_life() {
         ("a", "c", 4599, "spent"),
         ("a", "c", 4600, "yours"),
     ] {
-        assert_eq!(turn(&mut memory, flow, code, now), expected, "{flow} with {code} at {now}");
+        assert_eq!(turn(&mut states, flow, code, now), expected, "{flow} with {code} at {now}");
     }
 }
 
 #[test]
 fn the_same_code_hears_for_half_a_minute_what_became_of_it() {
     for (outcome, word) in [(Ok("the id".into()), "the id"), (Err("down"), "down")] {
-        let mut memory = Memory::default();
-        turn(&mut memory, "a", "c", 1000);
-        memory.end_exchange("a", "c", outcome, 1100);
+        let mut states = SpentStates::default();
+        turn(&mut states, "a", "c", 1000);
+        states.end_exchange("a", "c", outcome, 1100);
         for (code, now, expected) in
             [("c", 1100, word), ("c", 1129, word), ("d", 1100, "spent"), ("c", 1130, "spent"), ("c", 4699, "spent")]
         {
-            assert_eq!(turn(&mut memory, "a", code, now), expected, "{code} at {now}");
+            assert_eq!(turn(&mut states, "a", code, now), expected, "{code} at {now}");
         }
     }
 }
 
 #[test]
 fn a_failure_is_trouble_for_a_minute() {
-    let mut memory = Memory::default();
-    assert_eq!(memory.last_trouble(b"a", 1000), None);
-    memory.note_failure(b"a", "down", 10, 1000);
+    let mut state = RefreshState::<&str>::default();
+    assert_eq!(state.last_trouble(b"a", 1000), None);
+    state.note_failure(b"a", "down", 10, 1000);
     for (key, now, expected) in [(b"a", 1000, Some(&"down")), (b"a", 1059, Some(&"down")), (b"a", 1060, None), (b"b", 1000, None)]
     {
-        assert_eq!(memory.last_trouble(key, now), expected, "{key:?} at {now}");
+        assert_eq!(state.last_trouble(key, now), expected, "{key:?} at {now}");
     }
-    memory.replace(b"a", version(2), 1010);
-    assert_eq!(memory.last_trouble(b"a", 1010), None, "renewed");
+    state.end_trouble(b"a");
+    assert_eq!(state.last_trouble(b"a", 1010), None, "renewed");
 }
 
 #[test]
 fn an_end_is_settled_once_it_was_written_down() {
-    let mut memory = Memory::default();
-    memory.end(b"a", 1000);
-    assert!(!memory.is_end_settled(b"a", 1000));
-    memory.settle_end(b"a", 1000);
-    assert!(memory.is_end_settled(b"a", 1299) && !memory.is_end_settled(b"a", 1300) && !memory.is_end_settled(b"b", 1000));
+    let mut cache = RecordCache::default();
+    cache.end(b"a", 1000);
+    assert!(!cache.is_end_settled(b"a", 1000));
+    cache.settle_end(b"a", 1000);
+    assert!(cache.is_end_settled(b"a", 1299) && !cache.is_end_settled(b"a", 1300) && !cache.is_end_settled(b"b", 1000));
 }
 
 #[test]
 fn the_guards_word_holds_for_its_time_and_for_that_generation() {
-    let mut memory = Memory::default();
-    memory.confirm(b"a", 2, 10, 1000);
+    let mut state = GuardState::<&str>::default();
+    state.confirm(b"a", 2, 10, 1000);
     for (key, generation, now, expected) in [
         (b"a", 2, 1000, true),
         (b"a", 2, 1009, true),
@@ -330,20 +288,8 @@ fn the_guards_word_holds_for_its_time_and_for_that_generation() {
         (b"a", 3, 1000, false),
         (b"b", 2, 1000, false),
     ] {
-        assert_eq!(memory.is_confirmed(key, generation, now), expected, "{key:?} {generation} at {now}");
+        assert_eq!(state.is_confirmed(key, generation, now), expected, "{key:?} {generation} at {now}");
     }
-    memory.confirm(b"a", 3, 10, 1005);
-    assert!(memory.is_confirmed(b"a", 3, 1014) && !memory.is_confirmed(b"a", 2, 1005));
-}
-
-#[test]
-fn one_request_at_a_time_asks_the_guard_about_a_session() {
-    let mut memory = Memory::default();
-    assert!(memory.may_look(b"a", 1000) && memory.may_look(b"b", 1000));
-    assert!(!memory.may_look(b"a", 1007) && !memory.may_look(b"b", 1007), "while it may still hear");
-    assert!(memory.may_look(b"a", 1008), "one that was cancelled blocks nobody for longer");
-    memory.give_up_look(b"a");
-    assert!(memory.may_look(b"a", 1008));
-    memory.confirm(b"a", 1, 10, 1009);
-    assert!(memory.may_look(b"a", 1009));
+    state.confirm(b"a", 3, 10, 1005);
+    assert!(state.is_confirmed(b"a", 3, 1014) && !state.is_confirmed(b"a", 2, 1005));
 }

@@ -1,0 +1,147 @@
+//! The questions of a gateway to the guard and its replies, as JSON. Gateways and guards of two versions talk to each other while a new
+//! one is rolled out.
+
+use serde::{Deserialize, Serialize};
+
+use crate::jose::unique_json;
+use crate::ports::UnixSecs;
+
+/// A question about one session.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuardRequest {
+    /// The session: the hash in its KV key.
+    pub session: String,
+    /// What is asked.
+    #[serde(deserialize_with = "unique_json::object")]
+    pub question: Question,
+}
+
+/// What a gateway asks or tells. Each may be repeated: the second time changes nothing and is answered alike.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "ask")]
+pub enum Question {
+    /// Is this generation the newest? 0: the gateway knows none.
+    Look {
+        /// The gateway's.
+        generation: u64,
+    },
+    /// May this generation's refresh token be sent to Cognito now?
+    Lease {
+        /// The gateway's.
+        generation: u64,
+        /// Names the one who asks, so that a repeated question is not refused because of the first.
+        holder: String,
+    },
+    /// The refresh came to nothing: the next may try.
+    Release {
+        /// As in the lease.
+        holder: String,
+    },
+    /// A new record, made of generation `from`. From 0: a login. From its own: one that the guard has never seen, of a
+    /// session that is older than strict mode.
+    Save {
+        /// What it was made of: the lease's generation.
+        from: u64,
+        /// Its own.
+        generation: u64,
+        /// The sealed record, as KV has it.
+        sealed: String,
+        /// When the guard may forget it.
+        expires_at: UnixSecs,
+    },
+    /// Signed out.
+    End {
+        /// When the guard may forget that.
+        expires_at: UnixSecs,
+    },
+}
+
+/// What the guard says.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "answer")]
+pub enum GuardReply {
+    /// The session has ended.
+    Ended,
+    /// Somebody else refreshes it.
+    Held,
+    /// There is a newer record.
+    Newer {
+        /// The newest.
+        sealed: String,
+    },
+    /// It is the newest, or it is done.
+    #[serde(rename = "yes")]
+    Accepted,
+    /// The guard knows no record, or an older one than the gateway's.
+    Unknown,
+}
+
+impl GuardRequest {
+    /// As JSON.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        encode(self)
+    }
+
+    /// What [`Self::encode`] wrote.
+    #[must_use]
+    pub fn parse(json: &str) -> Option<Self> {
+        unique_json::read(json.as_bytes())
+    }
+}
+
+impl GuardReply {
+    /// As JSON.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        encode(self)
+    }
+
+    /// What [`Self::encode`] wrote.
+    #[must_use]
+    pub fn parse(json: &str) -> Option<Self> {
+        unique_json::read(json.as_bytes())
+    }
+}
+
+/// Texts, numbers and truth values are always written.
+pub(super) fn encode(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_and_answers_read_back_from_their_texts() {
+        for (question, text) in [
+            (Question::Look { generation: 2 }, r#"{"ask":"look","generation":2}"#),
+            (Question::Lease { generation: 2, holder: "a".to_owned() }, r#"{"ask":"lease","generation":2,"holder":"a"}"#),
+            (Question::Release { holder: "a".to_owned() }, r#"{"ask":"release","holder":"a"}"#),
+            (
+                Question::Save { from: 2, generation: 3, sealed: "new".to_owned(), expires_at: 6000 },
+                r#"{"ask":"save","from":2,"generation":3,"sealed":"new","expires_at":6000}"#,
+            ),
+            (Question::End { expires_at: 6000 }, r#"{"ask":"end","expires_at":6000}"#),
+        ] {
+            let request = GuardRequest { session: "hash".to_owned(), question };
+            let text = format!(r#"{{"session":"hash","question":{text}}}"#);
+            assert_eq!(request.encode(), text);
+            assert_eq!(GuardRequest::parse(&text), Some(request));
+        }
+        for (answer, text) in [
+            (GuardReply::Ended, r#"{"answer":"ended"}"#),
+            (GuardReply::Held, r#"{"answer":"held"}"#),
+            (GuardReply::Newer { sealed: "sealed-2".to_owned() }, r#"{"answer":"newer","sealed":"sealed-2"}"#),
+            (GuardReply::Accepted, r#"{"answer":"yes"}"#),
+            (GuardReply::Unknown, r#"{"answer":"unknown"}"#),
+        ] {
+            assert_eq!(answer.encode(), text);
+            assert_eq!(GuardReply::parse(text), Some(answer));
+        }
+        for nonsense in ["", "{}", r#"{"answer":"no"}"#, r#"{"answer":"newer"}"#, r#"["yes"]"#, r#"["newer","sealed-2"]"#] {
+            assert_eq!(GuardReply::parse(nonsense), None, "{nonsense}");
+        }
+    }
+}
