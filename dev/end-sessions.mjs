@@ -1,10 +1,11 @@
-// `npm run end-sessions`: signs one user out everywhere, by the mark in KV that the gateway reads (src/session/id.rs).
-import { createHash } from 'node:crypto';
+// `npm run end-sessions`: signs one user out everywhere, by a marker in KV (src/session/end_marker.rs).
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import util from 'node:util';
 import { ROOT, Stop, isMain, main } from './plain.mjs';
 import { run, stopOnSignals, toolEnv } from './processes.mjs';
+import { ensureRust } from './rust.mjs';
 
 const HELP = `npm run end-sessions: ends every session that one user has made up to now.
 
@@ -33,32 +34,25 @@ const OPTIONS = {
   sub: { type: 'string' },
 };
 
-/** As `src/config`; tests/config.rs compares. */
-const DEFAULT_SESSION_TTL_SECS = 432_000;
-/** As `src/session/record.rs`; tests/config.rs compares. */
-const MIN_KV_LIFE_SECS = 90;
-const USER_TAG_BYTES = 16;
-
 /** Every `sub` of Cognito. */
 const SUB = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** The user's part of KV keys: the first half of SHA-256("edgegate/user/1" ‖ iss ‖ 0 ‖ sub), as src/session/id.rs makes it. */
-export function userTag(issuer, sub) {
-  const digest = createHash('sha256').update('edgegate/user/1').update(issuer).update(Buffer.of(0)).update(sub).digest();
-  return digest.subarray(0, USER_TAG_BYTES).toString('base64url');
-}
-
-/** The mark: sessions created up to its time are refused. It lives as long as the longest of them. */
-export function markOf({ issuer, sub, ttlSecs, now }) {
-  return { key: `ended/${userTag(issuer, sub)}`, value: String(now), ttlSecs: Math.max(ttlSecs, MIN_KV_LIFE_SECS) };
-}
-
-/** The issuer of a user pool; China has its own domain. */
-export function issuerOf({ COGNITO_ISSUER: issuer, COGNITO_USER_POOL_ID: pool }) {
-  if (issuer) return issuer;
-  const [region] = (pool ?? '').split('_');
-  if (!region) return undefined;
-  return `https://cognito-idp.${region}.amazonaws.com${region.startsWith('cn-') ? '.cn' : ''}/${pool}`;
+/**
+ * The KV entry that ends the sessions which a user has made up to `now`: `{ key, value, ttlSecs }`. The gateway's own code makes it
+ * (dev/end_marker.rs), from the variables of `wrangler.toml`.
+ */
+export async function endMarker({ vars, sub, now }) {
+  await ensureRust({ forTests: false });
+  const texts = Object.entries(vars).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]);
+  const input = JSON.stringify({ vars: Object.fromEntries(texts), sub, now });
+  if (!existsSync(path.join(ROOT, 'target', 'debug', 'end-marker'))) {
+    console.error('Building the part of the gateway that makes the marker (the first time takes half a minute) …');
+  }
+  const args = ['run', '--quiet', '--locked', '--bin', 'end-marker', '--target-dir', path.join(ROOT, 'target')];
+  const { ok, missing, output } = await run('cargo', args, { quiet: true, input });
+  if (missing) throw new Stop('Rust is missing: install it as https://rustup.rs says (one command) and run this again.');
+  if (!ok) throw new Stop(`The marker could not be made.\n${output}`);
+  return JSON.parse(output);
 }
 
 function parseOptions(args) {
@@ -89,9 +83,8 @@ export async function commandOf(options, now) {
   const env = options.env ?? (local ? undefined : 'production');
   if (options['persist-to'] && !local) throw new Stop('--persist-to is for --local.');
   const vars = await variables(env);
-  const issuer = options.issuer ?? issuerOf(vars);
-  if (!issuer) throw new Stop(`wrangler.toml has no user pool for ${env ?? 'the top level'}: name the issuer with --issuer.`);
-  const { key, value, ttlSecs } = markOf({ issuer, sub, ttlSecs: Number(vars.SESSION_TTL_SECS ?? DEFAULT_SESSION_TTL_SECS), now });
+  const issuer = options.issuer === undefined ? {} : { COGNITO_ISSUER: options.issuer };
+  const { key, value, ttlSecs } = await endMarker({ vars: { ...vars, ...issuer }, sub, now });
   return [
     'kv', 'key', 'put', key, value, '--binding', 'SESSIONS', '--ttl', String(ttlSecs),
     ...(env === undefined ? [] : ['--env', env]),
@@ -111,7 +104,7 @@ async function endSessions(args) {
     return;
   }
   const { ok } = await run('wrangler', command, { env: toolEnv() });
-  if (!ok) throw new Stop('The mark was not written: what wrangler says above tells why. Nobody was signed out.');
+  if (!ok) throw new Stop('The marker was not written: what wrangler says above tells why. Nobody was signed out.');
   console.log('Every session that this user has made up to now ends; other locations see it within a minute or two.');
 }
 

@@ -39,15 +39,18 @@ export function withoutColour(line) {
 }
 
 /**
- * Starts a program. `onLine(line)` sees its output line by line; without it the output goes to the terminal.
+ * Starts a program. `input` is its standard input. `onLine(line)` sees its output line by line; without it the output goes to the
+ * terminal.
  * `done` resolves, never rejects: `{ code, signal, missing }`, `missing` when there is no such program.
  */
-export function start(command, args, { cwd = ROOT, env = toolEnv(), onLine } = {}) {
-  const stdio = onLine ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'inherit', 'inherit'];
+export function start(command, args, { cwd = ROOT, env = toolEnv(), input, onLine } = {}) {
+  const output = onLine ? 'pipe' : 'inherit';
+  const stdio = [input === undefined ? 'ignore' : 'pipe', output, output];
   const child = { lines: [] };
   child.done = new Promise((resolve) => {
     const spawned = spawn(command, args, { cwd, env, stdio, detached: true });
     child.pid = spawned.pid;
+    spawned.stdin?.on('error', () => {}).end(input); // a program that ends without reading it
     if (onLine) {
       const seen = (line) => {
         child.lines.push(line);

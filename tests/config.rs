@@ -3,8 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use edgegate::config::{Config, RULES_VARIABLE, VARIABLES};
-use edgegate::session::record::MIN_KV_LIFE_SECS;
+use edgegate::config::{Config, VARIABLES};
 use toml::{Table, Value};
 
 fn file(name: &str) -> String {
@@ -50,7 +49,7 @@ fn every_environment_of_wrangler_toml_is_a_valid_configuration() {
         assert_eq!(assets.get("run_worker_first"), Some(&Value::Boolean(true)), "{name}: files would be served ungated");
         assert!(environment.contains_key("kv_namespaces"), "{name}");
     }
-    let known = |name: &String| VARIABLES.contains(&name.as_str()) || name == RULES_VARIABLE;
+    let known = |name: &String| VARIABLES.contains(&name.as_str());
     assert!(vars(&file, "local development").keys().all(known), "a variable that nobody reads");
 }
 
@@ -88,21 +87,6 @@ fn wrangler_toml_holds_no_secret() {
     }
     let ignored = self::file(".gitignore");
     assert!(ignored.lines().any(|line| line.trim_matches('/') == ".dev.vars"), "the secrets of development are not committed");
-}
-
-/// The script writes into KV what the gateway reads, without the gateway's code.
-#[test]
-fn end_sessions_has_the_numbers_of_the_gateway() {
-    let script = file("dev/end-sessions.mjs");
-    let constant = |name: &str| {
-        let (_, rest) = script.split_once(&format!("const {name} = ")).unwrap_or_else(|| panic!("no {name}"));
-        let (number, _) = rest.split_once(';').unwrap();
-        number.replace('_', "").parse::<u64>().unwrap_or_else(|error| panic!("{name}: {error}"))
-    };
-    assert_eq!(constant("MIN_KV_LIFE_SECS"), MIN_KV_LIFE_SECS);
-    let mut vars = vars(&wrangler(), "local development").clone();
-    vars.remove("SESSION_TTL_SECS");
-    assert_eq!(constant("DEFAULT_SESSION_TTL_SECS"), parse(&vars).unwrap().session.ttl_secs);
 }
 
 /// No wildcard, nothing from elsewhere than the registry, and a few words on why it is there.
@@ -148,7 +132,7 @@ fn every_dependency_has_a_version_and_a_reason() {
 #[test]
 fn the_readme_names_every_variable() {
     let readme = file("README.md");
-    for name in VARIABLES.into_iter().chain([RULES_VARIABLE]) {
+    for name in VARIABLES {
         assert!(readme.contains(&format!("`{name}`")), "{name} is not in the README");
     }
 }

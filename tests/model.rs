@@ -38,6 +38,9 @@ const fn bounds(faults: u8, crashes: u8, cancels: u8, passes: u8) -> Bounds {
     Bounds { faults, crashes, cancels, passes }
 }
 
+/// Rotation, strict mode, and how far it goes.
+type Run = (Rotation, bool, Bounds);
+
 /// One scenario in several configurations, each explored within its bounds to the end.
 struct Plan {
     name: &'static str,
@@ -45,14 +48,25 @@ struct Plan {
     in_turn: bool,
     access_left_secs: u64,
     pass_ms: &'static [&'static [u32]],
-    runs: Vec<(Rotation, bool, Bounds)>,
+    runs: &'static [Run],
+    /// Those of more than some 40,000 states.
+    large_runs: &'static [Run],
 }
 
 impl Plan {
-    /// Explores it; one fault more everywhere if `MODEL_DEEPER` is set. Nothing may be broken.
+    /// Explores the runs; one fault more everywhere if `MODEL_DEEPER` is set. Nothing may be broken.
     fn holds(&self) {
+        self.hold(self.runs);
+    }
+
+    fn holds_in_the_large(&self) {
+        self.hold(self.large_runs);
+    }
+
+    fn hold(&self, runs: &[Run]) {
+        assert!(!runs.is_empty(), "{}: nothing to explore", self.name);
         let deeper = u8::from(std::env::var_os("MODEL_DEEPER").is_some());
-        for (rotation, strict, bounds) in &self.runs {
+        for (rotation, strict, bounds) in runs {
             let bounds = Bounds { faults: bounds.faults + deeper, ..*bounds };
             let broken = explore(&self.scenario(*rotation, *strict, bounds), Search::DepthFirst);
             assert!(broken.is_empty(), "{}, {rotation:?}, strict: {strict}: {broken:?}", self.name);
@@ -122,156 +136,196 @@ fn finish(scenario: &Scenario, checker: impl Checker<Model>) -> BTreeSet<&'stati
     discoveries.into_keys().collect()
 }
 
+const TWO_RENEW: Plan = Plan {
+    name: "two renew",
+    requests: &[(HERE, Ask::Page), (THERE, Ask::Page)],
+    in_turn: false,
+    access_left_secs: 0,
+    pass_ms: &[&[2000, 6000, 8000]],
+    runs: &[(OFF, PLAIN, bounds(1, 1, 0, 0)), (OFF, STRICT, bounds(1, 1, 0, 0))],
+    large_runs: &[
+        (NO_GRACE, PLAIN, bounds(1, 1, 0, 1)),
+        (GRACE, PLAIN, bounds(1, 1, 0, 1)),
+        (NO_GRACE, STRICT, bounds(1, 1, 0, 1)),
+        (GRACE, STRICT, bounds(1, 1, 0, 1)),
+    ],
+};
+
 #[test]
 fn two_gateways_renew_the_same_session() {
-    Plan {
-        name: "two renew",
-        requests: &[(HERE, Ask::Page), (THERE, Ask::Page)],
-        in_turn: false,
-        access_left_secs: 0,
-        pass_ms: &[&[2000, 6000, 8000]],
-        runs: vec![
-            (OFF, PLAIN, bounds(1, 1, 0, 0)),
-            (NO_GRACE, PLAIN, bounds(1, 1, 0, 1)),
-            (GRACE, PLAIN, bounds(1, 1, 0, 1)),
-            (OFF, STRICT, bounds(1, 1, 0, 0)),
-            (NO_GRACE, STRICT, bounds(1, 1, 0, 1)),
-            (GRACE, STRICT, bounds(1, 1, 0, 1)),
-        ],
-    }
-    .holds();
+    TWO_RENEW.holds();
 }
+
+#[test]
+#[ignore = "large: npm test -- --all"]
+fn two_gateways_renew_the_same_session_in_the_large() {
+    TWO_RENEW.holds_in_the_large();
+}
+
+const RENEW_RENEW_AGAIN: Plan = Plan {
+    name: "renew, renew again",
+    requests: &[(HERE, Ask::Page), (THERE, Ask::Page), (THERE, FORCE)],
+    in_turn: false,
+    access_left_secs: 0,
+    pass_ms: &[&[2000]],
+    runs: &[(NO_GRACE, PLAIN, bounds(0, 1, 0, 0))],
+    large_runs: &[
+        (NO_GRACE, PLAIN, bounds(1, 0, 0, 0)),
+        (GRACE, PLAIN, bounds(0, 1, 0, 0)),
+        (NO_GRACE, STRICT, bounds(0, 1, 0, 0)),
+    ],
+};
 
 #[test]
 fn one_gateway_renews_and_the_other_goes_on_from_there() {
-    Plan {
-        name: "renew, renew again",
-        requests: &[(HERE, Ask::Page), (THERE, Ask::Page), (THERE, FORCE)],
-        in_turn: false,
-        access_left_secs: 0,
-        pass_ms: &[&[2000]],
-        runs: vec![
-            (NO_GRACE, PLAIN, bounds(0, 1, 0, 0)),
-            (NO_GRACE, PLAIN, bounds(1, 0, 0, 0)),
-            (GRACE, PLAIN, bounds(0, 1, 0, 0)),
-            (NO_GRACE, STRICT, bounds(0, 1, 0, 0)),
-        ],
-    }
-    .holds();
+    RENEW_RENEW_AGAIN.holds();
 }
+
+#[test]
+#[ignore = "large: npm test -- --all"]
+fn one_gateway_renews_and_the_other_goes_on_from_there_in_the_large() {
+    RENEW_RENEW_AGAIN.holds_in_the_large();
+}
+
+const RENEW_SIGN_OUT_HERE: Plan = Plan {
+    name: "renew, sign out here",
+    requests: &[(HERE, Ask::Page), (HERE, Ask::Logout)],
+    in_turn: false,
+    access_left_secs: 0,
+    pass_ms: &[&[8000]],
+    runs: &[(NO_GRACE, PLAIN, bounds(0, 1, 0, 0))],
+    large_runs: &[(OFF, PLAIN, bounds(0, 0, 0, 0)), (NO_GRACE, PLAIN, bounds(1, 0, 0, 0))],
+};
 
 #[test]
 fn a_renewal_meets_a_sign_out_at_the_same_gateway() {
-    Plan {
-        name: "renew, sign out here",
-        requests: &[(HERE, Ask::Page), (HERE, Ask::Logout)],
-        in_turn: false,
-        access_left_secs: 0,
-        pass_ms: &[&[8000]],
-        runs: vec![
-            (OFF, PLAIN, bounds(0, 0, 0, 0)),
-            (NO_GRACE, PLAIN, bounds(0, 1, 0, 0)),
-            (NO_GRACE, PLAIN, bounds(1, 0, 0, 0)),
-        ],
-    }
-    .holds();
+    RENEW_SIGN_OUT_HERE.holds();
 }
+
+#[test]
+#[ignore = "large: npm test -- --all"]
+fn a_renewal_meets_a_sign_out_at_the_same_gateway_in_the_large() {
+    RENEW_SIGN_OUT_HERE.holds_in_the_large();
+}
+
+const RENEW_SIGN_OUT_THERE: Plan = Plan {
+    name: "renew, sign out there",
+    requests: &[(HERE, Ask::Page), (THERE, Ask::Logout)],
+    in_turn: false,
+    access_left_secs: 0,
+    pass_ms: &[&[8000]],
+    runs: &[(NO_GRACE, PLAIN, bounds(1, 1, 0, 0)), (OFF, PLAIN, bounds(0, 1, 0, 0)), (GRACE, PLAIN, bounds(0, 1, 0, 0))],
+    large_runs: &[(NO_GRACE, STRICT, bounds(0, 1, 0, 0))],
+};
 
 #[test]
 fn a_renewal_meets_a_sign_out_at_the_other_gateway() {
-    Plan {
-        name: "renew, sign out there",
-        requests: &[(HERE, Ask::Page), (THERE, Ask::Logout)],
-        in_turn: false,
-        access_left_secs: 0,
-        pass_ms: &[&[8000]],
-        runs: vec![
-            (NO_GRACE, PLAIN, bounds(1, 1, 0, 0)),
-            (OFF, PLAIN, bounds(0, 1, 0, 0)),
-            (GRACE, PLAIN, bounds(0, 1, 0, 0)),
-            (NO_GRACE, STRICT, bounds(0, 1, 0, 0)),
-        ],
-    }
-    .holds();
+    RENEW_SIGN_OUT_THERE.holds();
 }
+
+#[test]
+#[ignore = "large: npm test -- --all"]
+fn a_renewal_meets_a_sign_out_at_the_other_gateway_in_the_large() {
+    RENEW_SIGN_OUT_THERE.holds_in_the_large();
+}
+
+const SIGN_OUT_THEN_PAGES: Plan = Plan {
+    name: "sign out, then pages",
+    requests: &[(HERE, Ask::Logout), (THERE, Ask::Page), (THERE, Ask::Page), (HERE, Ask::Page)],
+    in_turn: false,
+    access_left_secs: 3000,
+    pass_ms: &[&[11_000, 31_000, 59_000]],
+    runs: &[(OFF, PLAIN, bounds(0, 0, 0, 3))],
+    large_runs: &[(OFF, STRICT, bounds(0, 0, 0, 3)), (OFF, PLAIN, bounds(1, 0, 0, 3))],
+};
 
 #[test]
 fn after_a_sign_out_the_other_gateway_serves_what_it_remembers() {
-    Plan {
-        name: "sign out, then pages",
-        requests: &[(HERE, Ask::Logout), (THERE, Ask::Page), (THERE, Ask::Page), (HERE, Ask::Page)],
-        in_turn: false,
-        access_left_secs: 3000,
-        pass_ms: &[&[11_000, 31_000, 59_000]],
-        runs: vec![(OFF, PLAIN, bounds(0, 0, 0, 3)), (OFF, STRICT, bounds(0, 0, 0, 3)), (OFF, PLAIN, bounds(1, 0, 0, 3))],
-    }
-    .holds();
+    SIGN_OUT_THEN_PAGES.holds();
 }
+
+#[test]
+#[ignore = "large: npm test -- --all"]
+fn after_a_sign_out_the_other_gateway_serves_what_it_remembers_in_the_large() {
+    SIGN_OUT_THEN_PAGES.holds_in_the_large();
+}
+
+const SIGN_OUT_THEN_A_RENEWAL: Plan = Plan {
+    name: "sign out, then a renewal",
+    requests: &[(HERE, Ask::Logout), (THERE, Ask::Page), (THERE, Ask::Page)],
+    in_turn: true,
+    access_left_secs: 50,
+    pass_ms: PAST_THE_BOUND,
+    runs: &[(NO_GRACE, PLAIN, bounds(0, 1, 0, 3))],
+    large_runs: &[(GRACE, PLAIN, bounds(0, 1, 0, 3)), (NO_GRACE, PLAIN, bounds(1, 0, 0, 3))],
+};
 
 #[test]
 fn after_a_sign_out_the_other_gateway_renews() {
-    Plan {
-        name: "sign out, then a renewal",
-        requests: &[(HERE, Ask::Logout), (THERE, Ask::Page), (THERE, Ask::Page)],
-        in_turn: true,
-        access_left_secs: 50,
-        pass_ms: PAST_THE_BOUND,
-        runs: vec![
-            (NO_GRACE, PLAIN, bounds(0, 1, 0, 3)),
-            (GRACE, PLAIN, bounds(0, 1, 0, 3)),
-            (NO_GRACE, PLAIN, bounds(1, 0, 0, 3)),
-        ],
-    }
-    .holds();
+    SIGN_OUT_THEN_A_RENEWAL.holds();
 }
 
 #[test]
-fn after_a_sign_out_a_renewal_whose_look_at_the_marks_fails_is_not_remembered_for_longer() {
-    Plan {
-        name: "sign out, then a renewal, slow KV",
-        requests: &[(HERE, Ask::Logout), (THERE, Ask::Page), (THERE, Ask::Page)],
-        in_turn: true,
-        access_left_secs: 50,
-        pass_ms: &[&[60_000], &[6000], &[8000], &[20_000]],
-        runs: vec![(NO_GRACE, PLAIN, bounds(1, 1, 0, 4))],
-    }
-    .holds();
+#[ignore = "large: npm test -- --all"]
+fn after_a_sign_out_the_other_gateway_renews_in_the_large() {
+    SIGN_OUT_THEN_A_RENEWAL.holds_in_the_large();
 }
+
+const SIGN_OUT_THEN_A_RENEWAL_SLOW_: Plan = Plan {
+    name: "sign out, then a renewal, slow KV",
+    requests: &[(HERE, Ask::Logout), (THERE, Ask::Page), (THERE, Ask::Page)],
+    in_turn: true,
+    access_left_secs: 50,
+    pass_ms: &[&[60_000], &[6000], &[8000], &[20_000]],
+    runs: &[],
+    large_runs: &[(NO_GRACE, PLAIN, bounds(1, 1, 0, 4))],
+};
+
+#[test]
+#[ignore = "large: npm test -- --all"]
+fn after_a_sign_out_a_renewal_whose_look_at_the_marks_fails_is_not_remembered_for_longer_in_the_large() {
+    SIGN_OUT_THEN_A_RENEWAL_SLOW_.holds_in_the_large();
+}
+
+const TWO_AT_ONE_GATEWAY: Plan = Plan {
+    name: "two at one gateway",
+    requests: &[(HERE, Ask::Page), (HERE, FORCE)],
+    in_turn: false,
+    access_left_secs: 0,
+    pass_ms: &[&[2000, 8000, 31_000]],
+    runs: &[
+        (OFF, PLAIN, bounds(0, 0, 1, 1)),
+        (NO_GRACE, PLAIN, bounds(0, 0, 1, 1)),
+        (GRACE, PLAIN, bounds(0, 0, 1, 1)),
+        (NO_GRACE, STRICT, bounds(0, 0, 1, 0)),
+    ],
+    large_runs: &[(NO_GRACE, PLAIN, bounds(1, 0, 0, 1))],
+};
 
 #[test]
 fn two_requests_share_a_gateway() {
-    Plan {
-        name: "two at one gateway",
-        requests: &[(HERE, Ask::Page), (HERE, FORCE)],
-        in_turn: false,
-        access_left_secs: 0,
-        pass_ms: &[&[2000, 8000, 31_000]],
-        runs: vec![
-            (OFF, PLAIN, bounds(0, 0, 1, 1)),
-            (NO_GRACE, PLAIN, bounds(0, 0, 1, 1)),
-            (NO_GRACE, PLAIN, bounds(1, 0, 0, 1)),
-            (GRACE, PLAIN, bounds(0, 0, 1, 1)),
-            (NO_GRACE, STRICT, bounds(0, 0, 1, 0)),
-        ],
-    }
-    .holds();
+    TWO_AT_ONE_GATEWAY.holds();
 }
 
 #[test]
+#[ignore = "large: npm test -- --all"]
+fn two_requests_share_a_gateway_in_the_large() {
+    TWO_AT_ONE_GATEWAY.holds_in_the_large();
+}
+
+const RENEW_SIGN_IN_ANEW: Plan = Plan {
+    name: "renew, sign in anew",
+    requests: &[(HERE, Ask::Page), (THERE, Ask::Login)],
+    in_turn: false,
+    access_left_secs: 0,
+    pass_ms: &[&[8000]],
+    runs: &[(NO_GRACE, PLAIN, bounds(1, 1, 0, 0)), (OFF, PLAIN, bounds(0, 1, 0, 0)), (NO_GRACE, STRICT, bounds(0, 1, 0, 0))],
+    large_runs: &[],
+};
+
+#[test]
 fn a_new_sign_in_meets_a_renewal() {
-    Plan {
-        name: "renew, sign in anew",
-        requests: &[(HERE, Ask::Page), (THERE, Ask::Login)],
-        in_turn: false,
-        access_left_secs: 0,
-        pass_ms: &[&[8000]],
-        runs: vec![
-            (NO_GRACE, PLAIN, bounds(1, 1, 0, 0)),
-            (OFF, PLAIN, bounds(0, 1, 0, 0)),
-            (NO_GRACE, STRICT, bounds(0, 1, 0, 0)),
-        ],
-    }
-    .holds();
+    RENEW_SIGN_IN_ANEW.holds();
 }
 
 /// A spoilt policy of the first gateway breaks this promise, and no other one before it.
@@ -303,6 +357,7 @@ fn a_sign_out_without_a_mark_is_caught() {
 }
 
 #[test]
+#[ignore = "large: npm test -- --all"]
 fn a_save_that_does_not_look_back_is_caught() {
     let requests = &[(THERE, Ask::Logout), (HERE, Ask::Page), (HERE, Ask::Page)];
     let scenario = Scenario { requests, crashes: 1, passes: 3, pass_ms: PAST_THE_BOUND, ..SMALL };
@@ -337,6 +392,7 @@ fn a_gateway_that_ignores_the_guard_is_caught() {
 }
 
 #[test]
+#[ignore = "large: npm test -- --all"]
 fn a_guard_that_takes_anything_is_caught() {
     let requests = &[(HERE, Ask::Page), (THERE, Ask::Page), (THERE, FORCE)];
     let scenario = Scenario { requests, in_turn: true, strict: STRICT, rotation: GRACE, ..SMALL };

@@ -5,6 +5,7 @@
 
 mod key_ring;
 mod urls;
+mod variables;
 
 use std::borrow::Cow;
 
@@ -12,8 +13,11 @@ use url::Url;
 
 use crate::access::rules::{Access, Rules};
 
+use variables::{self as row, Variable};
+
 pub use key_ring::{KeyRing, RingKey};
 pub use urls::Origin;
+pub use variables::VARIABLES;
 
 /// One thing that is wrong with the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,123 +137,34 @@ pub fn is_own_path(path: &str) -> bool {
     OWN.iter().any(|route| path.strip_prefix(route).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
-/// Every variable and secret that is read, for documentation checks.
-pub const VARIABLES: [&str; 20] = [
-    "PUBLIC_URL",
-    "COGNITO_USER_POOL_ID",
-    "COGNITO_CLIENT_ID",
-    "COGNITO_DOMAIN",
-    "COGNITO_ISSUER",
-    "COGNITO_CLIENT_SECRET",
-    "REDIRECT_URI",
-    "LOGOUT_URI",
-    "SCOPES",
-    "SESSION_KEYS",
-    "SESSION_TTL_SECS",
-    "SESSION_IDLE_SECS",
-    "OUTAGE_GRACE_SECS",
-    "GUARD_SECS",
-    "BROWSER_TOKENS",
-    "API_URL",
-    "WS_URL",
-    "ORIGIN_URL",
-    "ORIGIN_SECRET",
-    "ALLOWED_ORIGINS",
-];
-
-/// The variable that holds the rules as JSON; apart, since it is the only structured one.
-pub const RULES_VARIABLE: &str = "RULES";
-
 impl Config {
     /// Parses the configuration from a look-up of variables and secrets; an empty string counts as unset.
     ///
     /// # Errors
     /// All problems, in the order of the README's table.
-    #[expect(clippy::too_many_lines, reason = "a row for each variable, as in the README's table")]
     pub fn parse(var: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<ConfigProblem>> {
         let mut reader = Reader { var, problems: Vec::new() };
 
-        let public_url = reader.required("PUBLIC_URL", Origin::parse, WANTED_ORIGIN, "https://app.example.com");
-        let pool = reader.required(
-            "COGNITO_USER_POOL_ID",
-            urls::issuer_of_pool,
-            "a user pool id: its region, an underscore, letters and digits",
-            "us-east-1_AbCdEf123",
-        );
-        let client_id = reader.required(
-            "COGNITO_CLIENT_ID",
-            |text| word(text, 1, 128),
-            "an app client id of letters and digits",
-            "1example23456789abcdefghij",
-        );
-        let domain = reader.required("COGNITO_DOMAIN", Origin::parse, WANTED_ORIGIN, "https://auth.example.com");
-        let issuer = reader.optional(
-            "COGNITO_ISSUER",
-            urls::issuer,
-            "an https URL without a trailing slash, query or fragment (http for localhost only)",
-            "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbCdEf123",
-        );
-        let client_secret = reader.optional(
-            "COGNITO_CLIENT_SECRET",
-            |text| word(text, 24, 64),
-            "the app client's secret, 24 to 64 letters and digits; leave it out for a public client",
-            "npx wrangler secret put COGNITO_CLIENT_SECRET",
-        );
-        let redirect_uri = reader.optional(
-            "REDIRECT_URI",
-            urls::page,
-            "a URL on PUBLIC_URL's origin without query or fragment: /auth/callback or a public page outside /auth/",
-            "https://app.example.com/auth/callback",
-        );
-        let logout_uri = reader.optional(
-            "LOGOUT_URI",
-            urls::absolute,
-            "an https URL registered as sign-out URL, without fragment (http for localhost only)",
-            "https://app.example.com/",
-        );
-        let scopes = reader.optional(
-            "SCOPES",
-            scopes,
-            "scopes separated by single spaces, `openid` among them, never `offline_access`",
-            "openid email profile",
-        );
-        let sealing_keys = reader.required(
-            "SESSION_KEYS",
-            KeyRing::parse,
-            "name:base64 of 32 random bytes, newest first, separated by commas",
-            "v1:$(openssl rand -base64 32)",
-        );
-        let ttl_secs = reader.optional(
-            "SESSION_TTL_SECS",
-            |text| seconds(text, 60, 2_592_000),
-            "whole seconds from 60 to 2592000",
-            "432000",
-        );
-        let idle_secs = reader.optional(
-            "SESSION_IDLE_SECS",
-            |text| seconds(text, 60, 2_592_000),
-            "whole seconds from 60 to 2592000, at least twice the access token's life",
-            "7200",
-        );
-        let outage_grace_secs =
-            reader.optional("OUTAGE_GRACE_SECS", |text| seconds(text, 0, 3600), "whole seconds from 0 to 3600", "600");
-        let guard_secs = reader.optional("GUARD_SECS", |text| seconds(text, 1, 30), "whole seconds from 1 to 30", "10");
-        let browser_tokens = reader.optional("BROWSER_TOKENS", browser_tokens, "`access` or `none`", "access");
-        let api_url = reader.optional("API_URL", urls::absolute, WANTED_HTTP_URL, "https://api.example.com");
-        let ws_url = reader.optional("WS_URL", urls::web_socket, "a wss URL (ws for localhost only)", "wss://ws.example.com");
-        let origin_url = reader.optional("ORIGIN_URL", Origin::parse, WANTED_ORIGIN, "https://d111111abcdef8.cloudfront.net");
-        let origin_secret = reader.optional(
-            "ORIGIN_SECRET",
-            header_secret,
-            "16 to 256 visible ASCII characters without spaces; leave it out if the origin checks none",
-            "npx wrangler secret put ORIGIN_SECRET",
-        );
-        let allowed_origins = reader.optional(
-            "ALLOWED_ORIGINS",
-            Origin::parse_list,
-            "exact origins separated by commas",
-            "https://admin.example.com,https://www.example.com",
-        );
+        let public_url = reader.required(&row::PUBLIC_URL);
+        let pool = reader.required(&row::COGNITO_USER_POOL_ID);
+        let client_id = reader.required(&row::COGNITO_CLIENT_ID);
+        let domain = reader.required(&row::COGNITO_DOMAIN);
+        let issuer = reader.optional(&row::COGNITO_ISSUER);
+        let client_secret = reader.optional(&row::COGNITO_CLIENT_SECRET);
+        let redirect_uri = reader.optional(&row::REDIRECT_URI);
+        let logout_uri = reader.optional(&row::LOGOUT_URI);
+        let scopes = reader.optional(&row::SCOPES);
+        let sealing_keys = reader.required(&row::SESSION_KEYS);
+        let ttl_secs = reader.optional(&row::SESSION_TTL_SECS);
+        let idle_secs = reader.optional(&row::SESSION_IDLE_SECS);
+        let outage_grace_secs = reader.optional(&row::OUTAGE_GRACE_SECS);
+        let guard_secs = reader.optional(&row::GUARD_SECS);
+        let browser_tokens = reader.optional(&row::BROWSER_TOKENS);
+        let api_url = reader.optional(&row::API_URL);
+        let ws_url = reader.optional(&row::WS_URL);
+        let origin_url = reader.optional(&row::ORIGIN_URL);
+        let origin_secret = reader.optional(&row::ORIGIN_SECRET);
+        let allowed_origins = reader.optional(&row::ALLOWED_ORIGINS);
         let rules = reader.rules().unwrap_or_default();
         let redirect_uri = match (&public_url, redirect_uri) {
             (Some(public), Some(page)) => {
@@ -257,7 +172,7 @@ impl Config {
                     Some(page)
                 } else {
                     reader.problem(
-                        "REDIRECT_URI",
+                        row::REDIRECT_URI.name,
                         "a page on PUBLIC_URL's origin: /auth/callback, or a page outside the gateway's own routes that RULES make public",
                         "https://app.example.com/signed-in.html",
                     );
@@ -320,6 +235,20 @@ impl Config {
     }
 }
 
+/// The issuer and the whole life of sessions, in seconds, from variables that may lack the rest.
+///
+/// # Errors
+/// What is wrong with these variables.
+pub fn issuer_and_session_life(var: impl Fn(&str) -> Option<String>) -> Result<(String, u64), Vec<ConfigProblem>> {
+    let mut reader = Reader { var, problems: Vec::new() };
+    let issuer = match reader.optional(&row::COGNITO_ISSUER) {
+        Some(issuer) => Some(issuer),
+        None => reader.required(&row::COGNITO_USER_POOL_ID),
+    };
+    let ttl_secs = reader.optional(&row::SESSION_TTL_SECS).unwrap_or(DEFAULT_SESSION_TTL_SECS);
+    issuer.filter(|_| reader.problems.is_empty()).map(|issuer| (issuer, ttl_secs)).ok_or(reader.problems)
+}
+
 /// Reads variables one by one and collects what is wrong.
 struct Reader<F> {
     var: F,
@@ -331,40 +260,30 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         self.problems.push(ConfigProblem { name, wanted: wanted.into(), example });
     }
 
-    /// A wrong rule is named by its number and member.
-    fn rules(&mut self) -> Option<Rules> {
-        let text = (self.var)(RULES_VARIABLE).filter(|text| !text.is_empty())?;
-        let example = r#"[{"path":"/assets/*","allow":"public"},{"path":"/*","allow":"signed-in"}]"#;
-        Rules::parse(&text).map_err(|problem| self.problem(RULES_VARIABLE, problem.to_string(), example)).ok()
+    fn text(&self, name: &str) -> Option<String> {
+        (self.var)(name).filter(|text| !text.is_empty())
     }
 
-    fn optional<T>(
-        &mut self,
-        name: &'static str,
-        parse: impl FnOnce(&str) -> Option<T>,
-        wanted: &'static str,
-        example: &'static str,
-    ) -> Option<T> {
-        let text = (self.var)(name).filter(|text| !text.is_empty())?;
-        let value = parse(&text);
+    fn optional<T>(&mut self, variable: &Variable<T>) -> Option<T> {
+        let value = (variable.parse)(&self.text(variable.name)?);
         if value.is_none() {
-            self.problem(name, wanted, example);
+            self.problem(variable.name, variable.wanted, variable.example);
         }
         value
     }
 
-    fn required<T>(
-        &mut self,
-        name: &'static str,
-        parse: impl FnOnce(&str) -> Option<T>,
-        wanted: &'static str,
-        example: &'static str,
-    ) -> Option<T> {
-        if (self.var)(name).is_none_or(|text| text.is_empty()) {
-            self.problem(name, wanted, example);
+    fn required<T>(&mut self, variable: &Variable<T>) -> Option<T> {
+        if self.text(variable.name).is_none() {
+            self.problem(variable.name, variable.wanted, variable.example);
             return None;
         }
-        self.optional(name, parse, wanted, example)
+        self.optional(variable)
+    }
+
+    /// A wrong rule is named by its number and member.
+    fn rules(&mut self) -> Option<Rules> {
+        let text = self.text(row::RULES.name)?;
+        Rules::parse(&text).map_err(|problem| self.problem(row::RULES.name, problem.to_string(), row::RULES.example)).ok()
     }
 }
 
@@ -382,47 +301,6 @@ fn is_redirect_page(public_url: &Origin, page: &Url, rules: &Rules) -> bool {
     plain && !is_own_path(path) && matches!(rules.access(path), Access::Public)
 }
 
-/// Letters, digits, `_` and `+`, as Cognito makes client ids and secrets (API model).
-fn word(text: &str, min: usize, max: usize) -> Option<String> {
-    let fits = (min..=max).contains(&text.len());
-    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'+');
-    (fits && plain).then(|| text.to_owned())
-}
-
-/// A header's value as it is: nothing to trim, to quote or to split.
-fn header_secret(text: &str) -> Option<String> {
-    let fits = (16..=256).contains(&text.len());
-    (fits && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| text.to_owned())
-}
-
-fn seconds(text: &str, min: u64, max: u64) -> Option<u64> {
-    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    text.parse().ok().filter(|value| (min..=max).contains(value))
-}
-
-/// RFC 6749 §3.3 scope tokens.
-fn scopes(text: &str) -> Option<String> {
-    let valid = |scope: &str| {
-        !scope.is_empty()
-            && scope != "offline_access"
-            && scope.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
-    };
-    let tokens: Vec<&str> = text.split(' ').collect();
-    (tokens.iter().all(|scope| valid(scope)) && tokens.contains(&"openid")).then(|| text.to_owned())
-}
-
-fn browser_tokens(text: &str) -> Option<BrowserTokens> {
-    match text {
-        "access" => Some(BrowserTokens::Access),
-        "none" => Some(BrowserTokens::None),
-        _ => None,
-    }
-}
-
-const WANTED_ORIGIN: &str = "an https origin: scheme and host, no path (http for localhost, 127.0.0.1 and [::1] only)";
-const WANTED_HTTP_URL: &str = "an https URL without fragment (http for localhost only)";
 const DEFAULT_SCOPES: &str = "openid email profile";
 /// Five days, as the design that this replaces.
 const DEFAULT_SESSION_TTL_SECS: u64 = 432_000;

@@ -1,7 +1,7 @@
 //! One login attempt between `/auth/login` and the callback: state, nonce, verifier and return path, in a sealed cookie
 //! of its own, so that several tabs can log in at once and KV holds sessions only.
 //!
-//! The flow is sealed under a key derived from the key ring *and* the state (`gate/flow_cookies.rs`): neither the cookie
+//! The flow is sealed under a key derived from the key ring *and* the state (`gate/login_cookies.rs`): neither the cookie
 //! with the Worker's keys nor the state alone opens it, and a callback with another state finds nothing to open.
 
 use base64::Engine as _;

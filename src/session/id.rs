@@ -139,6 +139,11 @@ impl SessionNames {
     }
 }
 
+/// The KV key of the marker of a sign-out everywhere, for a user of whom no session is at hand.
+pub(super) fn user_marker_key(issuer: &str, subject: &str) -> String {
+    ["ended/", &URL_SAFE_NO_PAD.encode(user_tag(issuer, subject))].concat()
+}
+
 /// Unkeyed, so that it survives key rotation; no secret, since iss and sub are none.
 fn user_tag(issuer: &str, subject: &str) -> [u8; USER_TAG_BYTES] {
     let digest =

@@ -2,6 +2,7 @@
 
 pub(crate) mod bounded;
 pub mod cache;
+pub mod end_marker;
 #[cfg(test)]
 mod fixtures;
 pub mod id;

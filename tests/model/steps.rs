@@ -776,7 +776,7 @@ const KV_TIMEOUT_MS: u32 = 8000;
 const TOKEN_TIMEOUT_MS: u32 = 6000;
 const REVOKE_TIMEOUT_MS: u32 = 5000;
 const GUARD_TIMEOUT_MS: u32 = 4000;
-/// Between two questions to the guard, `gate::renewal`.
+/// Between two questions to the guard, `auth::refresh`.
 const GUARD_POLL_MS: u32 = 250;
 /// `session::policy`: nobody polls for longer. A poll may be late by as much, so that time can pass.
 const PATIENCE_MS: u32 = 14_000;

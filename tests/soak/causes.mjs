@@ -105,11 +105,14 @@ export class Causes {
 
   /** Whether a fault of this request, of its session or of its location explains the code. */
   explain(visit, code, family) {
-    const { location, from, until, request } = visit;
+    const { location, from, until, request, before } = visit;
     const since = from - GATEWAY.failureMs;
     if (this.isSlow(since, until)) return true;
     const ofKv = this.#ofSession(visit, since).filter((fault) => fault.location === location);
-    if (code === 'store_unavailable') return [...this.#ledger.ofRequest(request), ...ofKv].some(({ kind }) => /^KV/.test(kind));
+    if (code === 'store_unavailable') {
+      const ofRequests = [request, ...before].flatMap((each) => this.#ledger.ofRequest(each));
+      return [...ofRequests, ...ofKv].some(({ kind }) => /^KV/.test(kind));
+    }
 
     const ofTokens = family ? this.#ledger.ofFamily(family, since, until).filter((fault) => fault.location === location) : [];
     if (ofTokens.some(({ kind }) => CODES_OF_TOKEN_FAULTS[kind.replace('token: ', '')] === code)) return true;

@@ -137,7 +137,8 @@ export class User {
     const { callbackUrl, jar } = await signIn(authorizeUrl, { email, password: PASSWORD, jar: this.browser.cognitoJar });
     this.browser.cognitoJar = jar;
     const headers = { ...CLICK, 'sec-fetch-site': 'cross-site' };
-    const arrive = (init) => this.browser.send(callbackUrl, { headers, returnTo, ...init });
+    const arrivals = []; // a callback that comes again may hear what became of the one before
+    const arrive = (init) => this.browser.send(callbackUrl, { headers, returnTo, arrivals, ...init });
     const abortMs = this.#draws.chance(0.03) ? this.#draws.between(1, 100) : undefined;
     const arrived = await arrive({ abortMs });
     const to = arrived.headers.get('location');
@@ -174,7 +175,7 @@ export class User {
   }
 
   /** One request, judged later. Undefined when the client has gone away. */
-  async #fetch(address, { method = 'GET', headers, body, abortMs, location = this.location, returnTo, again = false } = {}) {
+  async #fetch(address, { method = 'GET', headers, body, abortMs, location = this.location, returnTo, again = false, arrivals = [] } = {}) {
     const path = address.startsWith(PUBLIC_URL) ? address.slice(PUBLIC_URL.length) : address;
     lastRequest += 1;
     const request = `r${lastRequest}`;
@@ -182,7 +183,9 @@ export class User {
     const session = this.sessions.get(cookie);
     const asked = {
       request, user: this.account, location, method, path, headers, cookie, session, returnTo, again, from: Date.now(),
+      before: [...arrivals],
     };
+    arrivals.push(request);
     const renews = /^\/(app|admin|user-info|auth\/(status|refresh))/.test(path);
     if (session && renews) this.#noteNeed(session, body, asked.from);
     const mayEnd = session && session.ended?.how !== 'signed out' && /^\/auth\/(logout|callback)/.test(path);

@@ -9,7 +9,7 @@ import process from 'node:process';
 import { after, beforeEach, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 
-import { commandOf, issuerOf, markOf, userTag } from '../../dev/end-sessions.mjs';
+import { commandOf, endMarker } from '../../dev/end-sessions.mjs';
 import { assertErrorJson } from '../support/answers.mjs';
 import { FAULTY, ROOT, startGateway } from '../support/gateway.mjs';
 
@@ -73,12 +73,12 @@ describe('end-sessions', () => {
 
   test('has the tag that is in the cookie and in the key of the record', async () => {
     const browser = await gateway.signedIn(BOB);
-    const tag = userTag(gateway.cognito.issuer, await subOf(browser));
+    const vars = { COGNITO_ISSUER: gateway.cognito.issuer, SESSION_TTL_SECS: 60 };
+    const { key, ...marker } = await endMarker({ vars, sub: await subOf(browser), now: 7 });
+    const [, tag] = key.split('/');
     assert.equal(Buffer.from(browser.session, 'base64url').subarray(0, 16).toString('base64url'), tag);
     assert.ok((await gateway.sessionKeys()).some((key) => key.startsWith(`session/${tag}/`)));
-    assert.deepEqual(markOf({ issuer: gateway.cognito.issuer, sub: await subOf(browser), ttlSecs: 10, now: 7 }), {
-      key: `ended/${tag}`, value: '7', ttlSecs: 90,
-    });
+    assert.deepEqual(marker, { value: '7', ttlSecs: 90 });
   });
 
   test('everybody\'s: a new SESSION_KEYS in place of the old one', async () => {
@@ -94,13 +94,13 @@ describe('the script', () => {
     const { code, output } = await endSessions('--sub', SOMEBODY, '--dry-run');
     assert.equal(code, 0);
     const [, pool] = /^\[env\.production\.vars\][^[]*COGNITO_USER_POOL_ID = "([^"]+)"/m.exec(readFileSync(path.join(ROOT, 'wrangler.toml'), 'utf8'));
-    const tag = userTag(`https://cognito-idp.us-east-1.amazonaws.com/${pool}`, SOMEBODY);
+    const { key } = await endMarker({ vars: { COGNITO_USER_POOL_ID: pool }, sub: SOMEBODY, now: 7 });
     const now = Math.floor(Date.now() / 1000);
-    const [, at] = new RegExp(`^wrangler kv key put ended/${tag} (\\d+) --binding SESSIONS --ttl ${FIVE_DAYS} --env production --remote\n$`).exec(output);
+    const [, at] = new RegExp(`^wrangler kv key put ${key} (\\d+) --binding SESSIONS --ttl ${FIVE_DAYS} --env production --remote\n$`).exec(output);
     assert.ok(now - Number(at) < 60 && Number(at) <= now);
   });
 
-  test('writes into the local KV, and the mark expires', async () => {
+  test('writes into the local KV, and the marker expires', async () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'edgegate-end-'));
     try {
       const { code, output } = await endSessions('--sub', SOMEBODY, '--local', '--persist-to', folder);
@@ -108,10 +108,11 @@ describe('the script', () => {
       const wrangler = path.join(ROOT, 'node_modules/wrangler/bin/wrangler.js');
       const list = ['kv', 'key', 'list', '--binding', 'SESSIONS', '--local', '--persist-to', folder];
       const { stdout } = await promisify(execFile)(process.execPath, [wrangler, ...list], { cwd: ROOT, env: { ...process.env, WRANGLER_LOG: 'log' } });
-      const [mark, ...more] = JSON.parse(stdout.slice(stdout.indexOf('[')));
+      const { key } = await endMarker({ vars: { COGNITO_ISSUER: 'http://127.0.0.1:9400/us-east-1_Local0001' }, sub: SOMEBODY, now: 7 });
+      const [marker, ...more] = JSON.parse(stdout.slice(stdout.indexOf('[')));
       assert.deepEqual(more, []);
-      assert.equal(mark.name, `ended/${userTag('http://127.0.0.1:9400/us-east-1_Local0001', SOMEBODY)}`);
-      const life = mark.expiration - Math.floor(Date.now() / 1000);
+      assert.equal(marker.name, key);
+      const life = marker.expiration - Math.floor(Date.now() / 1000);
       assert.ok(life > FIVE_DAYS - 120 && life <= FIVE_DAYS, `${life} s`);
     } finally {
       rmSync(folder, { recursive: true });
@@ -140,12 +141,8 @@ describe('the script', () => {
     assert.equal(await keyOf(SOMEBODY.toUpperCase()), await keyOf(SOMEBODY));
   });
 
-  test('knows the issuers of Cognito', () => {
-    for (const [vars, issuer] of [
-      [{ COGNITO_USER_POOL_ID: 'us-east-1_Abc' }, 'https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Abc'],
-      [{ COGNITO_USER_POOL_ID: 'cn-north-1_Abc' }, 'https://cognito-idp.cn-north-1.amazonaws.com.cn/cn-north-1_Abc'],
-      [{ COGNITO_USER_POOL_ID: 'us-east-1_Abc', COGNITO_ISSUER: 'https://issuer.example/p' }, 'https://issuer.example/p'],
-      [{}, undefined],
-    ]) assert.equal(issuerOf(vars), issuer);
+  test('says which variable is wrong', async () => {
+    await assert.rejects(endMarker({ vars: {}, sub: SOMEBODY, now: 7 }), /COGNITO_USER_POOL_ID: wanted is/);
+    await assert.rejects(endMarker({ vars: { COGNITO_ISSUER: 'nowhere' }, sub: SOMEBODY, now: 7 }), /COGNITO_ISSUER: wanted is/);
   });
 });

@@ -1,5 +1,5 @@
 // Strict mode in the real runtime: two gateways that ask one guard, a Durable Object, over a KV that stands still. What the guard
-// answers is in src/session/guard.rs, and on fakes in tests/strict.rs.
+// answers is in src/guard/decision.rs, and on fakes in tests/strict.rs.
 
 import assert from 'node:assert/strict';
 import { after, beforeEach, describe, test } from 'node:test';
