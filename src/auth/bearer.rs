@@ -1,8 +1,7 @@
 //! Bearer tokens (RFC 6750 §2.1): Cognito's access and ID tokens, which API clients bring.
 //!
-//! A client sends one token with every request of an hour. Its signature is checked once: what it said is remembered under the
-//! SHA-256 of the whole token, signature included, until its `exp`, and holds for as long as the key that signed it is in the
-//! current key set.
+//! A client sends one token with every request of an hour. Its signature is checked once. Its claims are remembered under the SHA-256 of
+//! the whole token, signature included, until its `exp`, and count for as long as its signing key is in the current key set.
 
 use std::rc::Rc;
 
@@ -19,7 +18,7 @@ use super::error::{Error, ErrorCode};
 use super::jwks;
 use super::tokens::{TokenError, refused, verify_signed};
 
-/// Whom a token names.
+/// The user whom a token names.
 pub(crate) struct Person {
     /// `sub`.
     pub(crate) subject: String,
@@ -30,15 +29,15 @@ pub(crate) struct Person {
 /// A token that has verified, by its hash.
 pub(crate) type SeenTokens = Bounded<Rc<Seen>>;
 
-/// What a token said, and which key had signed it.
+/// The claims of a token, and its signing key.
 pub(crate) struct Seen {
     key_id: String,
     key: RsaPublicKey,
-    /// Whom it names.
+    /// The user whom it names.
     pub(crate) person: Person,
 }
 
-/// Whom the `Authorization` header names.
+/// The user whom the `Authorization` header names.
 ///
 /// # Errors
 /// `token_invalid`, or the token could not be judged.
@@ -71,7 +70,7 @@ async fn seen<P: Ports>(gateway: &Gateway<P>, hash: &[u8; 32]) -> Option<Rc<Seen
     remembered().filter(|seen| seen.key == key)
 }
 
-/// Whom the claims name. `token_use` tells the kind of the token, after the signature.
+/// The user whom the claims name. `token_use` tells the kind of the token, after the signature.
 fn person(cognito: &Cognito, claims: &SignedClaims) -> Result<Person, ClaimError> {
     if claims.members.get("token_use").and_then(serde_json::Value::as_str) == Some("id") {
         let token = check_id_token(claims, cognito, Nonce::Unknown, None)?;

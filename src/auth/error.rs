@@ -9,9 +9,9 @@ pub enum ErrorCode {
     // 400
     /// The request makes no sense.
     InvalidRequest,
-    /// No login flow at all, or a stale one.
+    /// No login state at all, or a stale one.
     LoginExpired,
-    /// Flows are there, none is this one.
+    /// There are login states, but not this one.
     StateMismatch,
     /// Cognito refused the code.
     CodeRejected,
@@ -22,7 +22,7 @@ pub enum ErrorCode {
     SessionExpired,
     /// A bearer token was refused.
     TokenInvalid,
-    /// Cognito refused to renew.
+    /// Cognito refused the refresh token.
     RefreshRejected,
     // 403
     /// A rule says no.
@@ -128,7 +128,7 @@ impl ErrorCode {
         }
     }
 
-    /// How loudly it is logged: an operator must act on what no user and no retry can mend.
+    /// How loudly it is logged. Error: no user and no retry can mend it, so an operator must act.
     #[must_use]
     pub fn level(self) -> Level {
         match self {
@@ -160,7 +160,7 @@ impl ErrorCode {
         }
     }
 
-    /// Cognito's trouble that passes by itself; nothing that it said about the user.
+    /// Whether it is a failure of Cognito that passes by itself, and says nothing about the user.
     #[must_use]
     pub fn is_outage(self) -> bool {
         matches!(self, Self::IdpUnavailable | Self::IdpThrottled | Self::IdpTimeout | Self::IdpInvalidResponse)

@@ -17,9 +17,9 @@ use super::retry::{Pause, once_more};
 
 /// Why a token does not count.
 pub(crate) enum TokenError {
-    /// A verdict: refused. The word says why, for the log.
+    /// A verdict: refused, with the reason for the log.
     Refused(&'static str),
-    /// Could not be judged: keys or cryptography were not to be had.
+    /// No verdict: keys or cryptography were not available.
     Unknown(Error),
 }
 
@@ -43,13 +43,13 @@ pub(crate) struct VerifiedTokens {
     pub set: TokenSet,
 }
 
-/// A token whose signature and times hold, and the key that says so.
+/// A token whose signature and times hold.
 pub(crate) struct Signed {
-    /// What it says.
+    /// Its claims.
     pub claims: SignedClaims,
-    /// The key's id.
+    /// The id of its signing key.
     pub key_id: String,
-    /// The key.
+    /// Its signing key.
     pub key: RsaPublicKey,
 }
 

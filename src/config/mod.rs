@@ -1,7 +1,6 @@
 //! Configuration: strings in, typed values out, every problem named at once.
 //!
-//! Nothing here reads the environment; `platform/` hands in a look-up. A value is never repeated in a problem,
-//! because some of them are secrets.
+//! `platform/` hands in the look-up of variables. A problem never repeats a value, because some values are secrets.
 
 mod key_ring;
 mod urls;
@@ -83,7 +82,7 @@ pub struct Cognito {
 pub struct SessionLife {
     /// Absolute life from login.
     pub ttl_secs: u64,
-    /// A session that was not renewed for so long has ended.
+    /// A session that was not refreshed for so long has ended.
     pub idle_secs: Option<u64>,
     /// How long pages stay open after the access token's end while Cognito cannot be reached.
     pub outage_grace_secs: u64,
@@ -105,7 +104,7 @@ pub struct Config {
     pub public_url: Origin,
     /// The user pool and app client.
     pub cognito: Cognito,
-    /// Keys that seal sessions and login flows.
+    /// Keys that seal sessions and login states.
     pub sealing_keys: KeyRing,
     /// Lives of sessions.
     pub session: SessionLife,
@@ -119,7 +118,7 @@ pub struct Config {
     pub ws_url: Option<String>,
     /// Where the site comes from.
     pub site: Site,
-    /// What the origin knows the gateway by; sent to it alone.
+    /// Proves the gateway to the origin; sent to it alone.
     pub origin_secret: Option<Secret>,
     /// Sibling origins that may call the JSON endpoints with credentials.
     pub allowed_origins: Vec<Origin>,
@@ -249,7 +248,7 @@ pub fn issuer_and_session_life(var: impl Fn(&str) -> Option<String>) -> Result<(
     issuer.filter(|_| reader.problems.is_empty()).map(|issuer| (issuer, ttl_secs)).ok_or(reader.problems)
 }
 
-/// Reads variables one by one and collects what is wrong.
+/// Reads variables one by one and collects the problems.
 struct Reader<F> {
     var: F,
     problems: Vec<ConfigProblem>,

@@ -1,4 +1,4 @@
-//! CORS (Fetch Standard): who may read an answer across origins, and who may ask for more than a plain form could.
+//! CORS (Fetch Standard): which origins may read a response, and which may send more than a plain form could.
 
 use crate::config::Config;
 use crate::ports::IncomingRequest;
@@ -34,8 +34,8 @@ pub(super) fn readable<R: IncomingRequest>(
     }
 }
 
-/// The answer to an allowed origin's preflight for a path of the site, before its rules: a preflight never has the cookie that they
-/// ask for. Nobody else's is answered here: for a public path the site does.
+/// The response to an allowed origin's preflight for a path of the site. It comes before the rules, since a preflight never has the
+/// session's cookie. The preflight of another origin is left to the site, on a public path.
 pub(super) fn site_preflight<R: IncomingRequest>(request: &RequestContext<'_, R>, config: &Config) -> Option<Response> {
     let allowed = || same_origin::readable_by(config, request.incoming.header("origin").as_deref()).is_some();
     (is_preflight(request) && allowed()).then(|| Response::empty(204).with("allow", "GET, HEAD"))
@@ -45,8 +45,8 @@ fn is_preflight<R: IncomingRequest>(request: &RequestContext<'_, R>) -> bool {
     request.method == "OPTIONS" && request.incoming.header("access-control-request-method").is_some()
 }
 
-/// The header names that a preflight asks leave for, as it wrote them: the origin is trusted, and names such as `traceparent` or
-/// `sentry-trace` are its own affair. `None` where there are none, or something else stands there.
+/// The header names that a preflight asks for, as written: the origin is trusted, and names such as `traceparent` or `sentry-trace` are
+/// its own affair. `None` without names, or for a text that is no list of names.
 fn requested_headers<R: IncomingRequest>(request: &RequestContext<'_, R>) -> Option<String> {
     let names = request.incoming.header("access-control-request-headers")?;
     let are_names =
@@ -54,7 +54,7 @@ fn requested_headers<R: IncomingRequest>(request: &RequestContext<'_, R>) -> Opt
     are_names.then_some(names)
 }
 
-/// What the client module reads of an answer, beside the few headers that every script may.
+/// The headers that the client module reads, beside the few that every script may.
 const EXPOSED_HEADERS: &str = "Retry-After, Location";
 /// Some fifty names.
 const MAX_REQUESTED_HEADERS_BYTES: usize = 1024;

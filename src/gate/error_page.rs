@@ -1,5 +1,5 @@
-//! Errors as answers: JSON for scripts, a small page for people. Neither holds anything that came from outside, but for
-//! a return path that was checked and sealed by us.
+//! Errors as responses: JSON for scripts, a small page for people. Neither repeats anything from outside, except a return path that was
+//! checked and sealed here.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -37,7 +37,7 @@ fn error_json(code: ErrorCode, message: &str, request_id: &str, login_url: Optio
     Response::json(code.status(), &ErrorBody { error: code.name(), message, request_id, login_url, logout_url })
 }
 
-/// The answer to a failed request.
+/// The response to a failed request.
 pub(super) fn answer<R: IncomingRequest>(
     config: &Config,
     request: &RequestContext<'_, R>,
@@ -72,13 +72,12 @@ pub(super) fn answer<R: IncomingRequest>(
     answer.with_cookies(failure.set_cookies.clone())
 }
 
-/// Where a page of ours is shown.
+/// Where the page is shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Frame {
     /// In the browser's window.
     None,
-    /// In a frame of a page of this origin, and of no other. Neither Cognito nor a page of ours would be shown there: what leads on
-    /// leads on in the whole window.
+    /// In a frame of a page of this origin, and of no other. Cognito's pages refuse to be framed, so links open in the whole window.
     OfASitesPage,
 }
 
@@ -116,7 +115,7 @@ fn error_page<R: IncomingRequest>(config: &Config, request: &RequestContext<'_, 
         }
         (None, _) => String::new(),
     };
-    // Chromium holds `form-action` against every redirect that follows the form, so Cognito and where it goes on to are in it.
+    // Chromium holds `form-action` against every redirect that follows the form: Cognito and the sign-out URL's origin are in it.
     let form_targets = format!("'self' {} {}", config.cognito.domain, config.cognito.logout_origin);
     let language = request.language();
     let message = if failure.login_loop { login_loop(failure.code(), language) } else { failure_message(failure, language) };
@@ -185,7 +184,7 @@ impl Page<'_> {
     }
 }
 
-/// The answer while nothing is known but that the configuration is wrong.
+/// The response while the configuration is wrong.
 pub(super) fn unconfigured<R: IncomingRequest>(request: &R, request_id: &str) -> Response {
     let code = ErrorCode::ConfigInvalid;
     let route = Url::parse(request.url()).map_or(Route::Unknown, |url| Route::of(url.path()));
@@ -198,7 +197,7 @@ pub(super) fn unconfigured<R: IncomingRequest>(request: &R, request_id: &str) ->
     error_json(code, sentence(code, Language::English), request_id, None, None)
 }
 
-/// A new login mends it.
+/// Whether a new login mends it.
 fn starts_over(code: ErrorCode) -> bool {
     use ErrorCode as E;
     matches!(
@@ -214,7 +213,7 @@ fn starts_over(code: ErrorCode) -> bool {
     )
 }
 
-/// Waiting a moment mends it.
+/// Whether waiting a moment mends it.
 fn passes(code: ErrorCode) -> bool {
     code.status() >= 502 || matches!(code, ErrorCode::Internal | ErrorCode::RateLimited)
 }

@@ -1,4 +1,4 @@
-//! How an error is answered: the error itself, and what its answer needs besides.
+//! A failed request: its error, and the parts of its response.
 
 use crate::auth::error::{Error, ErrorCode};
 use crate::ports::{KvError, Level};
@@ -6,16 +6,16 @@ use crate::web::return_path::ReturnPath;
 
 use super::messages::Detail;
 
-/// An error with what its answer needs besides.
+/// An error with the parts of its response.
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// What went wrong.
     pub error: Error,
     /// How loudly it is logged.
     pub level: Level,
-    /// `Set-Cookie` lines that go with the answer.
+    /// `Set-Cookie` lines of the response.
     pub set_cookies: Vec<String>,
-    /// Where a new login should return to.
+    /// The return path of a new login.
     pub return_path: Option<ReturnPath>,
     /// Cognito's sign-out page, when signing out was not complete.
     pub logout_url: Option<Box<str>>,
@@ -23,7 +23,7 @@ pub struct Failure {
     pub allow: Option<&'static str>,
     /// A sentence that says more than the code's own.
     pub(super) detail: Option<Detail>,
-    /// Several sign-ins in a row have not mended it: the page says what seems to be the cause, and tries no other.
+    /// Several sign-ins in a row have not mended it: the page names the likely cause, and no other login is begun.
     pub login_loop: bool,
 }
 

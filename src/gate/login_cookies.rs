@@ -1,5 +1,5 @@
-//! Login flows in their cookies: one sealed cookie each, at most five, the oldest makes room. Beside it the return path in a
-//! cookie of its own, which outlives the flow: it is no secret, and is checked when it is read as any return path is.
+//! Login states in their cookies: one sealed cookie each, at most five, the oldest makes room. The return path has a cookie of its own
+//! beside it, which outlives the login state: it is no secret, and is checked like any return path when it is read.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -38,7 +38,7 @@ pub(super) fn begin<R: IncomingRequest>(
     Ok(lines)
 }
 
-/// Adds the line of a return path's own cookie, and those that make room for it.
+/// Adds the line of a return path's cookie, and the lines that make room for it.
 fn keep_return_path<R: IncomingRequest>(request: &RequestContext<'_, R>, login: &LoginState, lines: &mut Vec<String>) {
     let style = request.cookie_style;
     let (name, value) = (return_name(request, &login.state), URL_SAFE_NO_PAD.encode(&login.return_path));
@@ -57,8 +57,7 @@ fn keep_return_path<R: IncomingRequest>(request: &RequestContext<'_, R>, login: 
     lines.push(style.set(&name, &value, RETURN_PATH_LIFE_SECS));
 }
 
-/// The lines once a flow has ended well: what is left of it stays for half a minute, so that a callback that comes again is
-/// known.
+/// The lines after a login that ended well: the rest of the login state stays for half a minute, so that a repeated callback is known.
 pub(super) fn spend<R: IncomingRequest>(
     config: &Config,
     request: &RequestContext<'_, R>,
@@ -73,17 +72,17 @@ pub(super) fn spend<R: IncomingRequest>(
     [line].into_iter().chain(clear_return_path(request, &login.state)).collect()
 }
 
-/// The flow that a callback belongs to.
+/// The login that a callback belongs to.
 pub(super) struct FoundLogin {
-    /// The flow, or why there is none.
+    /// Its login state, or why there is none.
     pub login: Result<LoginState, Failure>,
-    /// Where it was to return to, also when the flow itself is gone.
+    /// Its return path, also when the login state is gone.
     pub return_path: Option<ReturnPath>,
-    /// The lines that clear its cookies: a flow is used once.
+    /// The lines that clear its cookies: a login state is used once.
     pub clear: Vec<String>,
 }
 
-/// Finds the flow of `state`.
+/// Finds the login of `state`.
 pub(super) fn find<R: IncomingRequest>(config: &Config, request: &RequestContext<'_, R>, state: Option<&str>) -> FoundLogin {
     let style = request.cookie_style;
     let any = request.cookies().pairs().any(|(name, _)| name.starts_with(style.login_prefix()));
@@ -107,12 +106,12 @@ pub(super) fn find<R: IncomingRequest>(config: &Config, request: &RequestContext
     FoundLogin { login, return_path: sealed_path.or(kept), clear }
 }
 
-/// Why a flow whose code was sent before is of no more use.
+/// The failure of a login state whose code was sent before.
 pub(super) fn spent() -> Failure {
     Failure { detail: Some(Detail::LoginSpent), ..Failure::new(ErrorCode::LoginExpired, "flow_spent") }
 }
 
-/// Where the login that was begun last was to return to.
+/// The return path of the login that was begun last.
 pub(super) fn last_return_path<R: IncomingRequest>(request: &RequestContext<'_, R>) -> Option<ReturnPath> {
     let prefix = request.cookie_style.return_prefix();
     let last = request.cookies().pairs().filter(|(name, _)| name.starts_with(prefix)).last();
@@ -153,7 +152,7 @@ fn return_name<R: IncomingRequest>(request: &RequestContext<'_, R>, state: &str)
 
 /// A login page that was left open overnight.
 const RETURN_PATH_LIFE_SECS: u64 = 24 * 3600;
-/// More than flows, so that the tab whose flow made room still finds its page.
+/// More than login states: a tab whose login state made room still finds its page.
 const MAX_RETURN_PATHS: usize = 10;
-/// Two of the longest; with five flows of the longest it is within the limit of a `Cookie` header.
+/// Two of the longest; with five of the longest login states it is within the limit of a `Cookie` header.
 const MAX_RETURN_PATHS_BYTES: usize = 6 * 1024;

@@ -1,15 +1,15 @@
-//! The loop breaker: sign-ins that succeed one after the other and open nothing. A page that is sent to the login again at
-//! once (its clock is wrong, its API refuses the token, the browser or KV loses the session) would go round for ever, since
-//! Cognito's own cookie signs in without asking.
+//! Login loops: sign-ins that succeed one after the other and open nothing. A page that sends the browser to the login again at once (its
+//! clock is wrong, its API refuses the token, the browser or KV loses the session) would do so for ever, since Cognito's own cookie signs
+//! in without asking.
 //!
-//! A sign-in that was begun within [`IN_A_ROW_SECS`] of the last one, or with a session cookie at hand, is a round. The browser
-//! counts, in a cookie of its own that says nothing else; who changes it deceives themselves.
+//! A sign-in counts as repeated if it began within [`IN_A_ROW_SECS`] of the last one, or with a session cookie at hand. The count is in a
+//! cookie that holds nothing else; a browser that changes it only deceives itself.
 
 use crate::ports::{IncomingRequest, UnixSecs};
 
 use super::request::RequestContext;
 
-/// How many rounds this browser has just been through; `None`: it has not signed in lately.
+/// How many repeated sign-ins this browser has just made; `None`: it has not signed in lately.
 fn sign_ins<R: IncomingRequest>(request: &RequestContext<'_, R>) -> Option<u32> {
     request.cookies().one(request.cookie_style.sign_ins_name()).and_then(|value| read(value, request.now))
 }
@@ -19,7 +19,7 @@ pub(super) fn has_just_signed_in<R: IncomingRequest>(request: &RequestContext<'_
     sign_ins(request).is_some()
 }
 
-/// Whether a page that asks for a sign-in has just been through several: another one would go round once more.
+/// Whether the browser has just signed in several times: one more login would only repeat them.
 pub(super) fn is_login_loop<R: IncomingRequest>(request: &RequestContext<'_, R>) -> bool {
     sign_ins(request).is_some_and(|count| count >= MAX_SIGN_INS)
 }
@@ -31,14 +31,14 @@ pub(super) fn is_script_loop<R: IncomingRequest>(request: &RequestContext<'_, R>
     by_browser && many && request.incoming.header("sec-fetch-user").is_none()
 }
 
-/// The `Set-Cookie` line of a sign-in; `again`: it is a round.
+/// The `Set-Cookie` line of a sign-in; `again`: a repeated one.
 pub(super) fn count_sign_in<R: IncomingRequest>(request: &RequestContext<'_, R>, again: bool) -> String {
     let style = request.cookie_style;
     let count = if again { sign_ins(request).unwrap_or(0).saturating_add(1) } else { 0 };
     style.set(style.sign_ins_name(), &format!("{count}.{}", request.now), IN_A_ROW_SECS)
 }
 
-/// Whether the gateway has begun a login by itself a moment ago, in place of one that could not be finished.
+/// Whether the gateway has begun a login by itself a moment ago, in place of an unfinished one.
 pub(super) fn has_just_retried<R: IncomingRequest>(request: &RequestContext<'_, R>) -> bool {
     request.cookies().one(request.cookie_style.retry_name()).is_some_and(|value| read(value, request.now).is_some())
 }
@@ -49,7 +49,7 @@ pub(super) fn count_retry<R: IncomingRequest>(request: &RequestContext<'_, R>) -
     style.set(style.retry_name(), &format!("1.{}", request.now), IN_A_ROW_SECS)
 }
 
-/// `<rounds>.<time of the last>`, while that is not long ago.
+/// Reads `<repeated sign-ins>.<time of the last>`; `None` once that is long ago.
 fn read(value: &str, now: UnixSecs) -> Option<u32> {
     let (count, last) = value.split_once('.')?;
     let (count, last): (u32, UnixSecs) = (count.parse().ok()?, last.parse().ok()?);
@@ -58,9 +58,9 @@ fn read(value: &str, now: UnixSecs) -> Option<u32> {
 
 /// A login takes seconds; a person who comes back later is not a loop.
 const IN_A_ROW_SECS: u64 = 60;
-/// A change of account or two stay below it.
+/// One or two changes of account stay below it.
 const MAX_SIGN_INS: u32 = 3;
-/// The sessions may be good, and only the app's own reason to ask again is not: there is more patience with it.
+/// More patience: the sessions may be good, and only the app's own reason to ask again is not.
 const MAX_SIGN_INS_BY_SCRIPT: u32 = 6;
 
 #[cfg(test)]

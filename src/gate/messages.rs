@@ -1,10 +1,10 @@
-//! The words of the gateway's pages, in the languages that they are written in.
+//! The texts of the gateway's pages, in English and Korean.
 
 use crate::web::language::Language;
 
 use crate::auth::error::ErrorCode;
 
-/// Words of the page besides the error's own.
+/// The texts of a page, beside the error's sentence.
 pub(super) struct Words {
     pub(super) title: &'static str,
     pub(super) not_signed_in: &'static str,
@@ -41,7 +41,7 @@ const KOREAN: Words = Words {
     request: "요청",
 };
 
-/// The words in a language.
+/// The texts in a language.
 pub(super) fn words(language: Language) -> &'static Words {
     match language {
         Language::English => &ENGLISH,
@@ -49,7 +49,7 @@ pub(super) fn words(language: Language) -> &'static Words {
     }
 }
 
-/// What seems to be wrong when several sign-ins in a row have ended in this error, in place of its own sentence.
+/// The likely cause when several sign-ins in a row have ended in this error, in place of its own sentence.
 pub(super) fn login_loop(error: ErrorCode, language: Language) -> &'static str {
     match (error, language) {
         (ErrorCode::SessionRequired, Language::English) => {
@@ -83,7 +83,7 @@ pub(super) fn login_loop(error: ErrorCode, language: Language) -> &'static str {
     }
 }
 
-/// What can be told of a sign-in that failed, beyond the error's code.
+/// A cause of a failed sign-in that is finer than the error's code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Detail {
     /// Cognito's answer has no code, no state, or one of them twice.
@@ -92,7 +92,7 @@ pub(super) enum Detail {
     CookiesMissing,
     /// Cognito reported an error that is no refusal.
     LoginFailed,
-    /// The login has been finished, or has been tried to.
+    /// The code of this login was sent before.
     LoginSpent,
     /// The login's hour is over.
     LoginTooOld,

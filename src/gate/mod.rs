@@ -48,7 +48,7 @@ where
 {
     let request = RequestContext::new(incoming, &gateway.config, &gateway.runtime);
     gateway.isolate.drop_expired(request.now);
-    let route = request.route();
+    let route = Route::of_request(&request);
     match dispatch(gateway, route, &request).await {
         Ok(Outcome::Respond(response)) => {
             let reason = Some(("reason", request.log_reason.get())).filter(|(_, reason)| !reason.is_empty());

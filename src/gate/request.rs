@@ -1,4 +1,4 @@
-//! One request, read once: limits, normal path, time, and what kind of caller it is.
+//! One request, read once: limits, normal path, time, and the kind of caller.
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
@@ -20,9 +20,8 @@ use crate::web::return_path::ReturnPath;
 use crate::web::same_origin;
 
 use super::Failure;
-use super::route::Route;
 
-/// A request and what every handler needs to know of it.
+/// A request, with the facts that every handler needs.
 pub(super) struct RequestContext<'r, R> {
     /// The runtime's request, for headers and body.
     pub incoming: &'r R,
@@ -36,23 +35,22 @@ pub(super) struct RequestContext<'r, R> {
     pub request_id: String,
     /// A few characters that name the session in the log; empty until one is found.
     pub session_name: RefCell<String>,
-    /// Finer than the answer, for the log alone: a static word, never a value. Empty where there is nothing to say.
+    /// Finer than the response, for the log alone: a static word, never a value. Mostly empty.
     pub log_reason: Cell<&'static str>,
-    /// What Cognito said of an error, cleaned, for the log alone.
+    /// Cognito's `error_description`, cleaned, for the log alone.
     pub log_hint: RefCell<String>,
-    /// How the cookies are named here.
+    /// The names of the cookies.
     pub cookie_style: CookieStyle,
-    /// The URL as a browser writes it; `None` cannot be read, and no handler sees such a request.
+    /// The URL as a browser writes it. `None`: it cannot be read, and no handler sees the request.
     url: Option<Url>,
-    /// Its one reading, if it has one.
+    /// The normal path, if there is one.
     path: Option<NormalPath>,
     cookie_header: String,
     problem: Option<Failure>,
 }
 
 impl<'r, R: IncomingRequest> RequestContext<'r, R> {
-    /// Reads the request. What is wrong with it is kept for [`Self::check`], so that even then the answer can be a page in
-    /// the right language.
+    /// Reads the request. A problem is kept for [`Self::check`], so that its response can still be a page in the right language.
     pub(super) fn new(incoming: &'r R, config: &Config, runtime: &impl Ports) -> Self {
         let started_ms = runtime.now_ms();
         let cookie_header = incoming.header("cookie").unwrap_or_default();
@@ -89,21 +87,22 @@ impl<'r, R: IncomingRequest> RequestContext<'r, R> {
         self.problem.clone().map_or(Ok(()), Err)
     }
 
-    /// Where the request goes. One that cannot be read goes nowhere.
-    pub(super) fn route(&self) -> Route {
-        match (&self.url, &self.path) {
-            (None, _) => Route::Unknown,
-            (Some(_), None) => Route::Site,
-            (Some(_), Some(path)) => Route::of(path.as_str()),
-        }
+    /// Whether the URL can be read.
+    pub(super) fn has_url(&self) -> bool {
+        self.url.is_some()
     }
 
-    /// The normal path; empty in a request that [`Self::check`] refuses for it.
+    /// The normal path, if there is one.
+    pub(super) fn normal_path(&self) -> Option<&str> {
+        self.path.as_ref().map(NormalPath::as_str)
+    }
+
+    /// The normal path; empty in a request that [`Self::check`] refuses.
     pub(super) fn path(&self) -> &str {
-        self.path.as_ref().map(NormalPath::as_str).unwrap_or_default()
+        self.normal_path().unwrap_or_default()
     }
 
-    /// Scheme, host and port that the browser asked under; empty without a URL.
+    /// Scheme, host and port of the URL; empty without one.
     pub(super) fn origin(&self) -> &str {
         self.url.as_ref().map(|url| &url[..Position::BeforePath]).unwrap_or_default()
     }
@@ -169,7 +168,7 @@ impl<'r, R: IncomingRequest> RequestContext<'r, R> {
         if allowed { Ok(()) } else { Err(ErrorCode::RateLimited.into()) }
     }
 
-    /// Where a login from here should return to.
+    /// The return path of a login from here.
     pub(super) fn return_path(&self) -> Option<ReturnPath> {
         ReturnPath::parse(self.path_and_query())
     }
@@ -202,7 +201,7 @@ impl<'r, R: IncomingRequest> RequestContext<'r, R> {
         fetch_metadata::is_frame_navigation(self.incoming)
     }
 
-    /// Whether the browser asks ahead of the user.
+    /// Whether the browser loads the page ahead of the user.
     pub(super) fn is_speculative(&self) -> bool {
         fetch_metadata::is_speculative(self.incoming)
     }
@@ -215,7 +214,7 @@ impl<'r, R: IncomingRequest> RequestContext<'r, R> {
         self.method == "POST" && form && navigates && wants_html
     }
 
-    /// Refuses what does not come from our own pages.
+    /// Refuses a request that does not come from the site's own pages or an allowed origin.
     ///
     /// # Errors
     /// `csrf_rejected`.
@@ -224,18 +223,18 @@ impl<'r, R: IncomingRequest> RequestContext<'r, R> {
         same_origin::check_own_page(config, sender.as_deref(), site.as_deref()).map_err(|_| ErrorCode::CsrfRejected.into())
     }
 
-    /// Who is calling: the address that Cloudflare saw.
+    /// The client's address, as Cloudflare saw it.
     pub(super) fn client(&self) -> String {
         self.incoming.header("cf-connecting-ip").unwrap_or_default()
     }
 
-    /// Who is calling, for rate limits. Of an IPv6 address the network: one client has all of a /64.
+    /// The client's network, for rate limits: one client has all of an IPv6 /64.
     pub(super) fn client_network(&self) -> String {
         network(&self.client())
     }
 }
 
-/// Reads the request's URL. `None` for what no browser sends: control characters, user info, another protocol.
+/// Reads the request's URL. `None` for a URL that no browser sends: control characters, user info, another protocol.
 fn read_url(text: &str) -> Option<Url> {
     if text.bytes().any(|byte| byte.is_ascii_control()) {
         return None;
@@ -259,15 +258,15 @@ fn check_lengths(request: &impl IncomingRequest, cookie_header: &str, style: Coo
     Ok(())
 }
 
-/// The lines that clear every login flow and return path. Logins that many tabs begin at once know nothing of each other's cookies, so
-/// that none makes room; all together they may be too long, and then the next load is to work.
+/// The lines that clear every login state and return path. Logins that many tabs begin at once do not see each other's cookies, so that
+/// none makes room. Together their cookies may be too long; once they are cleared, the next load works.
 fn clear_logins(cookie_header: &str, style: CookieStyle) -> Vec<String> {
     let of_a_login = |name: &&str| name.starts_with(style.login_prefix()) || name.starts_with(style.return_prefix());
     let names = Cookies::new(cookie_header).pairs().map(|(name, _)| name).filter(of_a_login);
     names.take(MAX_CLEARED).map(|name| style.clear(name)).collect()
 }
 
-/// The first four of an IPv6 address's eight groups; of an IPv4 address all of it; any other text as it is.
+/// The first four of an IPv6 address's eight groups; an IPv4 address, or any other text, as it is.
 fn network(address: &str) -> String {
     match address.parse().map(|address: IpAddr| address.to_canonical()) {
         Ok(IpAddr::V6(address)) => {
@@ -281,10 +280,9 @@ fn network(address: &str) -> String {
 
 /// `{"code","state"}` and `{"force":true}` are short.
 const MAX_BODY_BYTES: usize = 16 * 1024;
-/// What CloudFront takes as well.
+/// CloudFront's own limit.
 pub(super) const MAX_URL_BYTES: usize = 8192;
-/// Five login flows with the longest return paths have 16 kB, and their return paths besides 6; the site's own cookies come
-/// on top.
+/// Five login states with the longest return paths have 16 kB, and return paths another 6; the site's own cookies come on top.
 const MAX_COOKIE_BYTES: usize = 32 * 1024;
 /// More than a browser keeps for one host: an answer stays within what its headers may have.
 const MAX_CLEARED: usize = 200;

@@ -1,4 +1,4 @@
-//! Answers that the gateway makes itself, and their security headers.
+//! The gateway's own responses, and their security headers.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use crate::config::{BrowserTokens, Config};
 use crate::ports::UnixSecs;
 use crate::session::record::Record;
 
-/// A whole answer.
+/// A whole response.
 #[derive(Clone, Debug)]
 pub struct Response {
     /// HTTP status.
@@ -18,13 +18,13 @@ pub struct Response {
 }
 
 impl Response {
-    /// An answer without body.
+    /// A response without body.
     #[must_use]
     pub fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: String::new() }
     }
 
-    /// A JSON answer.
+    /// A JSON response.
     #[must_use]
     pub fn json(status: u16, body: &impl Serialize) -> Self {
         // Our own types are always written; should one ever not be, an empty object says so plainly.
@@ -58,8 +58,8 @@ impl Response {
         self.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Adds the headers that every answer of ours has, where the answer did not choose its own; HSTS only where the request came
-    /// over `https` (RFC 6797 §7.2).
+    /// Adds the headers that every response has, unless it has chosen its own. HSTS only where the request came over `https` (RFC 6797
+    /// §7.2).
     #[must_use]
     pub fn secured(mut self, https: bool) -> Self {
         let mut defaults = vec![
@@ -90,7 +90,7 @@ struct TokenBody<'a> {
     expires_in: u64,
 }
 
-/// The answer with a session's access token; the token is left out where browsers get none.
+/// The response with a session's access token; the token is left out where browsers get none.
 pub(super) fn token_response(config: &Config, record: &Record, now: UnixSecs) -> Response {
     let access_token = (config.browser_tokens == BrowserTokens::Access).then_some(record.access_token.as_str());
     let expires_in = record.access_expires_at.saturating_sub(now);

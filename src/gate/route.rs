@@ -1,4 +1,4 @@
-//! All routes, visible at once. What is not ours is the site's.
+//! All routes, visible at once. Any other path is the site's.
 
 use crate::auth::error::ErrorCode;
 use crate::config::{CALLBACK_PATH, is_own_path};
@@ -7,7 +7,7 @@ use crate::ports::IncomingRequest;
 use super::request::RequestContext;
 use super::{Failure, Response};
 
-/// Where a request goes.
+/// A route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     /// `GET /config`
@@ -30,13 +30,23 @@ pub(super) enum Route {
     Healthz,
     /// `GET /readyz`
     Readyz,
-    /// Below one of our paths, but nothing: never the site, so that no cache takes `/user-info/x.css` for a style sheet.
+    /// An unknown path below one of ours: never the site, so that no cache takes `/user-info/x.css` for a style sheet.
     Unknown,
     /// The site.
     Site,
 }
 
 impl Route {
+    /// The route of a request; [`RequestContext::check`] refuses the requests without a normal path.
+    #[must_use]
+    pub(super) fn of_request<R: IncomingRequest>(request: &RequestContext<'_, R>) -> Self {
+        match request.normal_path() {
+            Some(path) => Self::of(path),
+            None if request.has_url() => Self::Site,
+            None => Self::Unknown,
+        }
+    }
+
     /// The route of a normal path.
     #[must_use]
     pub(super) fn of(path: &str) -> Self {
@@ -96,7 +106,7 @@ impl Route {
         match self {
             Self::Config | Self::UserInfo | Self::Status => Some("GET, HEAD, OPTIONS"),
             Self::Healthz | Self::Readyz => Some("GET, HEAD"),
-            // A HEAD that spends a code or opens a flow would be a trap (RFC 9110 §9.2.1).
+            // A HEAD that spends a code or begins a login would be a trap (RFC 9110 §9.2.1).
             Self::Login | Self::Callback => Some("GET"),
             Self::Token | Self::Refresh | Self::Logout => Some("POST, OPTIONS"),
             Self::Unknown | Self::Site => None,

@@ -131,7 +131,7 @@ impl<E> Default for RefreshState<E> {
 }
 
 impl<E: Clone> RefreshState<E> {
-    /// Remembers a passing failure for `for_secs`, and for [`TROUBLE_SECS`] that there was one.
+    /// Remembers a passing failure for `for_secs`, and for a minute that there was one.
     pub fn note_failure(&mut self, name: &[u8], error: E, for_secs: u64, now: UnixSecs) {
         self.trouble.put(name, error.clone(), now.saturating_add(TROUBLE_SECS), now);
         self.failures.put(name, error, now.saturating_add(for_secs), now);

@@ -51,14 +51,14 @@ pub(in crate::gate) async fn answer<P: Ports, R: IncomingRequest>(
     Ok(response.with_cookies(clear))
 }
 
-/// Whether a script asks for the clearing of the browser's cache, for which Chromium makes an answer wait: some 100 ms for a thousand
-/// entries of all sites. So a script gets the answer to its sign-out at once and asks for the clearing beside it, with `?clear=cache`.
-/// That may arrive after the next sign-in, in another tab, so it touches no session and no cookie. Beside a form without script
-/// nothing runs that could ask: its sign-out clears.
+/// Whether a script asks for the clearing of the browser's cache. Chromium delays a response for it: some 100 ms for a thousand entries of
+/// all sites. So the response to a script's sign-out comes at once, and the script asks for the clearing beside it, with `?clear=cache`.
+/// That request may arrive after the next sign-in, in another tab, so it touches no session and no cookie. A form has no script that could
+/// ask: its own response clears.
 fn asks_for_clearing<R: IncomingRequest>(request: &RequestContext<'_, R>) -> bool {
     matches!(Query::new(request.query()).one("clear"), Ok(Some(what)) if what == "cache")
 }
 
-/// Gated pages that the browser keeps would open again for whoever comes next. The site's storage and other cookies are not
-/// ours to clear.
+/// A gated page in the browser's cache would open for the next user of the browser. The site's storage and other cookies are not ours to
+/// clear.
 pub(in crate::gate) const CLEAR_SITE_DATA: &str = "\"cache\"";

@@ -1,4 +1,4 @@
-//! Everything that is not ours: the site, under its rules.
+//! The site, under its rules.
 
 pub(super) mod plan;
 
@@ -22,7 +22,7 @@ use plan::{CachePolicy, request_for_site};
 /// A page load at another origin than the public one goes there first, and a preflight of an allowed origin gets leave. Then:
 /// 1. The app page that is the redirect URI: public, fetched without its query, never stored.
 /// 2. Who may read the path: everybody, or a session whose access token lives, and for a group rule its groups.
-/// 3. Nobody signed in: a navigation goes to the login (unless it has just been there, in vain), anything else gets 401.
+/// 3. Signed out: a navigation goes to the login (unless a login loop is under way), any other request gets 401.
 /// 4. GET and HEAD only, of a public path OPTIONS too, after the rules: a POST that meets an ended session must get 401, not become a GET.
 /// 5. Ask the site; its answer passes, with other headers where the policy says so.
 pub(super) async fn answer<P, R>(gateway: &Gateway<P>, request: &RequestContext<'_, R>) -> Result<Outcome<P::Answer>, Failure>
@@ -92,7 +92,7 @@ where
     Ok(Outcome::Forward(answer, edits))
 }
 
-/// One answer for every unauthenticated caller. Trouble (5xx) stays what it is: it is not "signed out".
+/// One answer for every unauthenticated caller. A failure of KV or Cognito (5xx) stays one: it is not "signed out".
 fn unauthenticated<R: IncomingRequest>(request: &RequestContext<'_, R>, failure: Failure) -> Result<Response, Failure> {
     let readable = matches!(request.method, "GET" | "HEAD");
     if !failure.code().is_signed_out() || !request.is_navigation() || !readable {
@@ -124,5 +124,5 @@ impl From<UpstreamError> for Failure {
 }
 
 const GATED_METHODS: &str = "GET, HEAD";
-/// What an `OPTIONS` of a public path is answered, a stranger's preflight too, is the site's own affair.
+/// An `OPTIONS` of a public path is the site's to answer, the preflight of a stranger too.
 const PUBLIC_METHODS: &str = "GET, HEAD, OPTIONS";

@@ -1,4 +1,4 @@
-//! What to ask the site for, and what to change in its answer. Bodies never come here: the platform streams them.
+//! The request for the site, and the changes to its answer. The platform streams bodies; they never come here.
 
 use crate::config::{Config, Site};
 use crate::ports::{HeaderEdits, IncomingRequest, OriginRequest, UpstreamAnswer, UpstreamRequest};
@@ -11,14 +11,14 @@ use crate::web::same_origin::readable_by;
 
 use crate::gate::request::RequestContext;
 
-/// Who may keep an answer of the site, and who may read it.
+/// Which caches may keep an answer of the site, and which origins may read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CachePolicy {
-    /// Nobody keeps it, and its address goes nowhere: it has held a code.
+    /// No cache, and no `Referer`: the address has held a code.
     NoStore,
-    /// The browser alone keeps it; only pages of our own origin read it.
+    /// The browser's cache alone; only pages of our own origin read it.
     Private,
-    /// The same, asked for by a script of an allowed origin: what the site says of CORS stays.
+    /// The same, for a script of an allowed origin: the site's CORS headers stay.
     PrivateCors,
     /// As the site says.
     Public,
@@ -31,7 +31,7 @@ impl CachePolicy {
         if readable { Self::PrivateCors } else { Self::Private }
     }
 
-    /// What to change in an answer.
+    /// The changes to an answer.
     #[must_use]
     pub fn edit_answer(self, config: &Config, answer: &impl UpstreamAnswer) -> HeaderEdits {
         let mut edits = HeaderEdits::default();
@@ -59,15 +59,15 @@ impl CachePolicy {
     }
 }
 
-/// The headers of an answer that [`CachePolicy::edit_answer`] looks at, apart from `Set-Cookie`.
+/// The headers of an answer that [`CachePolicy::edit_answer`] reads, apart from `Set-Cookie`.
 pub const ANSWER_HEADERS: [&str; 10] = {
     let [read, credentials] = LEAVE_TO_READ;
     let [cdn, cloudflare, surrogate, expires] = SHARED_CACHE_HEADERS;
     ["cache-control", "vary", "location", ORIGIN_VERIFY, read, credentials, cdn, cloudflare, surrogate, expires]
 };
 
-/// For the browser alone, and there for scripts of our own origin and the allowed ones: an origin that lets every sibling
-/// host read would give them what the user's Lax cookie opened.
+/// For the browser alone, and there for scripts of our own origin and the allowed ones: CORS headers of the site that let every sibling
+/// host read would give away pages that the user's Lax cookie has opened.
 fn keep_private(edits: &mut HeaderEdits, readable: bool, answer: &impl UpstreamAnswer) {
     let there = |name: &&str| answer.header(name).is_some();
     let sent = answer.header("cache-control");
@@ -101,7 +101,7 @@ fn keep_our_cookies(edits: &mut HeaderEdits, config: &Config, lines: &[String]) 
     edits.add.extend(lines.iter().filter(theirs).map(|line| (SET_COOKIE, line.clone())));
 }
 
-/// The request for the site. Code and state stay here: of a page that nobody may keep, the query is not sent on.
+/// The request for the site. Code and state stay here: the query of a page that no cache may keep is not sent on.
 pub(super) fn request_for_site<R: IncomingRequest>(
     config: &Config,
     request: &RequestContext<'_, R>,
@@ -125,8 +125,8 @@ pub(super) fn request_for_site<R: IncomingRequest>(
     }
 }
 
-/// Changes to the client's headers for the origin: where the client came from, what the origin knows us by, and the client's
-/// cookies without ours.
+/// Changes to the client's headers for the origin: the client's address and host, the origin's secret, and the client's cookies without
+/// ours.
 #[must_use]
 pub fn own_request_headers(config: &Config, request: &impl IncomingRequest) -> HeaderEdits {
     let public_url = &config.public_url;
@@ -139,7 +139,7 @@ pub fn own_request_headers(config: &Config, request: &impl IncomingRequest) -> H
     if let Some(client) = request.header("cf-connecting-ip") {
         edits.set.push(("x-forwarded-for", client));
     }
-    // Nobody else can ask the assets.
+    // The assets need none: only this Worker can ask them.
     if let (Some(secret), Site::Origin(_)) = (&config.origin_secret, &config.site) {
         edits.set.push((ORIGIN_VERIFY, secret.expose().to_owned()));
     }
@@ -150,5 +150,5 @@ pub fn own_request_headers(config: &Config, request: &impl IncomingRequest) -> H
 }
 
 const SET_COOKIE: &str = "set-cookie";
-/// A static site answers at once; what takes longer than this will not come. A long download may take its time.
+/// A static site begins to answer at once. A long download may take its time.
 const ORIGIN_TIMEOUT_MS: u32 = 10_000;
