@@ -2,22 +2,22 @@
 //!
 //! # Life of a request
 //! `platform/shim.js` hands the runtime's request to `platform::fetch`, which builds an [`auth::Gateway`] from the isolate's
-//! [`config::Config`], the adapters of [`ports`] and the isolate's memory. [`gate::handle`] reads the request once, finds its route and
-//! runs its handler. A handler speaks HTTP; it asks [`auth`] for sessions and tokens, and decides with the pure steps of [`access`],
-//! [`oidc`], [`session`] and [`web`]. The outcome is a response of the gateway's own, or the site's answer with other headers. Bodies of
-//! the site are streamed by the platform and never read here.
+//! [`config::Config`], the adapters of [`ports`] and the isolate's memory. [`gate::handle`] reads the request once, finds its
+//! route and runs its handler. A handler speaks HTTP; it asks [`auth`] for sessions and tokens, and decides with the pure steps
+//! of [`access`], [`oidc`], [`session`] and [`web`]. The outcome is a response of the gateway's own, or the site's answer with
+//! other headers. Bodies of the site are streamed by the platform and never read here.
 //!
 //! # Trust boundaries
 //! - **The browser** is trusted with a session cookie that means nothing without the Worker and KV, and, unless
 //!   `BROWSER_TOKENS` is `none`, with an access token. Never with the refresh or ID token.
 //! - **KV** is trusted to keep, not to know: records are sealed under a key that also needs the cookie's secret.
-//! - **Cognito** is trusted for tokens that verify under its published keys, and for refusals. No token and no request chooses a URL, a key
-//!   set or an algorithm.
+//! - **Cognito** is trusted for tokens that verify under its published keys, and for refusals. No token and no request chooses a
+//!   URL, a key set or an algorithm.
 //! - **The site's origin** is trusted with paths and the site's own cookies; it sees neither session nor tokens.
 //!
 //! # Modules
-//! Dependencies point one way: `platform` → [`gate`] → [`auth`] → [`guard`] → [`session`] → [`oidc`] → [`web`] → [`config`] → [`access`] →
-//! [`jose`] → [`ports`]. All but `platform` is plain Rust and is tested natively.
+//! Dependencies point one way: `platform` → [`gate`] → [`auth`] → [`guard`] → [`session`] → [`oidc`] → [`web`] → [`config`] →
+//! [`access`] → [`jose`] → [`ports`]. All but `platform` is plain Rust and is tested natively.
 //!
 //! | question | place |
 //! |---|---|

@@ -1,6 +1,6 @@
-//! What the core needs from the world: time, randomness, KV, HTTP, signatures, a request to read.
+//! The core's needs: time, randomness, KV, HTTP, signatures, a request to read.
 //!
-//! Each port is small and says what failure means. `platform/` implements them on Workers, the tests on fakes.
+//! Each port is small and defines its failures. `platform/` implements them on Workers, the tests on fakes.
 //! Futures are not `Send`: a Worker isolate has one thread.
 
 use std::borrow::Cow;
@@ -37,10 +37,10 @@ pub trait Random {
     }
 }
 
-/// Why the key-value store gave no answer. Never to be read as "absent".
+/// Why the key-value store gave no answer. Must not be treated as "absent".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KvError {
-    /// No answer within the limit. A write may still be made.
+    /// No answer within the limit. A write may still be carried out.
     #[error("key-value store timed out")]
     Timeout,
     /// The store answered 429: one write a second per key (Workers KV limits).
@@ -51,7 +51,7 @@ pub enum KvError {
     Unavailable,
 }
 
-/// Workers KV takes one write a second per key: the time between two of them, in milliseconds, with some to spare.
+/// Workers KV accepts one write a second per key: the interval between two writes, in milliseconds, with a margin.
 pub const KV_WRITE_INTERVAL_MS: u32 = 1100;
 
 /// Workers KV: eventually consistent, no compare-and-set. Values are text.
@@ -59,7 +59,7 @@ pub trait Kv {
     /// Reads several keys in one operation, in the order asked. `None` means absent *as far as this location knows*.
     ///
     /// # Errors
-    /// The store could not answer; callers must not treat it as absent.
+    /// The store could not answer; callers must not treat the key as absent.
     async fn kv_get_many<const N: usize>(&self, keys: [&str; N]) -> Result<[Option<String>; N], KvError>;
 
     /// Writes a value that the store drops at `expires_at`, which must be at least 60 s ahead.
@@ -75,36 +75,36 @@ pub trait Kv {
     async fn kv_delete(&self, key: &str) -> Result<(), KvError>;
 }
 
-/// Why strict mode's guard gave no answer. It may have acted.
+/// Why strict mode's guard gave no reply. The guard may have acted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GuardError {
     /// No answer within the limit.
     #[error("guard timed out")]
     Timeout,
-    /// It could not be reached or failed.
+    /// The guard could not be reached or failed.
     #[error("guard unavailable")]
     Unavailable,
 }
 
-/// Strict mode's guard of a user's sessions (a Durable Object): one for the whole world, its answers strongly consistent.
+/// Strict mode's guard of a user's sessions (a Durable Object): one for the whole world, with strongly consistent replies.
 pub trait Guard {
-    /// Whether one is bound; without, nobody is ever asked.
+    /// Whether a guard is bound. Without one, the guard is never asked.
     fn guard_is_bound(&self) -> bool;
 
-    /// Asks the guard of the user of that tag. What is asked and answered is `guard::protocol`'s.
+    /// Asks the guard of the user with this tag. `guard::protocol` defines question and reply.
     ///
     /// # Errors
-    /// It could not answer: never to be read as consent.
-    async fn guard_ask(&self, user_tag: &str, inquiry: &str) -> Result<String, GuardError>;
+    /// The guard could not answer; callers must not treat this as consent.
+    async fn guard_ask(&self, user_tag: &str, request: &str) -> Result<String, GuardError>;
 }
 
 /// A request to Cognito. Redirects are never followed.
 pub struct HttpRequest {
-    /// Where to; built from configuration only.
+    /// The URL; built from configuration only.
     pub url: String,
     /// Header lines, `Authorization` among them.
     pub headers: Vec<(&'static str, String)>,
-    /// A form body makes it a POST, none a GET.
+    /// A form body makes the request a POST; without one it is a GET.
     pub form: Option<String>,
     /// Limit for the whole exchange, body included, in milliseconds.
     pub timeout_ms: u32,
@@ -112,7 +112,7 @@ pub struct HttpRequest {
     pub max_body_bytes: usize,
 }
 
-/// An answer of Cognito, whatever its status.
+/// A response of Cognito, with any status.
 pub struct HttpResponse {
     /// The HTTP status.
     pub status: u16,
@@ -131,7 +131,7 @@ pub enum HttpError {
     /// The body was longer than allowed.
     #[error("body too large")]
     TooLarge,
-    /// No connection, or it broke.
+    /// No connection, or a broken one.
     #[error("unreachable")]
     Unreachable,
 }
@@ -154,7 +154,7 @@ pub struct RsaPublicKey {
     pub e: Vec<u8>,
 }
 
-/// The cryptography provider itself failed; says nothing about the signature.
+/// The cryptography provider failed; this says nothing about the signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("signature check could not be made")]
 pub struct SignatureCheckFailed;
@@ -164,49 +164,49 @@ pub trait Signatures {
     /// Whether `signature` over `message` is by `key`.
     ///
     /// # Errors
-    /// The check could not be made: not a verdict.
+    /// The check could not be made; this is no verdict.
     async fn verify_rs256(&self, key: &RsaPublicKey, message: &[u8], signature: &[u8]) -> Result<bool, SignatureCheckFailed>;
 }
 
-/// The last good key set, shared by the isolates of one location (Workers Cache API). Best effort: it may forget.
+/// The last good key set, shared by the isolates of one location (Workers Cache API). Best effort: entries may be lost.
 pub trait JwksCache {
-    /// What was last kept, if anything.
+    /// The saved key set, if any.
     async fn jwks_cache_get(&self) -> Option<String>;
-    /// Keeps `text` for up to `max_age_secs`.
+    /// Saves `text` for up to `max_age_secs`.
     async fn jwks_cache_put(&self, text: &str, max_age_secs: u32);
 }
 
-/// Work that goes on after the answer (Workers `waitUntil`, at most 30 s).
+/// Work after the answer (Workers `waitUntil`, at most 30 s).
 pub trait Background {
-    /// Runs `work` to its end even when the client has gone.
+    /// Runs `work` to its end even if the client disconnects.
     fn wait_until(&self, work: Pin<Box<dyn Future<Output = ()>>>);
 }
 
 /// Optional rate limit (Workers rate-limit binding).
 pub trait Limiter {
-    /// Whether one more call under `key` is within the limit; always so when no limit is bound.
+    /// Whether one more call under `key` is within the limit; always true when no limit is bound.
     async fn rate_limit(&self, key: &str) -> bool;
 }
 
-/// How much a log line matters.
+/// The level of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     /// One line a request.
     Info,
-    /// Degraded, but it goes on.
+    /// Degraded, but still working.
     Warn,
-    /// Someone must act.
+    /// The operator must act.
     Error,
 }
 
-/// A structured log. Fields are static names and values that the caller knows to be harmless.
+/// A structured log. Fields are static names, with values that the caller knows to be harmless.
 pub trait Log {
     /// Writes one line.
     fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]);
 }
 
-/// One line of the log: a JSON object of `level`, `message` and the fields in the order given, empty values left out. JSON escapes
-/// CR and LF, so that no value can forge another line.
+/// One log line: a JSON object of `level`, `message` and the fields in the given order, without empty values. JSON escapes CR and
+/// LF, so that no value can forge another line.
 #[must_use]
 pub fn log_line(level: Level, message: &str, fields: &[(&str, &str)]) -> String {
     // Texts are always written.
@@ -237,34 +237,34 @@ pub enum BodyError {
     /// Longer than allowed.
     #[error("body too large")]
     TooLarge,
-    /// The client broke off.
+    /// The client disconnected.
     #[error("body could not be read")]
     Broken,
 }
 
-/// The request being answered. Headers are asked for one by one, so that the rest never cross into wasm.
+/// The current request. Headers are read one by one, so that the rest never cross into wasm.
 pub trait IncomingRequest {
     /// The method in upper case.
     fn method(&self) -> &str;
     /// The absolute URL as the runtime parsed it (WHATWG).
     fn url(&self) -> &str;
-    /// A header's value; several lines are joined by the runtime.
+    /// A header's value. The runtime joins several lines.
     fn header(&self, name: &str) -> Option<String>;
     /// The body, up to `max_bytes`.
     ///
     /// # Errors
-    /// It is longer, or broke off.
+    /// The body is longer, or the client disconnected.
     async fn body(&self, max_bytes: usize) -> Result<Vec<u8>, BodyError>;
 }
 
-/// Changes to the headers of a message, in this order; without any it passes untouched.
+/// Changes to the headers of a message, in this order. Without changes the message passes untouched.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct HeaderEdits {
     /// Headers to remove.
     pub remove: Vec<Cow<'static, str>>,
-    /// Headers to set, in place of what is there.
+    /// Headers to set, replacing the old values.
     pub set: Vec<(&'static str, String)>,
-    /// Header lines to add to what is there.
+    /// Header lines to add to the old ones.
     pub add: Vec<(&'static str, String)>,
 }
 
@@ -283,63 +283,63 @@ impl HeaderEdits {
 
 /// A request to the site, made of the client's GET or HEAD.
 pub enum UpstreamRequest {
-    /// To the Worker's own static assets, which see the client's request as it is.
+    /// To the Worker's own static assets, which get the client's request unchanged.
     Assets {
-        /// Another address to ask for in its place.
+        /// Another URL, in place of the client's.
         url: Option<String>,
     },
-    /// To a server of its own.
+    /// To the site's origin server.
     Origin(OriginRequest),
 }
 
 /// A request to the site's origin. It holds the origin's secret, so it is not printed.
 pub struct OriginRequest {
-    /// Absolute; the origin is configuration, path and query are the client's.
+    /// The absolute URL. The origin is configuration; path and query are the client's.
     pub url: String,
-    /// Which of the client's headers go along, by name. It depends on nothing else, so that it may be remembered.
+    /// Which of the client's headers pass, by name. The result depends on the name alone, so that it can be cached.
     pub passes: fn(&str) -> bool,
-    /// Changes to those that do.
+    /// Changes to the headers that pass.
     pub headers: HeaderEdits,
-    /// Whether Cloudflare's own cache may keep the answer.
+    /// Whether Cloudflare's own cache may store the answer.
     pub may_be_cached: bool,
-    /// Limit for the answer to begin, in milliseconds.
+    /// Time limit for the start of the answer, in milliseconds.
     pub timeout_ms: u32,
 }
 
 /// Why the site gave no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpstreamError {
-    /// The answer did not begin within the limit; the request was given up.
+    /// The answer did not start within the limit; the request was cancelled.
     #[error("timed out")]
     TimedOut,
-    /// No connection, or it broke.
+    /// No connection, or a broken one.
     #[error("unreachable")]
     Unreachable,
 }
 
-/// An answer of the site: status and headers are read here, its body is the platform's to stream.
+/// An answer of the site. The core reads status and headers; the platform streams the body.
 pub trait UpstreamAnswer {
     /// The HTTP status.
     fn status(&self) -> u16;
-    /// A header's value; several lines are joined by the runtime.
+    /// A header's value. The runtime joins several lines.
     fn header(&self, name: &str) -> Option<String>;
     /// The `Set-Cookie` lines, one by one.
     fn set_cookies(&self) -> &[String];
 }
 
-/// The site. `R` is the client's request as the runtime has it.
+/// The site. `R` is the client's request as a runtime object.
 pub trait Upstream<R> {
-    /// What it answers.
+    /// The site's answer.
     type Answer: UpstreamAnswer;
 
-    /// Asks once, without following redirects.
+    /// Sends one request, without following redirects.
     ///
     /// # Errors
-    /// No answer came.
+    /// No answer arrived.
     async fn upstream_send(&self, client: &R, request: UpstreamRequest) -> Result<Self::Answer, UpstreamError>;
 }
 
-/// Everything the gate needs but the site, in one bound.
+/// All ports of the gate except the site, in one bound.
 pub trait Ports:
     Clock + Random + Kv + Guard + Http + Signatures + JwksCache + Background + Limiter + Log + Clone + 'static
 {

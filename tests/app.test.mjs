@@ -418,7 +418,7 @@ describe("signing in", { concurrency: 4 }, () => {
   scenario("the code leaves the address bar before the gateway is asked", {}, async ({ gateway, page, open }) => {
     const token = held();
     const state = gateway.beginLogin("/app/");
-    gateway.answer("/auth/token", { ...failure(400, "code_rejected"), wait: token.wait });
+    gateway.answer("/auth/token", { ...failure(400, "code_rejected"), wait: token.wait }, failure(400, "login_expired"));
     await open(`/signed-in.html?code=code-1&state=${state}`);
     await until(() => gateway.count("/auth/token") === 1, "the exchange");
     assert.equal(page.url(), `${gateway.origin}/signed-in.html`);
@@ -454,16 +454,28 @@ describe("signing in", { concurrency: 4 }, () => {
       ["login_expired", 400, "took too long"], ["idp_unavailable", 503, "not available just now"],
       ["idp_misconfigured", 500, "The sign-in failed."], ["constructor", 500, "The sign-in failed."],
     ];
+    let asked = 0;
     for (const [index, [code, status, sentence]] of rows.entries()) {
-      gateway.answer("/auth/token", failure(status, code));
+      // A refused code is asked for once more; the first failure is the one that is told.
+      const answers = code === "code_rejected" ? [failure(status, code), failure(400, "login_expired")] : [failure(status, code)];
+      gateway.answer("/auth/token", ...answers);
+      asked += answers.length;
       await open(`/signed-in.html?code=code-1&state=${index}`);
       await shows(page, "#notice", sentence);
       assert.equal(await text(page, "#notice .error-code"), code);
       assert.match(await text(page, "#notice"), /req-0001/);
       assert.equal(await page.locator("#sign-in").getAttribute("href"), "/auth/login?return_to=%2Fapp%2F&lang=en");
       assert.equal(await page.locator("#sign-in").isVisible(), true);
-      assert.equal(gateway.count("/auth/token"), index + 1);
+      assert.equal(gateway.count("/auth/token"), asked);
     }
+  });
+
+  scenario("a code that another call has spent is asked for once more, and that call's session answers", { signedIn: true }, async ({ gateway, page, open }) => {
+    gateway.answer("/auth/token", failure(400, "code_rejected"), { ...ok("token-1"), headers: { Location: "/app/?a=1" } });
+    await open("/signed-in.html?code=code-1&state=x");
+    await page.waitForURL(`${gateway.origin}/app/?a=1`);
+    await shows(page, "#user-email", USER.email);
+    assert.equal(gateway.count("/auth/token"), 2);
   });
 
   scenario("what Cognito sends as an error is told in our words, and nothing of it is shown", {}, async ({ gateway, page, open }) => {

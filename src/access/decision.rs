@@ -1,36 +1,36 @@
-//! The decision about a request: which rule matched, and what it says. The same value for the gate, the log and the tools.
+//! The decision about a request: the matching rule, and its verdict. Gate, log and tools use the same value.
 
 use super::rules::{Access, Rules};
 
-/// The rule that decides about a path.
+/// The decision about a path: the matching rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision<'r> {
-    /// Which rule matched, counted from 1; 0: none, and then the path is for everybody with a session.
+    /// The number of the matching rule, counted from 1. 0 if no rule matched: then every session may read the path.
     pub rule: usize,
-    /// Who may read the path.
+    /// The access that the rule grants.
     pub access: &'r Access,
 }
 
-/// What a rule says of a caller.
+/// The verdict on a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The caller may read the path.
     Open,
-    /// A session is needed.
+    /// The caller needs a session.
     SignInNeeded,
-    /// The session is not enough.
+    /// The session does not give access.
     Forbidden,
 }
 
 impl<'r> Decision<'r> {
-    /// The decision about `path`: decoded once, normal (see `web::path`).
+    /// The decision about `path`, a normal path, decoded once (see `web::path`).
     #[must_use]
     pub fn about(rules: &'r Rules, path: &str) -> Self {
         let (rule, access) = rules.find(path);
         Self { rule, access }
     }
 
-    /// What it says of a caller of whom nothing is known.
+    /// The verdict on a caller without a session.
     #[must_use]
     pub fn about_anybody(self) -> Verdict {
         match self.access {
@@ -39,13 +39,13 @@ impl<'r> Decision<'r> {
         }
     }
 
-    /// Whether it rests on claims, which must be fresh.
+    /// Whether the decision depends on claims, which must be fresh.
     #[must_use]
     pub fn needs_claims(self) -> bool {
         matches!(self.access, Access::Groups(_))
     }
 
-    /// What it says of somebody who is signed in and in these groups.
+    /// The verdict on a signed-in user with these groups.
     #[must_use]
     pub fn about_groups(self, groups: &[String]) -> Verdict {
         match self.access {

@@ -1,4 +1,4 @@
-//! Who may read which path: the rules, and the decision about a request.
+//! Access to paths: the rules, and the decision about a request.
 
 pub mod decision;
 pub mod rules;

@@ -1,4 +1,4 @@
-//! Who may read which path (`RULES`): an ordered list, first match wins, no match means signed-in.
+//! The access rules (`RULES`): an ordered list, first match wins, no match means signed-in.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use serde_json::value::RawValue;
 
 use crate::jose::unique_json;
 
-/// Who may read a path.
+/// The readers of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Everybody.
+    /// All callers.
     Public,
-    /// Everybody with a session.
+    /// All users with a session.
     SignedIn,
     /// Members of at least one of these Cognito groups.
     Groups(Vec<String>),
@@ -30,20 +30,21 @@ struct Rule {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pattern {
-    /// This path alone; of a folder's page, `/docs/` and `/docs/index.html`, both.
+    /// This path alone. For the page of a folder, both `/docs/` and `/docs/index.html`.
     Exact(String),
     /// `/admin/*`: `/admin` and everything below; stored as `/admin`. `/*` is stored as the empty string.
     Below(String),
 }
 
-/// What is wrong with the first wrong rule. Repeats nothing of it: whatever was put there by mistake stays out of the log.
+/// The first wrong rule and its fault. The rule's text is not repeated, so that a value put there by mistake stays out of the
+/// log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RulesProblem {
-    /// Which rule, counted from 1; 0: the list itself.
+    /// The number of the rule, counted from 1; 0: the list itself.
     pub rule: usize,
-    /// Which member of it; empty: the rule itself.
+    /// The wrong member; empty: the rule itself.
     pub member: &'static str,
-    /// What it should have been.
+    /// The expected value.
     pub wanted: &'static str,
 }
 
@@ -61,7 +62,7 @@ impl Rules {
     /// Parses the JSON list: `[{"path","allow"}]`, `allow` being `"public"`, `"signed-in"` or `{"groups":[…]}`.
     ///
     /// # Errors
-    /// It is no such list: which rule is the first wrong one, and what is wrong with it.
+    /// The text is not such a list: the first wrong rule, and its fault.
     pub fn parse(json: &str) -> Result<Self, RulesProblem> {
         let written: Vec<&RawValue> =
             serde_json::from_str(json).map_err(|_| RulesProblem { rule: 0, member: "", wanted: WANTED_LIST })?;
@@ -71,15 +72,15 @@ impl Rules {
         rules.collect::<Result<_, _>>().map(Self)
     }
 
-    /// The first rule that matches `path`, counted from 1, and what it allows; 0 where none does. The path is decoded once, normal (see
-    /// `web::path`), and compared case-sensitively.
+    /// The first rule that matches `path`, counted from 1, and its access; 0 if no rule matches. The path is a normal path,
+    /// decoded once (see `web::path`), and compared case-sensitively.
     #[must_use]
     pub fn find(&self, path: &str) -> (usize, &Access) {
         let found = self.0.iter().zip(1..).find(|(rule, _)| rule.pattern.matches(path));
         found.map_or((0, &Access::SignedIn), |(rule, number)| (number, &rule.access))
     }
 
-    /// Who may read `path`.
+    /// The access to `path`.
     #[must_use]
     pub fn access(&self, path: &str) -> &Access {
         self.find(path).1
@@ -87,7 +88,7 @@ impl Rules {
 }
 
 impl Default for Rules {
-    /// What browsers, robots and certificate issuers ask for without a session; the rest is signed-in.
+    /// Public: the files that browsers, robots and certificate issuers request without a session. The rest is signed-in.
     fn default() -> Self {
         let public = |pattern| Rule { pattern, access: Access::Public };
         Self(vec![
@@ -99,7 +100,7 @@ impl Default for Rules {
     }
 }
 
-/// A rule as it is written. All its members are known, so that none is there that nobody understands, and none twice.
+/// A rule as written. Unknown members and repeated members are refused.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenRule<'a> {
@@ -123,7 +124,7 @@ struct WrittenGroups {
     groups: Vec<String>,
 }
 
-/// A member of a rule, empty for the rule itself, and what it should have been.
+/// The wrong member of a rule (empty: the rule itself) and the expected value.
 type Wrong = (&'static str, &'static str);
 
 impl Rule {
@@ -162,8 +163,8 @@ impl Pattern {
     fn parse(text: &str) -> Option<Self> {
         let (path, below) = text.strip_suffix("/*").map_or((text, false), |path| (path, true));
         let rooted = path.starts_with('/') || (below && path.is_empty());
-        // What a normal path never has would never match, `*` and `%` look like something they are not, and S3 takes `+` in a
-        // path for a space: a rule must not depend on which of the two it is.
+        // A pattern with characters that no normal path has would never match. `*` and `%` look like something they are not. S3
+        // reads `+` in a path as a space, and a rule must not depend on which of the two it is.
         let odd = |c: char| c.is_control() || matches!(c, '*' | '%' | '\\' | ';' | '?' | '#' | '+' | ' ');
         let dots = path.split('/').any(|segment| segment == "." || segment == "..");
         if !rooted || dots || path.contains(odd) || text.contains("//") {
@@ -182,8 +183,8 @@ impl Pattern {
     }
 }
 
-/// One name for a folder's page, which the site serves under two: a rule for one of them must not leave the other open. The
-/// start page is apart: `/` and `/index.html` have a rule each.
+/// One name for the page of a folder, which the site serves under two: a rule for one of them must not leave the other open. The
+/// start page is an exception: `/` and `/index.html` have a rule each.
 fn page(path: &str) -> &str {
     path.strip_suffix("index.html").filter(|folder| folder.len() > 1 && folder.ends_with('/')).unwrap_or(path)
 }

@@ -1,7 +1,8 @@
 //! Bearer tokens (RFC 6750 §2.1): Cognito's access and ID tokens, which API clients bring.
 //!
-//! A client sends one token with every request of an hour. Its signature is checked once. Its claims are remembered under the SHA-256 of
-//! the whole token, signature included, until its `exp`, and count for as long as its signing key is in the current key set.
+//! A client sends one token with every request of an hour. Its signature is checked once. Its claims are remembered under the
+//! SHA-256 of the whole token, signature included, until its `exp`, and count for as long as its signing key is in the current
+//! key set.
 
 use std::rc::Rc;
 

@@ -1,5 +1,5 @@
-//! The exchange of a code for a session (RFC 6749 §4.1.3, OIDC Core §3.1.3): once for each login state, however often the callback
-//! comes.
+//! The exchange of a code for a session (RFC 6749 §4.1.3, OIDC Core §3.1.3): once for each login state, however often the
+//! callback comes.
 
 use std::rc::Rc;
 

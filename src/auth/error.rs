@@ -1,9 +1,11 @@
-//! What can go wrong below `gate/`: a stable code, a reason for the log, and when to try again. How it is answered is `gate::Failure`'s.
+//! What can go wrong below `gate/`: a stable code, a reason for the log, and when to try again. How it is answered is
+//! `gate::Failure`'s.
 
 use crate::oidc::token_response::TokenError;
 use crate::ports::{KvError, Level};
 
-/// What can go wrong, one variant for each stable code. Each list below is exhaustive, so that a new code must choose its place in all.
+/// What can go wrong, one variant for each stable code. Each list below is exhaustive, so that a new code must choose its place
+/// in all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorCode {
     // 400

@@ -39,8 +39,8 @@ pub(crate) enum SaveVerdict {
     Ended,
 }
 
-/// The newest record of a session, of which KV or this isolate gave `known`. The guard is asked at most once in `GUARD_SECS`, by one
-/// request at a time; the others wait for its answer. `None`: the session has ended.
+/// The newest record of a session, of which KV or this isolate gave `known`. The guard is asked at most once in `GUARD_SECS`, by
+/// one request at a time; the others wait for its answer. `None`: the session has ended.
 ///
 /// # Errors
 /// The guard could not be asked.
@@ -250,8 +250,8 @@ async fn save<P: Ports>(
     })
 }
 
-/// Opens the guard's record. One that does not open here is no end of the session: another version of the gateway has sealed it, with a
-/// key or in a format that this one does not have yet.
+/// Opens the guard's record. One that does not open here is no end of the session: another version of the gateway has sealed it,
+/// with a key or in a format that this one does not have yet.
 fn open_newer<P: Ports>(
     gateway: &Gateway<P>,
     sealed: &str,

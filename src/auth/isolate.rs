@@ -62,8 +62,8 @@ impl Isolate {
         self.records.borrow_mut().end(names.as_bytes(), now);
     }
 
-    /// Drops what has expired: a record's tokens do not stay until another session needs the room. Once a second is enough; only an
-    /// isolate without any request keeps what it has.
+    /// Drops what has expired: a record's tokens do not stay until another session needs the room. Once a second is enough; only
+    /// an isolate without any request keeps what it has.
     pub(crate) fn drop_expired(&self, now: UnixSecs) {
         if self.swept_at.replace(now) == now {
             return;

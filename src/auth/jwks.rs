@@ -127,8 +127,8 @@ async fn load_or_download<P: Ports>(gateway: &Gateway<P>, reason: FetchReason, n
     }
 }
 
-/// The text for the location's cache: the body as Cognito sent it, and when. It is sealed, because other Workers of the zone can write
-/// to the same cache, and a writer of keys could sign in as anybody.
+/// The text for the location's cache: the body as Cognito sent it, and when. It is sealed, because other Workers of the zone can
+/// write to the same cache, and a writer of keys could sign in as anybody.
 fn seal_key_set<P: Ports>(gateway: &Gateway<P>, fetched_at: UnixSecs, body: &str) -> Option<String> {
     let text = serde_json::to_string(&CachedKeySet { fetched_at, body: body.into() }).ok()?;
     let issuer = &gateway.config.cognito.issuer;

@@ -1,5 +1,6 @@
-//! Who is signed in: sessions, their refresh and their end, and the tokens behind them. Here KV, Cognito and the guard are asked; HTTP is
-//! `gate/`'s. Each service is a module of functions on the [`Gateway`]: `sessions::find`, `refresh::live`, `tokens::verify`.
+//! Who is signed in: sessions, their refresh and their end, and the tokens behind them. Here KV, Cognito and the guard are asked;
+//! HTTP is `gate/`'s. Each service is a module of functions on the [`Gateway`]: `sessions::find`, `refresh::live`,
+//! `tokens::verify`.
 //!
 //! Not knowing is an answer of its own: an [`error::Error`], never "signed out" and never "signed in".
 

@@ -1,7 +1,7 @@
 //! Refreshing a session's tokens (RFC 6749 §6): which request asks Cognito, and what each answer means for the session.
 //!
-//! In an isolate one request at a time refreshes a session, by a lease with a deadline. A refusal never deletes or overwrites a record:
-//! another location may have refreshed it meanwhile. Trouble that passes keeps the session.
+//! In an isolate one request at a time refreshes a session, by a lease with a deadline. A refusal never deletes or overwrites a
+//! record: another location may have refreshed it meanwhile. Trouble that passes keeps the session.
 
 use std::rc::Rc;
 
@@ -183,8 +183,8 @@ pub(crate) async fn refresh<P: Ports>(gateway: &Gateway<P>, mut session: Session
     }
 }
 
-/// A refresh whose answer did not come in time may have spent the token, which then works for as long as Cognito's rotation grace: so it
-/// is repeated at once, but no request waits for that.
+/// A refresh whose answer did not come in time may have spent the token, which then works for as long as Cognito's rotation
+/// grace: so it is repeated at once, but no request waits for that.
 fn repeat_in_background<P: Ports>(gateway: &Gateway<P>, session: &Session, refresh_token: &str) {
     let (beside, session, refresh_token) = (gateway.clone(), session.clone(), refresh_token.to_owned());
     gateway.runtime.wait_until(Box::pin(async move {
@@ -276,8 +276,8 @@ async fn accept_new_tokens<P: Ports>(gateway: &Gateway<P>, session: &Session, to
         },
         Err(error) => error.into_error(ErrorCode::TokenRejected),
     };
-    // The new tokens cannot be believed: no keys, clocks apart, or worse. But the old refresh token may be spent: the new one opens
-    // nothing here, only Cognito will ever judge it, and it must not be lost.
+    // The new tokens cannot be believed: no keys, clocks apart, or worse. But the old refresh token may be spent: the new one
+    // opens nothing here, only Cognito will ever judge it, and it must not be lost.
     if let Some(refresh_token) = new_refresh_token {
         let record = Record { refresh_token: Some(refresh_token), version: old.version.saturating_add(1), ..Record::clone(old) };
         if let Ok(SaveOutcome::Ended) = store::save(gateway, session, record, true).await {
@@ -287,9 +287,9 @@ async fn accept_new_tokens<P: Ports>(gateway: &Gateway<P>, session: &Session, to
     failed(gateway, session, error)
 }
 
-/// After `invalid_grant` (RFC 6749 §5.2) another location may have rotated the token: the record is read again, and a newer one wins.
-/// Another isolate may have spent the token just now and be about to save: that is worth a second read, when nothing else opens the
-/// session.
+/// After `invalid_grant` (RFC 6749 §5.2) another location may have rotated the token: the record is read again, and a newer one
+/// wins. Another isolate may have spent the token just now and be about to save: that is worth a second read, when nothing else
+/// opens the session.
 async fn after_invalid_grant<P: Ports>(gateway: &Gateway<P>, session: &Session, refresh_token: &str, lease: Lease) -> Attempt {
     extend_refresh(gateway, &session.names, lease);
     let mut found = read_again(gateway, session).await;
@@ -332,8 +332,8 @@ async fn read_again<P: Ports>(gateway: &Gateway<P>, session: &Session) -> Result
     }
 }
 
-/// Another location has refreshed the session. Its record may have come without its markers, so it is not remembered for longer than the
-/// one before.
+/// Another location has refreshed the session. Its record may have come without its markers, so it is not remembered for longer
+/// than the one before.
 fn adopt_newer_record<P: Ports>(gateway: &Gateway<P>, session: &Session, record: Rc<Record>) -> Attempt {
     let now = gateway.runtime.now();
     let cached = gateway.isolate.put_unconfirmed(&session.names, record, now);
@@ -394,8 +394,8 @@ fn renewed_record(old: &Record, tokens: VerifiedTokens, now: u64) -> Result<Reco
     })
 }
 
-/// Before another read after a refusal: a refresh that came first is mostly saved within this time. A session that is refused for good
-/// waits for it once.
+/// Before another read after a refusal: a refresh that came first is mostly saved within this time. A session that is refused for
+/// good waits for it once.
 const READ_AGAIN_MS: u32 = 1000;
 /// Before a refresh whose answer was lost is repeated.
 const BEFORE_REPEATING: Pause = Pause { at_least_ms: 100, spread_ms: u8::MAX };

@@ -1,12 +1,12 @@
-//! One more attempt, where it is safe: what failed at once may have been a moment's trouble. A time-out is not retried while a request
-//! waits, so that no request waits twice as long for a server that does not answer.
+//! One more attempt, where it is safe: what failed at once may have been a moment's trouble. A time-out is not retried while a
+//! request waits, so that no request waits twice as long for a server that does not answer.
 
 use crate::ports::{KvError, Ports};
 
 use super::Gateway;
 
-/// The pause before another attempt, in milliseconds: at least `at_least`, and up to `spread` more by chance, so that requests that
-/// failed together do not come again together.
+/// The pause before another attempt, in milliseconds: at least `at_least`, and up to `spread` more by chance, so that requests
+/// that failed together do not come again together.
 #[derive(Clone, Copy)]
 pub(crate) struct Pause {
     pub(crate) at_least_ms: u32,

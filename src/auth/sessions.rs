@@ -78,8 +78,8 @@ pub(crate) async fn sign_out<P: Ports>(gateway: &Gateway<P>, id: &SessionId, nam
     end_with_record(gateway, names, record).await
 }
 
-/// Ends the session that this browser had before its new one, and revokes its refresh token: in this isolate at once, everywhere else in
-/// the background. Its failure does not fail the login: the old cookie is replaced anyway.
+/// Ends the session that this browser had before its new one, and revokes its refresh token: in this isolate at once, everywhere
+/// else in the background. Its failure does not fail the login: the old cookie is replaced anyway.
 pub(crate) fn end_in_background<P: Ports>(gateway: &Gateway<P>, id: SessionId) {
     let (names, now) = (id.names(), gateway.runtime.now());
     if is_end_settled(gateway, &names, now) {
@@ -107,8 +107,8 @@ pub(crate) fn is_end_settled<P: Ports>(gateway: &Gateway<P>, names: &SessionName
     gateway.isolate.records.borrow().is_end_settled(names.as_bytes(), now)
 }
 
-/// Whether there may be a session under this id: this gateway made it, or its record is there, or KV could not say. A made-up one must
-/// not cost a write.
+/// Whether there may be a session under this id: this gateway made it, or its record is there, or KV could not say. A made-up one
+/// must not cost a write.
 pub(crate) async fn may_be_ours<P: Ports>(gateway: &Gateway<P>, id: &SessionId, names: &SessionNames) -> bool {
     id.is_from(&gateway.config.sealing_keys) || !matches!(load(gateway, id, names).await, Ok(Loaded::Absent(_) | Loaded::Ended))
 }
@@ -138,8 +138,8 @@ async fn end_with_record<P: Ports>(gateway: &Gateway<P>, names: &SessionNames, r
     ended
 }
 
-/// Ends a session: the guard and the marker first, so that a refresh under way cannot bring the record back, then the record. A marker
-/// that KV did not take is written once more: without it the session lives on.
+/// Ends a session: the guard and the marker first, so that a refresh under way cannot bring the record back, then the record. A
+/// marker that KV did not take is written once more: without it the session lives on.
 async fn end<P: Ports>(gateway: &Gateway<P>, names: &SessionNames, ends_at: UnixSecs) -> Result<(), Error> {
     let now = gateway.runtime.now();
     gateway.isolate.end(names, now);

@@ -1,6 +1,6 @@
-//! Single flight: of the requests of an isolate that need the same answer, one fetches it and the others wait. It is a lease with a
-//! deadline and not a shared future: the runtime cancels a future with the request that made it, and a holder that was cancelled must
-//! block nobody.
+//! Single flight: of the requests of an isolate that need the same answer, one fetches it and the others wait. It is a lease with
+//! a deadline and not a shared future: the runtime cancels a future with the request that made it, and a holder that was
+//! cancelled must block nobody.
 
 use crate::ports::UnixSecs;
 use crate::session::bounded::Bounded;

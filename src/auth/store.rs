@@ -1,5 +1,5 @@
-//! The session store: load, create, save. KV takes one write a second per key, has no compare-and-set, and its reads lag: so a save
-//! never fails a refresh, reads before it writes again, and checks the markers of a logout afterwards.
+//! The session store: load, create, save. KV takes one write a second per key, has no compare-and-set, and its reads lag: so a
+//! save never fails a refresh, reads before it writes again, and checks the markers of a logout afterwards.
 
 use std::rc::Rc;
 
@@ -41,8 +41,8 @@ pub(crate) async fn load<P: Ports>(gateway: &Gateway<P>, id: &SessionId, names: 
     Ok(record.map_or(Loaded::Ended, |record| Loaded::Record(Rc::new(record))))
 }
 
-/// Whether the marker of a sign-out everywhere ends this session. A marker that cannot be read ends every session: not knowing lets
-/// nobody in.
+/// Whether the marker of a sign-out everywhere ends this session. A marker that cannot be read ends every session: not knowing
+/// lets nobody in.
 pub(crate) fn is_ended_everywhere(record: &Record, marker: Option<&str>) -> bool {
     marker.is_some_and(|marker| marker.trim().parse().map_or(true, |marker| ended_everywhere(record, marker)))
 }
@@ -68,8 +68,8 @@ async fn create_in_stores<P: Ports>(gateway: &Gateway<P>, session: &Session) -> 
     }
 }
 
-/// No browser will ever have this session's cookie: its tokens end at Cognito, and its record is deleted, which may have been written
-/// although KV or the guard said otherwise.
+/// No browser will ever have this session's cookie: its tokens end at Cognito, and its record is deleted, which may have been
+/// written although KV or the guard said otherwise.
 fn abandon<P: Ports>(gateway: &Gateway<P>, session: &Session) {
     tokens::revoke(gateway, &session.record);
     let (beside, names, ends_at) = (gateway.clone(), session.names, session.record.expires_at);
@@ -81,8 +81,8 @@ fn abandon<P: Ports>(gateway: &Gateway<P>, session: &Session) {
     }));
 }
 
-/// Saves `record` over the record of `session`. With a rotated refresh token the answer waits for the write, since the old token in KV
-/// is dead; otherwise a second attempt may happen in the background.
+/// Saves `record` over the record of `session`. With a rotated refresh token the answer waits for the write, since the old token
+/// in KV is dead; otherwise a second attempt may happen in the background.
 ///
 /// # Errors
 /// The guard could not be told (strict mode). The record may be in KV, but KV alone is not believed.
@@ -166,14 +166,14 @@ async fn retry_write<P: Ports>(gateway: &Gateway<P>, session: &Session) {
     }
 }
 
-/// The next step of a save begins: until its end the other requests of this isolate use the renewed record, and do not send the refresh
-/// token that it replaced.
+/// The next step of a save begins: until its end the other requests of this isolate use the renewed record, and do not send the
+/// refresh token that it replaced.
 fn put_unconfirmed<P: Ports>(gateway: &Gateway<P>, session: &Session) -> Cached {
     gateway.isolate.put_unconfirmed(&session.names, session.record.clone(), gateway.runtime.now())
 }
 
-/// Whether this isolate knows better by now: another request has renewed the session or ended it meanwhile, which KV's reads may not
-/// show yet.
+/// Whether this isolate knows better by now: another request has renewed the session or ended it meanwhile, which KV's reads may
+/// not show yet.
 pub(crate) fn is_outdated<P: Ports>(gateway: &Gateway<P>, session: &Session) -> bool {
     match gateway.isolate.cached(&session.names, gateway.runtime.now()) {
         Some(Cached::Record(record)) => record.version > session.record.version,
@@ -182,8 +182,8 @@ pub(crate) fn is_outdated<P: Ports>(gateway: &Gateway<P>, session: &Session) -> 
     }
 }
 
-/// Reads the markers after a save: a logout that came between our read and our write has set one, and then the record is deleted again.
-/// True: the session has ended.
+/// Reads the markers after a save: a logout that came between our read and our write has set one, and then the record is deleted
+/// again. True: the session has ended.
 async fn check_markers<P: Ports>(gateway: &Gateway<P>, saved: &Session) -> bool {
     put_unconfirmed(gateway, saved);
     let now = gateway.runtime.now();

@@ -1,5 +1,5 @@
-//! Cognito's tokens: verifying them, by structure, key, signature and times (`jose`), then by their claims (`oidc::claims`); and revoking
-//! a refresh token.
+//! Cognito's tokens: verifying them, by structure, key, signature and times (`jose`), then by their claims (`oidc::claims`); and
+//! revoking a refresh token.
 
 use crate::jose::jws::{StructureError, UnverifiedToken};
 use crate::jose::times::TimeError;
@@ -113,8 +113,8 @@ pub(crate) async fn verify_signed<P: Ports>(gateway: &Gateway<P>, text: &str) ->
     Ok(Signed { claims: verified?, key_id: token.key_id().to_owned(), key })
 }
 
-/// Revokes a session's refresh token in the background (RFC 7009): best effort. One more attempt after trouble that may pass, a time-out
-/// too, since no request waits and a token revoked twice is no error (§2.2).
+/// Revokes a session's refresh token in the background (RFC 7009): best effort. One more attempt after trouble that may pass, a
+/// time-out too, since no request waits and a token revoked twice is no error (§2.2).
 pub(crate) fn revoke<P: Ports>(gateway: &Gateway<P>, record: &Record) {
     let Some(refresh_token) = record.refresh_token.clone() else { return };
     let beside = gateway.clone();

@@ -1,4 +1,4 @@
-//! The key ring that seals sessions and login flows (`SESSION_KEYS`).
+//! The key ring that seals sessions and login states (`SESSION_KEYS`).
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub struct RingKey {
 }
 
 impl RingKey {
-    /// The key's name, written in clear into what it seals.
+    /// The key's name, written in clear into each sealed text.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -32,7 +32,7 @@ impl fmt::Debug for RingKey {
     }
 }
 
-/// The first key seals, all open.
+/// The first key seals, all keys open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRing {
     newest: RingKey,
@@ -40,8 +40,8 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// Parses `v2:<base64>,v1:<base64>`. Refused: a repeated name, a key that is not 32 bytes, and a key of one
-    /// repeated byte (all zero above all), which nobody drew at random.
+    /// Parses `v2:<base64>,v1:<base64>`. A repeated name, a key that is not 32 bytes, and a key of one repeated byte (above all
+    /// zeros) are refused: such a key is not random.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut keys = text.split(',').map(|item| parse_key(item.trim())).collect::<Option<Vec<_>>>()?;
@@ -81,7 +81,7 @@ fn parse_key(item: &str) -> Option<RingKey> {
     (named && !repeated_byte).then(|| RingKey { name: name.to_owned(), key })
 }
 
-/// A rotation needs two; more than a few means that old ones were never dropped.
+/// A rotation needs two keys. More than a few means that old keys were never dropped.
 const MAX_KEYS: usize = 8;
-/// Names stand in every sealed value.
+/// Each sealed text contains a name.
 const MAX_NAME_CHARS: usize = 16;

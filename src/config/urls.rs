@@ -13,7 +13,7 @@ impl Origin {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let origin = web_url(text)?.origin().ascii_serialization();
-        // The text itself, not only its normal form: a default port or capitals would never match a browser's header.
+        // The text must equal its normal form: a default port or capitals would never match a browser's header.
         (text.strip_suffix('/').unwrap_or(text) == origin).then_some(Self(origin))
     }
 
@@ -78,7 +78,7 @@ fn is_region(text: &str) -> bool {
     }
 }
 
-/// An issuer is compared as an exact string, so it must be in the form that Cognito puts into tokens.
+/// An issuer is compared as an exact string, so it must be in the form of Cognito's tokens.
 pub(super) fn issuer(text: &str) -> Option<String> {
     (is_page(&web_url(text)?) && !text.ends_with('/')).then(|| text.to_owned())
 }
@@ -93,7 +93,7 @@ pub(super) fn absolute(text: &str) -> Option<String> {
     web_url(text).filter(|url| url.fragment().is_none()).map(|_| text.to_owned())
 }
 
-/// The origin of a URL that was accepted here.
+/// The origin of a URL that this module accepted.
 pub(super) fn origin_of(absolute: &str) -> String {
     Url::parse(absolute).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
 }
@@ -120,13 +120,13 @@ fn web_url(text: &str) -> Option<Url> {
     }
     let url = Url::parse(text).ok()?;
     let host = url.host_str()?;
-    // A browser reads `0x7f.1` and `%61.example` as hosts too, as others than are written; here they are mistakes.
+    // Browsers also read `0x7f.1` and `%61.example` as hosts, but not as written. Here they are mistakes.
     let (_, written) = text.split_once("://")?;
     let (written, after) = written.split_at_checked(host.len())?;
     let as_written = written.eq_ignore_ascii_case(host) && after.chars().next().is_none_or(|next| ":/?#".contains(next));
     let loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
     let allowed = match url.scheme() {
-        // `*` and `_` are no host names, though browsers take them.
+        // `*` and `_` are not allowed in host names, although browsers accept them.
         "https" => loopback || host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte)),
         "http" => loopback,
         _ => false,

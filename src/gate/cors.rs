@@ -34,8 +34,8 @@ pub(super) fn readable<R: IncomingRequest>(
     }
 }
 
-/// The response to an allowed origin's preflight for a path of the site. It comes before the rules, since a preflight never has the
-/// session's cookie. The preflight of another origin is left to the site, on a public path.
+/// The response to an allowed origin's preflight for a path of the site. It comes before the rules, since a preflight never has
+/// the session's cookie. The preflight of another origin is left to the site, on a public path.
 pub(super) fn site_preflight<R: IncomingRequest>(request: &RequestContext<'_, R>, config: &Config) -> Option<Response> {
     let allowed = || same_origin::readable_by(config, request.incoming.header("origin").as_deref()).is_some();
     (is_preflight(request) && allowed()).then(|| Response::empty(204).with("allow", "GET, HEAD"))
@@ -45,8 +45,8 @@ fn is_preflight<R: IncomingRequest>(request: &RequestContext<'_, R>) -> bool {
     request.method == "OPTIONS" && request.incoming.header("access-control-request-method").is_some()
 }
 
-/// The header names that a preflight asks for, as written: the origin is trusted, and names such as `traceparent` or `sentry-trace` are
-/// its own affair. `None` without names, or for a text that is no list of names.
+/// The header names that a preflight asks for, as written: the origin is trusted, and names such as `traceparent` or
+/// `sentry-trace` are its own affair. `None` without names, or for a text that is no list of names.
 fn requested_headers<R: IncomingRequest>(request: &RequestContext<'_, R>) -> Option<String> {
     let names = request.incoming.header("access-control-request-headers")?;
     let are_names =

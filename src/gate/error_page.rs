@@ -1,5 +1,5 @@
-//! Errors as responses: JSON for scripts, a small page for people. Neither repeats anything from outside, except a return path that was
-//! checked and sealed here.
+//! Errors as responses: JSON for scripts, a small page for people. Neither repeats anything from outside, except a return path
+//! that was checked and sealed here.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -77,7 +77,8 @@ pub(super) fn answer<R: IncomingRequest>(
 enum Frame {
     /// In the browser's window.
     None,
-    /// In a frame of a page of this origin, and of no other. Cognito's pages refuse to be framed, so links open in the whole window.
+    /// In a frame of a page of this origin, and of no other. Cognito's pages refuse to be framed, so links open in the whole
+    /// window.
     OfASitesPage,
 }
 

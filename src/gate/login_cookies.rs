@@ -1,5 +1,5 @@
-//! Login states in their cookies: one sealed cookie each, at most five, the oldest makes room. The return path has a cookie of its own
-//! beside it, which outlives the login state: it is no secret, and is checked like any return path when it is read.
+//! Login states in their cookies: one sealed cookie each, at most five, the oldest makes room. The return path has a cookie of
+//! its own beside it, which outlives the login state: it is no secret, and is checked like any return path when it is read.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -57,7 +57,8 @@ fn keep_return_path<R: IncomingRequest>(request: &RequestContext<'_, R>, login: 
     lines.push(style.set(&name, &value, RETURN_PATH_LIFE_SECS));
 }
 
-/// The lines after a login that ended well: the rest of the login state stays for half a minute, so that a repeated callback is known.
+/// The lines after a login that ended well: the rest of the login state stays for half a minute, so that a repeated callback is
+/// known.
 pub(super) fn spend<R: IncomingRequest>(
     config: &Config,
     request: &RequestContext<'_, R>,

@@ -1,9 +1,9 @@
-//! Login loops: sign-ins that succeed one after the other and open nothing. A page that sends the browser to the login again at once (its
-//! clock is wrong, its API refuses the token, the browser or KV loses the session) would do so for ever, since Cognito's own cookie signs
-//! in without asking.
+//! Login loops: sign-ins that succeed one after the other and open nothing. A page that sends the browser to the login again at
+//! once (its clock is wrong, its API refuses the token, the browser or KV loses the session) would do so for ever, since
+//! Cognito's own cookie signs in without asking.
 //!
-//! A sign-in counts as repeated if it began within [`IN_A_ROW_SECS`] of the last one, or with a session cookie at hand. The count is in a
-//! cookie that holds nothing else; a browser that changes it only deceives itself.
+//! A sign-in counts as repeated if it began within [`IN_A_ROW_SECS`] of the last one, or with a session cookie at hand. The count
+//! is in a cookie that holds nothing else; a browser that changes it only deceives itself.
 
 use crate::ports::{IncomingRequest, UnixSecs};
 

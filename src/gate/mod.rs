@@ -1,7 +1,7 @@
 //! HTTP: a router, one file for each endpoint, and the only place where errors become answers.
 //!
-//! A request goes [`handle`] → limits → its route → its handler → [`Outcome`]. Handlers read like the standard that they implement; they
-//! ask `auth` for sessions, and decide with `oidc`, `access` and `web`.
+//! A request goes [`handle`] → limits → its route → its handler → [`Outcome`]. Handlers read like the standard that they
+//! implement; they ask `auth` for sessions, and decide with `oidc`, `access` and `web`.
 
 mod cors;
 mod error_page;

@@ -1,7 +1,7 @@
 //! The gateway is at home at one origin: `PUBLIC_URL`. Its cookies, its logins and its HSTS are of that origin and of no other.
 //!
-//! The target of these redirects is `PUBLIC_URL` as configured, never the `Host` header. Each leaves a reason in the log, so that a redirect
-//! loop between this gateway and a proxy before it can be explained.
+//! The target of these redirects is `PUBLIC_URL` as configured, never the `Host` header. Each leaves a reason in the log, so that
+//! a redirect loop between this gateway and a proxy before it can be explained.
 
 use crate::auth::error::ErrorCode;
 use crate::config::Config;
@@ -10,8 +10,9 @@ use crate::ports::IncomingRequest;
 use super::request::{MAX_URL_BYTES, RequestContext};
 use super::{Failure, Response};
 
-/// Plain http where `PUBLIC_URL` is https: before cookie, bearer token and path are read, a GET or HEAD is sent to the same path at
-/// `PUBLIC_URL`, by 308, which keeps the method. An address that is too long or cannot be read is left to [`RequestContext::check`].
+/// Plain http where `PUBLIC_URL` is https: before cookie, bearer token and path are read, a GET or HEAD is sent to the same path
+/// at `PUBLIC_URL`, by 308, which keeps the method. An address that is too long or cannot be read is left to
+/// [`RequestContext::check`].
 ///
 /// # Errors
 /// Any other method: its body has crossed the net in the clear already, and must not do so again unnoticed.

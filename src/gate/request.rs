@@ -258,8 +258,8 @@ fn check_lengths(request: &impl IncomingRequest, cookie_header: &str, style: Coo
     Ok(())
 }
 
-/// The lines that clear every login state and return path. Logins that many tabs begin at once do not see each other's cookies, so that
-/// none makes room. Together their cookies may be too long; once they are cleared, the next load works.
+/// The lines that clear every login state and return path. Logins that many tabs begin at once do not see each other's cookies,
+/// so that none makes room. Together their cookies may be too long; once they are cleared, the next load works.
 fn clear_logins(cookie_header: &str, style: CookieStyle) -> Vec<String> {
     let of_a_login = |name: &&str| name.starts_with(style.login_prefix()) || name.starts_with(style.return_prefix());
     let names = Cookies::new(cookie_header).pairs().map(|(name, _)| name).filter(of_a_login);

@@ -58,8 +58,8 @@ impl Response {
         self.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Adds the headers that every response has, unless it has chosen its own. HSTS only where the request came over `https` (RFC 6797
-    /// §7.2).
+    /// Adds the headers that every response has, unless it has chosen its own. HSTS only where the request came over `https` (RFC
+    /// 6797 §7.2).
     #[must_use]
     pub fn secured(mut self, https: bool) -> Self {
         let mut defaults = vec![

@@ -29,8 +29,8 @@ pub(super) struct SignedIn {
 /// 3. Exchange the code; verify the tokens and the nonce; create a session under a new id.
 /// 4. The browser's older session ends in the background.
 /// 5. The rest of the login state stays for a moment; a failed one is cleared.
-/// 6. A late or repeated callback of a browser that is signed in is not an error: it goes to its return path. Where the login state is
-///    still whole, the browser must have signed in since it began.
+/// 6. A late or repeated callback of a browser that is signed in is not an error: it goes to its return path. Where the login
+///    state is still whole, the browser must have signed in since it began.
 pub(super) async fn finish<P: Ports, R: IncomingRequest>(
     gateway: &Gateway<P>,
     request: &RequestContext<'_, R>,
@@ -135,8 +135,8 @@ fn signed_in<P: Ports, R: IncomingRequest>(
     SignedIn { session, return_path: return_path_of(login), set_cookies }
 }
 
-/// The browser's session if it opens something now, as its page load would find it. A session that cannot be refreshed is none: sent
-/// home with it, the browser would be back here at once.
+/// The browser's session if it opens something now, as its page load would find it. A session that cannot be refreshed is none:
+/// sent home with it, the browser would be back here at once.
 async fn browsers_session<P: Ports, R: IncomingRequest>(
     gateway: &Gateway<P>,
     request: &RequestContext<'_, R>,

@@ -1,9 +1,9 @@
-//! What a user's guard keeps of each session, and how it answers. The guard is one Durable Object a user, so
-//! its answers are the same at every location at once, where KV lags.
+//! The guard's state of each session, and its replies. Each user has one guard, a Durable Object, so that its replies are the
+//! same at every location at once, where KV lags.
 //!
-//! It cannot read what it keeps: records are sealed under a secret that only the browser has. It knows their *generation*,
-//! which is the record's version and grows with each save, and lets a save through only from the generation it was made
-//! of (compare and set). A lease keeps gateways from refreshing one session at the same time; it is a courtesy with a
+//! The guard cannot read the records: they are sealed under a secret that only the browser has. It knows the *generation* of a
+//! record, which is the record's version and grows with each save. It accepts a save only from the generation that the save was
+//! made of (compare and set). A lease keeps gateways from refreshing one session at the same time. The lease is a courtesy with a
 //! deadline and decides nothing: the generation does.
 
 use serde::{Deserialize, Serialize};
@@ -14,40 +14,40 @@ use crate::session::policy::GUARD_LEASE_SECS;
 
 use super::protocol::{GuardReply, GuardRequest, Question, encode};
 
-/// What the guard keeps of a session.
+/// The guard's state of a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
-    /// Of the newest record.
+    /// The generation of the newest record.
     pub generation: u64,
-    /// Signed out: for good.
+    /// The session has ended, for good.
     pub ended: bool,
-    /// Who refreshes it; empty: nobody.
+    /// The holder of the refresh lease; empty if the lease is free.
     pub lease_holder: String,
-    /// Until when, by the guard's clock.
+    /// The end of the lease, by the guard's clock.
     pub lease_until: UnixSecs,
-    /// The newest record; empty once it has ended.
+    /// The newest record; empty once the session has ended.
     pub sealed: String,
-    /// When it may be forgotten: the session is over by its own times.
+    /// When the row may be dropped: the session has ended by its own times.
     pub expires_at: UnixSecs,
 }
 
 impl Row {
-    /// As JSON, for the guard's store.
+    /// The row as JSON, for the guard's store.
     #[must_use]
     pub fn encode(&self) -> String {
         encode(self)
     }
 
-    /// What [`Self::encode`] wrote.
+    /// Reads the text of [`Self::encode`].
     ///
     /// # Errors
-    /// It cannot be read.
+    /// The row cannot be read.
     pub fn parse(json: &str) -> Result<Self, RowError> {
         unique_json::read(json.as_bytes()).ok_or(RowError)
     }
 }
 
-/// The answer, and the row as it is to be from now on, if it changes.
+/// The reply, and the new row if it changes.
 #[must_use]
 pub fn answer(row: Option<Row>, question: Question, now: UnixSecs) -> (GuardReply, Option<Row>) {
     let row = row.unwrap_or_default();
@@ -76,7 +76,8 @@ pub fn answer(row: Option<Row>, question: Question, now: UnixSecs) -> (GuardRepl
         }
         Question::Save { sealed, .. } if row.sealed == sealed => (GuardReply::Accepted, None),
         Question::Save { from, generation, sealed, expires_at } => {
-            // What the guard has not seen yet is newer than what it has. Of two records of one generation its own counts.
+            // A generation that the guard has not seen is newer than its own. Of two records of one generation, the guard's own
+            // counts.
             if from > row.generation || from == row.generation && generation > from {
                 (GuardReply::Accepted, Some(Row { generation, sealed, expires_at, ..Row::default() }))
             } else {
@@ -86,7 +87,7 @@ pub fn answer(row: Option<Row>, question: Question, now: UnixSecs) -> (GuardRepl
     }
 }
 
-/// The gateway's generation against the guard's.
+/// Compares the gateway's generation with the guard's.
 fn compared(row: Row, generation: u64) -> GuardReply {
     match row.generation.cmp(&generation) {
         std::cmp::Ordering::Less => GuardReply::Unknown,
@@ -96,12 +97,12 @@ fn compared(row: Row, generation: u64) -> GuardReply {
     }
 }
 
-/// A row is there and cannot be read: nothing can be said of its session.
+/// The row is there but cannot be read, so the state of its session is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("row cannot be read")]
 pub struct RowError;
 
-/// Reads an request, answers it from its row and gives the row to keep. `None`: it is not an request, or its row cannot be
+/// Reads a request, answers it from its row and returns the row to save. `None`: the text is not a request, or its row cannot be
 /// read.
 #[must_use]
 pub fn reply(request: &str, row: impl FnOnce(&str) -> Result<Option<Row>, RowError>, now: UnixSecs) -> Option<Reply> {
@@ -110,9 +111,9 @@ pub fn reply(request: &str, row: impl FnOnce(&str) -> Result<Option<Row>, RowErr
     Some(Reply { text: answer.encode(), changed: changed.map(|row| (session, row)) })
 }
 
-/// What goes back to the gateway, and what is to be kept.
+/// The reply to the gateway, and the row to save.
 pub struct Reply {
-    /// The answer as JSON.
+    /// The reply as JSON.
     pub text: String,
     /// The session and its new row.
     pub changed: Option<(String, Row)>,
@@ -253,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn an_request_is_answered_from_the_row_of_its_session() {
+    fn a_request_is_answered_from_the_row_of_its_session() {
         let request = GuardRequest { session: "hash".to_owned(), question: save(0, 1, "new") };
         let text = request.encode();
         let asked = std::cell::RefCell::new(String::new());
@@ -262,7 +263,7 @@ mod tests {
                 session.clone_into(&mut asked.borrow_mut());
                 Ok(row)
             };
-            reply(&text, row, NOW).expect("an request")
+            reply(&text, row, NOW).expect("a request")
         };
         let first = reply_of(None);
         assert_eq!((first.text.as_str(), asked.borrow().as_str()), (r#"{"answer":"yes"}"#, "hash"));

@@ -1,5 +1,5 @@
-//! The questions of a gateway to the guard and its replies, as JSON. Gateways and guards of two versions talk to each other while a new
-//! one is rolled out.
+//! The gateway's questions to the guard and the guard's replies, as JSON. During a rollout, gateways and guards of two versions
+//! talk to each other.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,65 +11,65 @@ use crate::ports::UnixSecs;
 pub struct GuardRequest {
     /// The session: the hash in its KV key.
     pub session: String,
-    /// What is asked.
+    /// The question.
     #[serde(deserialize_with = "unique_json::object")]
     pub question: Question,
 }
 
-/// What a gateway asks or tells. Each may be repeated: the second time changes nothing and is answered alike.
+/// The gateway's question or message. Each may be repeated: a repetition changes nothing and gets the same reply.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "ask")]
 pub enum Question {
     /// Is this generation the newest? 0: the gateway knows none.
     Look {
-        /// The gateway's.
+        /// The gateway's generation.
         generation: u64,
     },
     /// May this generation's refresh token be sent to Cognito now?
     Lease {
-        /// The gateway's.
+        /// The gateway's generation.
         generation: u64,
-        /// Names the one who asks, so that a repeated question is not refused because of the first.
+        /// Names the asking request, so that its repeated question is not refused because of the first.
         holder: String,
     },
-    /// The refresh came to nothing: the next may try.
+    /// The refresh failed: the lease is free again.
     Release {
-        /// As in the lease.
+        /// The holder of the lease.
         holder: String,
     },
-    /// A new record, made of generation `from`. From 0: a login. From its own: one that the guard has never seen, of a
-    /// session that is older than strict mode.
+    /// A new record, made of generation `from`. From 0: a login. From its own generation: a record that the guard has never seen,
+    /// of a session that is older than strict mode.
     Save {
-        /// What it was made of: the lease's generation.
+        /// The generation of the record before: the lease's generation.
         from: u64,
-        /// Its own.
+        /// The generation of the new record.
         generation: u64,
         /// The sealed record, as KV has it.
         sealed: String,
-        /// When the guard may forget it.
+        /// When the guard may drop the record.
         expires_at: UnixSecs,
     },
-    /// Signed out.
+    /// The session has ended.
     End {
-        /// When the guard may forget that.
+        /// When the guard may drop the ended session.
         expires_at: UnixSecs,
     },
 }
 
-/// What the guard says.
+/// The guard's reply.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "answer")]
 pub enum GuardReply {
     /// The session has ended.
     Ended,
-    /// Somebody else refreshes it.
+    /// Another holder has the lease.
     Held,
     /// There is a newer record.
     Newer {
-        /// The newest.
+        /// The newest record, sealed.
         sealed: String,
     },
-    /// It is the newest, or it is done.
+    /// The generation is the newest, or the message was carried out.
     #[serde(rename = "yes")]
     Accepted,
     /// The guard knows no record, or an older one than the gateway's.
@@ -77,13 +77,13 @@ pub enum GuardReply {
 }
 
 impl GuardRequest {
-    /// As JSON.
+    /// The request as JSON.
     #[must_use]
     pub fn encode(&self) -> String {
         encode(self)
     }
 
-    /// What [`Self::encode`] wrote.
+    /// Reads the text of [`Self::encode`].
     #[must_use]
     pub fn parse(json: &str) -> Option<Self> {
         unique_json::read(json.as_bytes())
@@ -91,13 +91,13 @@ impl GuardRequest {
 }
 
 impl GuardReply {
-    /// As JSON.
+    /// The reply as JSON.
     #[must_use]
     pub fn encode(&self) -> String {
         encode(self)
     }
 
-    /// What [`Self::encode`] wrote.
+    /// Reads the text of [`Self::encode`].
     #[must_use]
     pub fn parse(json: &str) -> Option<Self> {
         unique_json::read(json.as_bytes())

@@ -1,4 +1,4 @@
-//! The key set (RFC 7517): which keys are fit to verify RS256, and choosing one by its exact id.
+//! The key set (RFC 7517): the keys that can verify RS256, found by their exact id.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -25,11 +25,11 @@ pub enum KeySetError {
 }
 
 impl KeySet {
-    /// Parses a key set. Keys that cannot be used are skipped, not fatal (RFC 7517 §5); of several with one id the first
-    /// counts, so that a second can never verify anything.
+    /// Parses a key set. Unusable keys are skipped and are not fatal (RFC 7517 §5). Of several keys with one id the first counts,
+    /// so that a second can never verify anything.
     ///
     /// # Errors
-    /// The body is no key set, or leaves no usable key: such a set must not replace a good one.
+    /// The body is no key set, or has no usable key: such a set must not replace a good one.
     pub fn parse(body: &[u8]) -> Result<Self, KeySetError> {
         #[derive(Deserialize)]
         struct Written {
@@ -71,13 +71,13 @@ pub fn rs256_key(jwk: &Value) -> Option<RsaPublicKey> {
     }
     let n = unsigned(jwk.get("n")?.as_str()?)?;
     let e = unsigned(jwk.get("e")?.as_str()?)?;
-    // A modulus with its top bit set and whole bytes: 2048, 3072, 4096 bits and what lies between.
+    // A modulus of whole bytes with its top bit set: 2048, 3072, 4096 bits and the sizes between them.
     let strong = (MIN_MODULUS_BYTES..=MAX_MODULUS_BYTES).contains(&n.len()) && n.first().is_some_and(|byte| byte & 0x80 != 0);
     let odd = n.last().is_some_and(|byte| byte & 1 == 1);
     (strong && odd && e == EXPONENT_65537).then_some(RsaPublicKey { n, e })
 }
 
-/// Base64urlUInt (RFC 7518 §2), tolerating leading zeros that some encoders add.
+/// `Base64urlUInt` (RFC 7518 §2). Leading zeros, which some encoders add, are dropped.
 fn unsigned(text: &str) -> Option<Vec<u8>> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
@@ -86,9 +86,9 @@ fn unsigned(text: &str) -> Option<Vec<u8>> {
 
 /// RFC 7518 §3.3: 2048 bits or more.
 const MIN_MODULUS_BYTES: usize = 256;
-/// Larger ones cost time and nobody uses them.
+/// Larger keys cost time, and Cognito has none.
 const MAX_MODULUS_BYTES: usize = 512;
-/// The exponent of every Cognito key; small or even ones are an attack.
+/// The exponent of every Cognito key. Small or even exponents are an attack.
 const EXPONENT_65537: [u8; 3] = [1, 0, 1];
 
 #[cfg(test)]
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// An odd number of so many bytes, with its top bit set.
+    /// An odd number of this many bytes, with its top bit set.
     fn modulus(bytes: usize) -> String {
         number(bytes, 0xff, 0xfd)
     }

@@ -1,5 +1,5 @@
-//! The compact serialization of a JWS (RFC 7515 §3.1, §7.1): structure by jwt-compact, then the header against our allow-list.
-//! Nothing is believed yet.
+//! The compact serialization of a JWS (RFC 7515 §3.1, §7.1): jwt-compact parses the structure, then the header is checked against
+//! our allow-list. Nothing in the token is trusted yet.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,33 +8,33 @@ use serde_json::{Map, Value};
 
 use super::unique_json::{self, UniqueMembers};
 
-/// A well-formed token whose header we accept. It gives away the key id and nothing else: claims come from
-/// [`super::verify`] after the signature.
+/// A well-formed token whose header is accepted. It exposes the key id only: claims come from [`super::verify`] after the
+/// signature check.
 pub struct UnverifiedToken<'a> {
     signed: &'a str,
     key_id: String,
     token: UntrustedToken<'a, Map<String, Value>>,
 }
 
-/// Why a token is refused before any key is touched.
+/// Why a token is refused before its signature is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StructureError {
     /// Longer than [`MAX_TOKEN_BYTES`].
     #[error("token too long")]
     TooLong,
-    /// Not three parts of canonical base64url without padding, or a header that is no JSON object with members as they should be.
+    /// Not three parts of canonical base64url without padding, or a header that is not a JSON object with valid members.
     #[error("not a compact signed token")]
     NotCompact,
-    /// A header member stands there twice.
+    /// A repeated header member.
     #[error("header member repeated")]
     RepeatedMember,
     /// Any algorithm but RS256, `none` included (RFC 8725 §3.1).
     #[error("algorithm not allowed")]
     AlgorithmNotAllowed,
-    /// `crit`, `b64`, `zip` or `enc`: nothing that we understand (RFC 7515 §4.1.11).
+    /// `crit`, `b64`, `zip` or `enc`: extensions that we do not support (RFC 7515 §4.1.11).
     #[error("header extension not understood")]
     ExtensionNotUnderstood,
-    /// `typ` is there and is not `JWT`.
+    /// `typ` is present and is not `JWT`.
     #[error("token type not allowed")]
     TypeNotAllowed,
     /// No `kid`; Cognito always sends one.
@@ -46,7 +46,7 @@ impl<'a> UnverifiedToken<'a> {
     /// Splits and decodes a token.
     ///
     /// # Errors
-    /// It is not a compact JWS with exactly the header that we accept.
+    /// The text is not a compact JWS with an accepted header.
     pub fn parse(text: &'a str) -> Result<Self, StructureError> {
         if text.len() > MAX_TOKEN_BYTES {
             return Err(StructureError::TooLong);
@@ -59,7 +59,7 @@ impl<'a> UnverifiedToken<'a> {
         Ok(Self { signed, key_id, token })
     }
 
-    /// Which key is said to have signed.
+    /// The id of the key that the header names.
     #[must_use]
     pub fn key_id(&self) -> &str {
         &self.key_id
@@ -77,13 +77,13 @@ impl<'a> UnverifiedToken<'a> {
         self.token.signature_bytes()
     }
 
-    /// The claims, for [`super::verify`] alone. `None`: no JSON object with unique members, or times that are none.
+    /// The claims, for [`super::verify`] alone. `None`: not a JSON object with unique members, or invalid times.
     pub(super) fn claims(&self) -> Option<Claims<UniqueMembers>> {
         self.token.deserialize_claims_unchecked().ok()
     }
 }
 
-/// jwt-compact takes the last of members that stand there twice, another reader the first.
+/// Refuses repeated members: jwt-compact reads the last one, other readers the first.
 fn check_unique(header: &str) -> Result<(), StructureError> {
     let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| StructureError::NotCompact)?;
     match unique_json::read::<Map<String, Value>>(&header) {
@@ -106,7 +106,7 @@ fn check_header(algorithm: &str, header: &Header<Map<String, Value>>) -> Result<
     header.key_id.clone().filter(|key_id| !key_id.is_empty()).ok_or(StructureError::NoKeyId)
 }
 
-/// Cognito's tokens have 1 to 2 kB and grow with groups (100 of 128 characters) and attributes; no size is promised.
+/// Cognito's tokens have 1 to 2 kB and grow with groups (100 of 128 characters) and attributes. Cognito promises no maximum.
 pub const MAX_TOKEN_BYTES: usize = 64 * 1024;
 
 #[cfg(test)]

@@ -1,44 +1,45 @@
-//! When to use, fetch or refuse a key: a pure decision over what this isolate remembers.
+//! Decides when to use, fetch or refuse a key: a pure function of the isolate's cache.
 //!
-//! Cached are values, never pending fetches: an isolate must not share a promise between requests.
+//! The cache holds values, never pending fetches: an isolate must not share a promise between requests.
 
 use crate::ports::{RsaPublicKey, UnixSecs};
 
 use super::jwk::KeySet;
 
-/// What the isolate knows of the key set.
+/// The isolate's cached key set, and the times of its fetches.
 #[derive(Clone, Debug, Default)]
 pub struct KeyCache {
     good: Option<(KeySet, UnixSecs)>,
     failed_at: Option<UnixSecs>,
     unknown_fetched_at: Option<UnixSecs>,
-    /// A request of this isolate is fetching; a deadline, so that one that was cancelled blocks nobody.
+    /// A fetch by a request of this isolate is under way until then. The deadline keeps a cancelled request from blocking the
+    /// others.
     fetching_until: Option<UnixSecs>,
 }
 
-/// What to do for a token's key id.
+/// The decision for a token's key id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Verify with this key.
     Use(RsaPublicKey),
-    /// Verify with this key, and fetch the key set beside the answer: it is not fresh any more.
+    /// Verify with this key, and fetch the key set in the background: it is no longer fresh.
     UseAndFetch(RsaPublicKey),
-    /// Fetch the key set, then ask again.
+    /// Fetch the key set, then decide again.
     Fetch(FetchReason),
-    /// Another request is fetching: ask again in a moment.
+    /// Another request is fetching: decide again in a moment.
     Wait,
-    /// The current key set does not have it.
+    /// The current key set does not have the key.
     Unknown,
-    /// It cannot be known: the last attempt to get a key set failed a moment ago.
+    /// Unknown for now: the last fetch of the key set failed a moment ago.
     Unavailable,
 }
 
 /// Why the key set is fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FetchReason {
-    /// None there, or not fresh any more: a copy in the location's cache will do while it is fresh.
+    /// No key set, or one that is no longer fresh. A fresh copy in the location's cache will do.
     Stale,
-    /// A key id that the fresh set does not have: only Cognito itself can tell.
+    /// The fresh set does not have the key id: only Cognito itself can answer.
     UnknownKey,
 }
 
@@ -61,31 +62,31 @@ impl KeyCache {
         let asked_lately = now.saturating_sub(asked_at) < UNASKED_SECS;
         let cooling = self.unknown_fetched_at.is_some_and(|at| now < at.saturating_add(UNKNOWN_KEY_COOLDOWN_SECS));
         match keys.find(key_id) {
-            // Known keys do not wait, so forged ids and an outage shut nobody out.
+            // Known keys do not wait, so that neither forged ids nor an outage lock users out.
             Some(key) if due && asked_lately => Decision::UseAndFetch(key.clone()),
             Some(key) if !due => Decision::Use(key.clone()),
             _ if due => Decision::Fetch(FetchReason::Stale),
             _ if fetching => Decision::Wait,
-            // A set that could not be looked at again says nothing about this key.
+            // A key set that could not be refreshed proves nothing about a missing key.
             _ if failed_lately => Decision::Unavailable,
             _ if cooling => Decision::Unknown,
             _ => Decision::Fetch(FetchReason::UnknownKey),
         }
     }
 
-    /// A fetch begins.
+    /// Notes that a fetch begins.
     pub fn begin(&mut self, now: UnixSecs) {
         self.fetching_until = Some(now.saturating_add(FETCH_LEASE_SECS));
     }
 
-    /// The fetch failed.
+    /// Notes that the fetch failed.
     pub fn fail(&mut self, now: UnixSecs) {
         self.fetching_until = None;
         self.failed_at = Some(now);
     }
 
-    /// A key set that Cognito gave at `fetched_at`. An older one never replaces a newer one. The cooldown of unknown keys
-    /// begins only here: a fetch that failed has not told whether the key exists.
+    /// Saves a key set that Cognito gave at `fetched_at`. An older set never replaces a newer one. The cooldown of unknown keys
+    /// begins only here: a failed fetch does not tell whether the key exists.
     pub fn keep(&mut self, keys: KeySet, fetched_at: UnixSecs, reason: FetchReason) {
         if reason == FetchReason::UnknownKey {
             self.unknown_fetched_at = Some(fetched_at);
@@ -97,23 +98,24 @@ impl KeyCache {
         self.failed_at = None;
     }
 
-    /// Whether Cognito has given a set lately.
+    /// Whether the key set is fresh.
     #[must_use]
     pub fn is_fresh(&self, now: UnixSecs) -> bool {
         self.good.as_ref().is_some_and(|(_, fetched_at)| now.saturating_sub(*fetched_at) < FRESH_SECS)
     }
 }
 
-/// How long a key set counts as current. Where tokens are verified all the time, a removed key verifies for so long.
+/// How long a key set counts as fresh. A removed key verifies for this long where tokens are verified all the time.
 pub const FRESH_SECS: u64 = 300;
-/// A set that was not asked for in so long, in vain or not, is waited for once: a removed key must not verify for a day at an
-/// isolate that nobody used. Longer than a usual token's life, so that a renewal at an idle site waits for no key set.
+/// A key set that was last requested longer ago than this, with or without success, is awaited once: a removed key must not
+/// verify for a day at an idle isolate. Longer than the usual life of a token, so that a refresh at an idle site waits for no key
+/// set.
 const UNASKED_SECS: u64 = 2 * 3600;
 /// How long a set stays usable while Cognito cannot be reached.
 pub const MAX_STALE_SECS: u32 = 24 * 3600;
-/// At most one fetch for unknown key ids in this time: forged ids must not become a flood of fetches.
+/// At most one fetch for unknown key ids in this time, so that forged ids cause no flood of fetches.
 pub const UNKNOWN_KEY_COOLDOWN_SECS: u64 = 30;
-/// After a failed fetch.
+/// No new fetch for this long after a failed one.
 pub const RETRY_SECS: u64 = 10;
 /// Longer than a fetch with its one retry can take.
 const FETCH_LEASE_SECS: u64 = 10;

@@ -1,6 +1,6 @@
 //! JSON Web Signatures as Cognito makes them: RS256 only, keys from the configured key set only (RFC 7515, 7517, 8725).
 //!
-//! What a verified token *means* (issuer, audience, nonce) is `oidc`'s business.
+//! The checks of issuer, audience and nonce are in `oidc`.
 
 pub mod jwk;
 pub mod jws;

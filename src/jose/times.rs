@@ -5,7 +5,7 @@ use jwt_compact::{Claims, TimeOptions};
 
 use crate::ports::UnixSecs;
 
-/// The times of a token that holds now.
+/// The times of a token that is valid now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenTimes {
     /// `iat`.
@@ -14,30 +14,30 @@ pub struct TokenTimes {
     pub expires_at: UnixSecs,
 }
 
-/// Why a token does not hold now.
+/// Why a token is not valid now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
-    /// `exp` or `iat` is missing, or a time is negative or absurdly far (milliseconds, say).
+    /// `exp` or `iat` is missing, or a time is negative or absurdly far ahead (milliseconds, for example).
     #[error("times missing or out of range")]
     OutOfRange,
-    /// `exp` has come.
+    /// `exp` has passed.
     #[error("token expired")]
     Expired,
-    /// `iat` or `nbf` lies ahead.
+    /// `iat` or `nbf` is in the future.
     #[error("token from the future")]
     FromTheFuture,
 }
 
-/// Checks that the token holds at `now`.
+/// Checks that the token is valid at `now`.
 ///
 /// # Errors
-/// It does not, or its times make no sense.
+/// The token is not valid, or its times make no sense.
 pub fn check_times<T>(claims: &Claims<T>, now: UnixSecs) -> Result<TokenTimes, TimeError> {
     let expires_at = unix_secs(claims.expiration.ok_or(TimeError::OutOfRange)?)?;
     let issued_at = unix_secs(claims.issued_at.ok_or(TimeError::OutOfRange)?)?;
     let present = i64::try_from(now).ok().and_then(|secs| DateTime::from_timestamp(secs, 0)).ok_or(TimeError::OutOfRange)?;
 
-    // jwt-compact still accepts the very second of `exp`; "on or after" it the token is dead (RFC 7519 §4.1.4).
+    // jwt-compact still accepts the very second of `exp`; the token has expired "on or after" it (RFC 7519 §4.1.4).
     let next = present.checked_add_signed(Duration::seconds(1)).ok_or(TimeError::OutOfRange)?;
     let strictly_before = TimeOptions::new(Duration::zero(), || next);
     claims.validate_expiration(&strictly_before).map_err(|_| TimeError::Expired)?;
@@ -56,10 +56,10 @@ fn unix_secs(time: DateTime<Utc>) -> Result<UnixSecs, TimeError> {
     UnixSecs::try_from(time.timestamp()).ok().filter(|secs| *secs <= YEAR_9999).ok_or(TimeError::OutOfRange)
 }
 
-/// Clocks of Cognito and the edge are synchronised; a minute covers what is left. `exp` gets no leeway: a token lives
-/// five minutes at the least, and the last seconds of one are worth nothing.
+/// The clocks of Cognito and the edge are synchronised; a minute covers the rest. `exp` gets no leeway: a token lives at least
+/// five minutes, and its last seconds are worth nothing.
 pub const FUTURE_LEEWAY_SECS: u64 = 60;
-/// 9999-12-31T23:59:59Z: anything later was not meant in seconds.
+/// 9999-12-31T23:59:59Z: a later time was not meant in seconds.
 const YEAR_9999: u64 = 253_402_300_799;
 
 #[cfg(test)]
@@ -70,8 +70,8 @@ mod tests {
 
     const NOW: u64 = 1_760_000_000;
 
-    /// As jwt-compact does: numbers of seconds, whose fractions are cut off. `None`: one is something else, or further away than
-    /// any calendar goes.
+    /// Reads times as jwt-compact does: numbers of seconds, with fractions cut off. `None`: a time is not a number, or is outside
+    /// the calendar.
     fn read(claims: &Value) -> Option<Claims<Empty>> {
         serde_json::from_value(claims.clone()).ok()
     }

@@ -1,5 +1,5 @@
-//! JSON objects without repeated members: two readers must never see two different values (RFC 8725 §2.6). What is no object
-//! is refused as well: serde's derive alone would take a list for a struct, its members by their place.
+//! JSON objects without repeated members: two readers must never see two different values (RFC 8725 §2.6). Anything but an object
+//! is refused too, because serde's derive alone would read a list as a struct, its members by their place.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -9,24 +9,24 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Reads `json`, UTF-8, as an object of that shape. `None`: it is none, or one of its own members stands there twice. Members
-/// of objects inside it are as `T` has them.
+/// Reads `json`, UTF-8, as an object of this shape. `None`: it is not such an object, or one of its own members is repeated.
+/// Members of inner objects are checked as `T` defines.
 #[must_use]
 pub fn read<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
-    // Members that nobody asks for are read too: what is not JSON to its end is refused.
+    // All members are parsed, known to `T` or not, so that text that is not JSON to its end is refused.
     let UniqueMembers(members) = serde_json::from_slice(json).ok()?;
     T::deserialize(Value::Object(members)).ok()
 }
 
-/// Reads a member (`deserialize_with`) that must be an object. Its members are unique where `T` knows them all.
+/// Reads a member (`deserialize_with`) that must be an object. Repeated members are refused if `T` knows all members.
 ///
 /// # Errors
-/// It is no object, or not of that shape.
+/// The value is not an object, or not of this shape.
 pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     deserializer.deserialize_map(Object(PhantomData))
 }
 
-/// The members of an object, each of them there once.
+/// The members of an object, each present once.
 pub struct UniqueMembers(pub Map<String, Value>);
 
 impl<'de> Deserialize<'de> for UniqueMembers {
@@ -137,7 +137,7 @@ mod tests {
         ] {
             assert_eq!(read::<Outer>(bad.as_bytes()), None, "{bad}");
         }
-        // Read as it comes, a member of the inner object that stands there twice is refused as well.
+        // Deserialized directly, a repeated member of the inner object is refused too.
         let twice = r#"{"name":"x","inner":{"number":7,"number":7}}"#;
         assert!(serde_json::from_str::<Outer>(twice).is_err());
     }

@@ -1,4 +1,4 @@
-//! Signature first, then claims (RFC 8725 §3.3): the only way to claims.
+//! Signature first, then claims (RFC 8725 §3.3): the only way to the claims.
 
 use serde_json::{Map, Value};
 
@@ -7,7 +7,7 @@ use crate::ports::{RsaPublicKey, Signatures, UnixSecs};
 use super::jws::UnverifiedToken;
 use super::times::{TimeError, TokenTimes, check_times};
 
-/// Claims of a token whose signature and times have been verified. Issuer and audience have not.
+/// Claims of a token whose signature and times have been verified. Issuer and audience have not been checked.
 #[derive(Debug)]
 pub struct SignedClaims {
     /// `iat` and `exp`.
@@ -16,19 +16,19 @@ pub struct SignedClaims {
     pub members: Map<String, Value>,
 }
 
-/// Why a well-formed token is refused, or could not be judged.
+/// Why a well-formed token is refused, or why there is no verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
-    /// Not by that key.
+    /// The signature is not by this key.
     #[error("signature does not match")]
     BadSignature,
-    /// Signed, but the payload is not a JSON object with unique members.
+    /// The signature is valid, but the payload is not a JSON object with unique members.
     #[error("payload is not a json object")]
     BadPayload,
-    /// The token does not hold now.
+    /// The token is not valid now.
     #[error(transparent)]
     Times(#[from] TimeError),
-    /// Not a verdict: the platform's cryptography failed.
+    /// No verdict: the platform's cryptography failed.
     #[error("signature check could not be made")]
     CheckFailed,
 }
@@ -36,7 +36,7 @@ pub enum VerifyError {
 /// Verifies signature and times.
 ///
 /// # Errors
-/// The token is refused, or ([`VerifyError::CheckFailed`]) could not be judged.
+/// The token is refused, or there is no verdict ([`VerifyError::CheckFailed`]).
 pub async fn verify(
     token: &UnverifiedToken<'_>,
     key: &RsaPublicKey,
@@ -67,10 +67,10 @@ mod tests {
 
     const NOW: u64 = 1_760_000_000;
 
-    /// Key, octets and signature.
+    /// Key, signed octets and signature.
     type Question = (RsaPublicKey, Vec<u8>, Vec<u8>);
 
-    /// Gives its verdict and keeps what it was asked.
+    /// Gives its verdict and records its input.
     struct Judge {
         verdict: Result<bool, SignatureCheckFailed>,
         asked: RefCell<Vec<Question>>,

@@ -8,11 +8,11 @@ use crate::web::query::{Query, encode};
 use super::login_state::LoginState;
 use super::pkce;
 
-/// What `/auth/login` passes through to Cognito's page.
+/// The parameters that `/auth/login` passes through to Cognito's page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PassThrough(Vec<(&'static str, String)>);
 
-/// A pass-through parameter is repeated, too long, or no value that Cognito knows.
+/// A pass-through parameter is repeated, too long, or has a value that Cognito does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("login parameter not acceptable")]
 pub struct BadParameter;
@@ -21,7 +21,7 @@ impl PassThrough {
     /// Picks `identity_provider`, `idp_identifier`, `login_hint`, `lang` and `prompt` from the query of `/auth/login`.
     ///
     /// # Errors
-    /// One of them is unacceptable.
+    /// One of the parameters is unacceptable.
     pub fn parse(query: Query<'_>) -> Result<Self, BadParameter> {
         let mut picked = Vec::new();
         for name in ["identity_provider", "idp_identifier", "login_hint", "lang", "prompt"] {
@@ -40,8 +40,8 @@ fn acceptable(name: &str, value: &str) -> bool {
     plain && (name != "prompt" || matches!(value, "none" | "login" | "select_account" | "consent"))
 }
 
-/// The URL to send the browser to. Everything but the flow and the pass-through is configuration, so no parameter can
-/// widen the scopes or change the redirect URI.
+/// The URL of Cognito's login page. Everything but the login state and the pass-through is configuration, so that no parameter
+/// can widen the scopes or change the redirect URI.
 #[must_use]
 pub fn build_authorize_url(cognito: &Cognito, flow: &LoginState, pass_through: &PassThrough) -> String {
     let challenge = pkce::challenge(&flow.verifier);
@@ -60,7 +60,7 @@ pub fn build_authorize_url(cognito: &Cognito, flow: &LoginState, pass_through: &
     format!("{}/oauth2/authorize?{}", cognito.domain, query.join("&"))
 }
 
-/// An e-mail address or a provider's name is far shorter.
+/// E-mail addresses and provider names are far shorter.
 const MAX_VALUE_BYTES: usize = 256;
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
-//! The authorization response (RFC 6749 §4.1.2): a query becomes [`CallbackParams`] before any code sees `code`.
+//! The authorization response (RFC 6749 §4.1.2). A query becomes [`CallbackParams`] before any other code sees `code`.
 
 use crate::web::query::Query;
 
-/// What Cognito sent back with the browser.
+/// The parameters of Cognito's redirect.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CallbackParams {
     /// `state`, if any.
     pub state: Option<String>,
     /// The outcome.
     pub answer: CallbackAnswer,
-    /// What Cognito says of an error, cleaned for the log: a hint to the operator. Anybody can write such a link, so nothing is
-    /// decided by it. Empty without.
+    /// Cognito's error description, cleaned for the log: a hint for the operator. Anyone can write such a link, so nothing
+    /// depends on the hint. Empty if absent.
     pub hint: String,
 }
 
@@ -25,7 +25,7 @@ pub enum CallbackAnswer {
     Nothing,
 }
 
-/// Cognito's errors by what the user can do about them.
+/// Cognito's errors, by the user's next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthorizeError {
     /// The user cancelled, or was refused (`access_denied`).
@@ -34,22 +34,22 @@ pub enum AuthorizeError {
     Failed,
     /// `prompt=none` without a session at Cognito.
     LoginRequired,
-    /// The app client may not ask this.
+    /// The app client is not allowed this request.
     Misconfigured,
-    /// Cognito's own trouble.
+    /// A failure at Cognito.
     Unavailable,
 }
 
-/// Why a query is no authorization response.
+/// Why a query is not an authorization response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallbackError {
-    /// `code`, `state`, `error` or `iss` stands there twice.
+    /// `code`, `state`, `error` or `iss` is repeated.
     #[error("parameter repeated")]
     Repeated,
     /// `iss` names another issuer (RFC 9207 §2.4).
     #[error("issuer does not match")]
     WrongIssuer,
-    /// A value longer than Cognito would make it.
+    /// A value is longer than Cognito makes it.
     #[error("parameter too long")]
     TooLong,
 }
@@ -58,14 +58,14 @@ impl CallbackParams {
     /// Reads the query of the redirect.
     ///
     /// # Errors
-    /// It is ambiguous, or comes from another issuer.
+    /// The query is ambiguous, or comes from another issuer.
     pub fn parse(query: Query<'_>, issuer: &str) -> Result<Self, CallbackError> {
         let one = |name| query.one(name).map_err(|_| CallbackError::Repeated);
         let (state, code, error) = (one("state")?, one("code")?, one("error")?);
         if one("iss")?.is_some_and(|iss| iss != issuer) {
             return Err(CallbackError::WrongIssuer);
         }
-        // Cognito's `error_description` decides one case, by the code in it, and is never shown: it may hold anybody's text.
+        // Cognito's `error_description` decides one case by its code. It is never shown, because its text can be forged.
         let description = query.one("error_description").ok().flatten();
         let answer = match (error, code.filter(|code| !code.is_empty())) {
             (Some(error), _) => CallbackAnswer::Error(AuthorizeError::read(&error, description.as_deref())),
@@ -76,7 +76,7 @@ impl CallbackParams {
         Ok(Self { hint, ..Self::check(state.map(std::borrow::Cow::into_owned), answer)? })
     }
 
-    /// The same from the JSON that an app page posts.
+    /// Reads the same parameters from the JSON that an app page posts.
     ///
     /// # Errors
     /// A value is too long.
@@ -99,7 +99,7 @@ impl AuthorizeError {
         match error {
             "server_error" | "temporarily_unavailable" => Self::Unavailable,
             "unauthorized_client" | "invalid_scope" => Self::Misconfigured,
-            // Seen at Cognito in place of `invalid_scope`.
+            // Cognito sends this in place of `invalid_scope`.
             "invalid_request" if description == Some("invalid_scope") => Self::Misconfigured,
             "login_required" => Self::LoginRequired,
             "access_denied" => Self::Denied,
@@ -108,7 +108,7 @@ impl AuthorizeError {
     }
 }
 
-/// Words of a description without e-mail addresses and control characters, as many as fit into [`MAX_HINT_CHARS`].
+/// Words of a description, without e-mail addresses and control characters, up to [`MAX_HINT_CHARS`].
 fn clean(description: &str) -> String {
     let mut hint = String::new();
     for word in description.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty()) {
@@ -122,9 +122,9 @@ fn clean(description: &str) -> String {
     hint.chars().take(MAX_HINT_CHARS).collect()
 }
 
-/// A line of the log.
+/// The hint must fit into a log line.
 const MAX_HINT_CHARS: usize = 200;
-/// Codes are UUIDs, our state has 43 characters; federated detours have been seen to make them longer.
+/// Codes are UUIDs, our state has 43 characters; federated logins have been seen to make them longer.
 const MAX_PARAMETER_BYTES: usize = 2048;
 
 #[cfg(test)]

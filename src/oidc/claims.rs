@@ -1,4 +1,4 @@
-//! What a verified token must say (OIDC Core §3.1.3.7, §12.2; Cognito's `token_use` and `client_id`).
+//! Claims that a verified token must have (OIDC Core §3.1.3.7, §12.2; Cognito's `token_use` and `client_id`).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,19 +12,19 @@ use crate::jose::times::TokenTimes;
 use crate::jose::verify::SignedClaims;
 use crate::ports::UnixSecs;
 
-/// Why a signed token is not for us, or not for this purpose.
+/// Why a signed token is not for this client, or not for this purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimError {
     /// `iss` is not exactly the configured issuer.
     #[error("issuer does not match")]
     WrongIssuer,
-    /// `aud` (ID token) or `client_id` (access token) is not ours alone.
+    /// `aud` (ID token) or `client_id` (access token) is not exactly our client.
     #[error("audience does not match")]
     WrongAudience,
     /// `azp` names another client.
     #[error("authorized party does not match")]
     WrongAuthorizedParty,
-    /// `token_use` is not what is wanted here.
+    /// `token_use` is not the expected one.
     #[error("token use does not match")]
     WrongTokenUse,
     /// `sub` is missing or malformed.
@@ -45,16 +45,16 @@ pub enum Nonce<'a> {
     MustBe(&'a str),
     /// After a refresh: none, or the login's (OIDC Core §12.2).
     AbsentOr(&'a str),
-    /// On a token that an API client brings, nobody here knows it.
+    /// Unknown for a token that an API client brings.
     Unknown,
 }
 
-/// The claims about a person that leave the gateway: an allow-list. A session's record keeps them as they stand here.
+/// The claims about a user that leave the gateway: an allow-list. The session record keeps them in this form.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// `email`.
     pub email: Option<String>,
-    /// `email_verified`, as honest as Cognito is.
+    /// `email_verified`, as Cognito gives it.
     pub email_verified: Option<bool>,
     /// `name`.
     pub name: Option<String>,
@@ -91,8 +91,8 @@ impl Profile {
         }
     }
 
-    /// The name to show: `name`, then given and family name, then `preferred_username`, then the e-mail address, then the user name,
-    /// which for many pools is an opaque id. Blanks are no name.
+    /// The name to show: `name`, then given and family name, then `preferred_username`, then the e-mail address, then the user
+    /// name, which in many pools is an opaque id. A blank value counts as absent.
     #[must_use]
     pub fn display_name(&self) -> Option<String> {
         let named = |claim: &Option<String>| claim.as_deref().map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
@@ -114,7 +114,7 @@ pub struct IdToken {
     pub auth_time: Option<UnixSecs>,
     /// `iat` and `exp`.
     pub times: TokenTimes,
-    /// Who it is about.
+    /// The claims about the user.
     pub profile: Profile,
 }
 
@@ -124,11 +124,11 @@ pub struct AccessToken {
     pub subject: String,
     /// `iat` and `exp`.
     pub times: TokenTimes,
-    /// User name and groups; the rest is not in an access token.
+    /// User name and groups; an access token has no more.
     pub profile: Profile,
 }
 
-/// Checks an ID token's claims. `access_token` is the one it came with, for `at_hash` (OIDC Core §3.1.3.8).
+/// Checks an ID token's claims. `access_token` is the one of the same response, for `at_hash` (OIDC Core §3.1.3.8).
 ///
 /// # Errors
 /// The first claim that does not hold.
@@ -160,7 +160,7 @@ pub fn check_id_token(
     })
 }
 
-/// Checks an access token's claims. `aud` is there only with resource binding, which we do not ask for: ignored.
+/// Checks an access token's claims. `aud` is ignored: it is present only with resource binding, which we do not request.
 ///
 /// # Errors
 /// The first claim that does not hold.
@@ -183,7 +183,7 @@ fn check_issuer_and_use(members: &Map<String, Value>, cognito: &Cognito, token_u
     Ok(())
 }
 
-/// Ours alone: the string, or an array of just it.
+/// Whether `aud` is our client alone: the string, or an array of only this string.
 fn is_audience(aud: Option<&Value>, client_id: &str) -> bool {
     match aud {
         Some(Value::String(one)) => one == client_id,
@@ -203,7 +203,7 @@ fn check_nonce(claim: Option<&Value>, wanted: Nonce<'_>) -> Result<(), ClaimErro
     if right { Ok(()) } else { Err(ClaimError::WrongNonce) }
 }
 
-/// `sub` has at most 255 ASCII characters (OIDC Core §2); its form is Cognito's business.
+/// `sub` has at most 255 ASCII characters (OIDC Core §2). Its form is up to Cognito.
 fn subject(members: &Map<String, Value>) -> Result<String, ClaimError> {
     match members.get("sub").and_then(Value::as_str) {
         Some(sub) if (1..=255).contains(&sub.len()) && sub.is_ascii() => Ok(sub.to_owned()),

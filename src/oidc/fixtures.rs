@@ -1,4 +1,4 @@
-//! What the unit tests of this layer share.
+//! Fixtures of this layer's unit tests.
 
 use std::cell::Cell;
 
@@ -34,7 +34,7 @@ fn cognito_with(client_secret: Option<&str>) -> Cognito {
     Config::parse(var).expect("valid").cognito
 }
 
-/// Fills with 0, then with 1, and so on: every value differs and is known.
+/// Fills with 0, then with 1, and so on, so that every value is different and known.
 #[derive(Default)]
 pub(crate) struct Counting(Cell<u8>);
 

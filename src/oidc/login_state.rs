@@ -1,8 +1,8 @@
-//! One login attempt between `/auth/login` and the callback: state, nonce, verifier and return path, in a sealed cookie
-//! of its own, so that several tabs can log in at once and KV holds sessions only.
+//! The login state: one login attempt between `/auth/login` and the callback. State, nonce, verifier and return path are in a
+//! sealed cookie of their own, so that several tabs can log in at once and KV holds sessions only.
 //!
-//! The flow is sealed under a key derived from the key ring *and* the state (`gate/login_cookies.rs`): neither the cookie
-//! with the Worker's keys nor the state alone opens it, and a callback with another state finds nothing to open.
+//! The login state is sealed under a key derived from the key ring *and* `state` (`gate/login_cookies.rs`). Neither the cookie
+//! with the Worker's keys nor `state` alone opens it. A callback with another `state` finds nothing to open.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,7 +15,7 @@ use crate::ports::{Random, UnixSecs};
 
 use super::random_text;
 
-/// A login under way.
+/// A login attempt.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoginState {
     /// `state` (RFC 6749 §10.12).
@@ -24,14 +24,15 @@ pub struct LoginState {
     pub nonce: String,
     /// PKCE `code_verifier` (RFC 7636 §4.1).
     pub verifier: String,
-    /// Where the login returns to; checked before it was sealed.
+    /// The return path; checked before it was sealed.
     pub return_path: String,
-    /// End of its life.
+    /// The end of the login state.
     pub expires_at: UnixSecs,
-    /// Whether the browser came with a session cookie when it began: for whom it opened nothing.
+    /// Whether the browser had a session cookie when the login began. That session opened nothing, so the sign-in can be part of
+    /// a loop.
     #[serde(default)]
     pub again: bool,
-    /// Whether the login has ended well: then this is the rest of it, with no nonce and no verifier.
+    /// Whether the login has succeeded. A spent login state has no nonce and no verifier.
     #[serde(default)]
     pub spent: bool,
 }
@@ -51,15 +52,15 @@ impl LoginState {
         }
     }
 
-    /// The same, as one that the gateway has begun in place of a login that could not be finished. Its state says so, which
-    /// comes back from Cognito also where the browser keeps no cookie.
+    /// The same login state as a retry: the gateway began it in place of a login that could not be finished. The suffix is in
+    /// `state`, which comes back from Cognito even where the browser keeps no cookie.
     #[must_use]
     pub fn as_retry(mut self) -> Self {
         self.state.push_str(RETRY_SUFFIX);
         self
     }
 
-    /// What is left of the flow once it has ended well: where it led to, for a callback that comes again. It names no secret.
+    /// The spent login state after a successful login: the return path, for a repeated callback. It holds no secret.
     #[must_use]
     pub fn as_spent(&self, now: UnixSecs) -> Self {
         Self {
@@ -73,7 +74,7 @@ impl LoginState {
         }
     }
 
-    /// When the login began. Of a spent one it is not known.
+    /// When the login began. Unknown for a spent login state.
     #[must_use]
     pub fn begun_at(&self) -> UnixSecs {
         self.expires_at.saturating_sub(LOGIN_LIFE_SECS)
@@ -86,13 +87,13 @@ impl LoginState {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// What [`Self::encode`] wrote; once it did not write `again` and `spent`.
+    /// Reads the text of [`Self::encode`]. Older versions wrote no `again` and no `spent`.
     #[must_use]
     pub fn parse(json: &[u8]) -> Option<Self> {
         unique_json::read(json)
     }
 
-    /// Whether the flow is the one that `state` names, and still alive.
+    /// Whether this is the login state that `state` names, and has not expired.
     #[must_use]
     pub fn answers(&self, state: &str, now: UnixSecs) -> bool {
         let same: bool = self.state.as_bytes().ct_eq(state.as_bytes()).into();
@@ -100,30 +101,30 @@ impl LoginState {
     }
 }
 
-/// Whether a state is that of a login that the gateway has begun by itself ([`LoginState::as_retry`]).
+/// Whether a `state` is that of a retry ([`LoginState::as_retry`]).
 #[must_use]
 pub fn is_retry(state: &str) -> bool {
     state.ends_with(RETRY_SUFFIX)
 }
 
-/// What the name of a flow's cookie ends with: tells flows apart, tells nothing of the state.
+/// The suffix of a login-state cookie's name. It tells login states apart and reveals nothing of `state`.
 #[must_use]
 pub fn state_tag(state: &str) -> String {
     let digest = Sha256::new().chain_update("edgegate/flow/1").chain_update(state).finalize();
-    let (tag, _) = digest.split_at(FLOW_TAG_BYTES);
+    let (tag, _) = digest.split_at(TAG_BYTES);
     URL_SAFE_NO_PAD.encode(tag)
 }
 
 /// Time for a mailed code, a new password and a second factor.
 pub const LOGIN_LIFE_SECS: u64 = 3600;
-/// A callback that comes twice does so within seconds: a second click, a service worker, a reload.
+/// A repeated callback arrives within seconds: a second click, a service worker, a reload.
 pub const SPENT_LOGIN_LIFE_SECS: u64 = 30;
-/// In the alphabet of states, which Cognito gives back unchanged.
+/// Its characters are in the alphabet of `state`, which Cognito returns unchanged.
 const RETRY_SUFFIX: &str = "-retry";
-/// Tabs that can log in at once; the oldest makes room.
+/// Tabs that can log in at once. The oldest login state makes room for a new one.
 pub const MAX_LOGINS: usize = 5;
-/// 96 bits: no two flows of one browser meet.
-const FLOW_TAG_BYTES: usize = 12;
+/// 96 bits: the tags of one browser's login states do not collide.
+const TAG_BYTES: usize = 12;
 
 #[cfg(test)]
 mod tests {

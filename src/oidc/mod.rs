@@ -1,4 +1,4 @@
-//! OAuth 2.0 and OpenID Connect as Cognito speaks them: requests built, answers judged. No I/O.
+//! OAuth 2.0 and OpenID Connect as Cognito speaks them: builds requests, checks responses. No I/O.
 
 pub mod authorize;
 pub mod callback;
@@ -11,7 +11,7 @@ pub mod pkce;
 pub mod token_request;
 pub mod token_response;
 
-/// A random value of 256 bits as 43 characters of base64url: state, nonce and PKCE verifier are made so.
+/// A random value of 256 bits as 43 characters of base64url, for state, nonce and PKCE verifier.
 #[must_use]
 pub fn random_text(random: &impl crate::ports::Random) -> String {
     use base64::Engine as _;

@@ -7,7 +7,7 @@ use crate::config::Cognito;
 use crate::ports::HttpRequest;
 use crate::web::query::encode;
 
-/// Exchanges a code: the same redirect URI as in the authorization request, and the verifier.
+/// Exchanges a code, with the redirect URI of the authorization request and the verifier.
 #[must_use]
 pub fn build_code_exchange(cognito: &Cognito, code: &str, verifier: &str) -> HttpRequest {
     let form = [
@@ -19,7 +19,7 @@ pub fn build_code_exchange(cognito: &Cognito, code: &str, verifier: &str) -> Htt
     post(cognito, "token", &form, TOKEN_TIMEOUT_MS, MAX_TOKEN_RESPONSE_BYTES)
 }
 
-/// Renews with a refresh token.
+/// Refreshes with a refresh token.
 #[must_use]
 pub fn build_refresh(cognito: &Cognito, refresh_token: &str) -> HttpRequest {
     let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
@@ -32,9 +32,9 @@ pub fn build_revocation(cognito: &Cognito, refresh_token: &str) -> HttpRequest {
     post(cognito, "revoke", &[("token", refresh_token)], REVOKE_TIMEOUT_MS, MAX_REVOKE_RESPONSE_BYTES)
 }
 
-/// A confidential client authenticates with Basic, a public one names itself in the body. Cognito takes the raw
-/// base64 of `id:secret`; both are of `[\w+]`, so RFC 6749 §2.3.1's form-encoding would only differ for `+`, which
-/// Cognito does not decode.
+/// A confidential client authenticates with Basic; a public client names itself in the body. Cognito takes the raw base64 of
+/// `id:secret`. Both match `[\w+]`, so that the form-encoding of RFC 6749 §2.3.1 would differ only for `+`, which Cognito does
+/// not decode.
 fn post(cognito: &Cognito, endpoint: &str, form: &[(&str, &str)], timeout_ms: u32, max_body_bytes: usize) -> HttpRequest {
     let mut headers = vec![("content-type", "application/x-www-form-urlencoded"), ("accept", "application/json")]
         .into_iter()
@@ -57,9 +57,9 @@ fn post(cognito: &Cognito, endpoint: &str, form: &[(&str, &str)], timeout_ms: u3
     }
 }
 
-/// A token answer takes some 100 ms; a user waits behind it. The refresh lease is longer than this.
+/// A token response takes about 100 ms, and a user waits for it. The refresh lease is longer than this.
 pub const TOKEN_TIMEOUT_MS: u32 = 6000;
-/// Signing out does not wait for it; it must end within the runtime's 30 s after the answer.
+/// Signing out does not wait for the revocation, which must end within the runtime's 30 s after the answer.
 const REVOKE_TIMEOUT_MS: u32 = 5000;
 /// Three tokens of a user with many groups; see `jose::jws::MAX_TOKEN_BYTES`.
 const MAX_TOKEN_RESPONSE_BYTES: usize = 256 * 1024;

@@ -1,28 +1,28 @@
-//! Answers of the token endpoint (RFC 6749 §5; OIDC Core §3.1.3.3): tokens, a refusal, or trouble.
+//! Responses of the token endpoint (RFC 6749 §5; OIDC Core §3.1.3.3): tokens, a refusal, or a failure.
 
 use serde::Deserialize;
 
 use crate::jose::unique_json;
 use crate::ports::{HttpError, HttpResponse};
 
-/// What a successful answer holds; nothing verified yet.
+/// The tokens of a successful response; nothing is verified yet.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenSet {
     /// Absent without the `openid` scope.
     pub id_token: Option<String>,
     /// The access token.
     pub access_token: String,
-    /// Absent on a refresh without rotation: the old one stays good.
+    /// Absent on a refresh without rotation: the old token stays valid.
     pub refresh_token: Option<String>,
 }
 
-/// Why there are no tokens. Only [`Self::Refused`] says anything about the grant; the rest passes or needs an operator.
+/// Why there are no tokens. Only [`Self::Refused`] is about the grant; the other errors are temporary or need an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// `invalid_grant`: code or refresh token spent, revoked, expired or not ours.
     #[error("grant refused")]
     Refused,
-    /// `invalid_client` and the like: our configuration, never the user's doing.
+    /// `invalid_client` and the like: our configuration is wrong, never the user's action.
     #[error("client configuration refused")]
     Misconfigured,
     /// 429.
@@ -34,7 +34,7 @@ pub enum TokenError {
     /// 5xx, a firewall's 403, or no connection.
     #[error("unavailable")]
     Unavailable,
-    /// No whole answer in time. The grant may have been used up.
+    /// No complete answer in time. The grant may be spent.
     #[error("timed out")]
     TimedOut,
     /// A redirect, HTML, broken JSON, missing members.
@@ -42,7 +42,7 @@ pub enum TokenError {
     InvalidResponse,
 }
 
-/// Whether Cognito may have carried a request out although its answer did not come, or came broken.
+/// Whether Cognito may have carried out a request although its answer did not arrive, or arrived broken.
 #[must_use]
 pub fn may_be_lost(answer: &Result<HttpResponse, HttpError>) -> bool {
     match answer {
@@ -52,10 +52,10 @@ pub fn may_be_lost(answer: &Result<HttpResponse, HttpError>) -> bool {
     }
 }
 
-/// Reads an exchange with the token endpoint.
+/// Reads the result of a request to the token endpoint.
 ///
 /// # Errors
-/// No tokens, and why.
+/// There are no tokens, for this reason.
 pub fn read(answer: Result<HttpResponse, HttpError>) -> Result<TokenSet, TokenError> {
     let response = answer.map_err(|error| match error {
         HttpError::Timeout => TokenError::TimedOut,
@@ -92,7 +92,7 @@ fn read_tokens(body: &[u8]) -> Option<TokenSet> {
     })
 }
 
-/// Cognito answers 400 to a wrong client; others, and Cognito at times, 401.
+/// Cognito answers a wrong client with 400, and at times with 401, as other servers do.
 fn read_error(status: u16, body: &[u8]) -> TokenError {
     #[derive(Deserialize)]
     struct Written {
@@ -108,12 +108,12 @@ fn read_error(status: u16, body: &[u8]) -> TokenError {
     }
 }
 
-/// `Retry-After` in seconds (RFC 9110 §10.2.3); dates are ignored.
+/// `Retry-After` in seconds (RFC 9110 §10.2.3). Dates are ignored.
 fn retry_after(value: &str) -> Option<u32> {
     value.trim().parse().ok().map(|secs: u32| secs.clamp(1, MAX_RETRY_AFTER_SECS))
 }
 
-/// Nobody should be told to come back tomorrow.
+/// No user should be told to come back tomorrow.
 const MAX_RETRY_AFTER_SECS: u32 = 300;
 
 #[cfg(test)]

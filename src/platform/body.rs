@@ -1,4 +1,4 @@
-//! Reading a body up to a limit, without ever holding more.
+//! Reads a body up to a limit, and never holds more.
 
 use futures_util::StreamExt as _;
 use worker::ByteStream;
@@ -7,11 +7,11 @@ use worker::ByteStream;
 pub(super) enum ReadError {
     /// Longer than the limit.
     TooLarge,
-    /// It broke off, with what the runtime threw.
+    /// The stream broke; the error is the runtime's.
     Broken(worker::Error),
 }
 
-/// Reads `stream` to its end. What is left of a longer one is cancelled.
+/// Reads `stream` to its end. The rest of a longer stream is cancelled.
 pub(super) async fn read(mut stream: ByteStream, max_bytes: usize) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = stream.next().await {

@@ -1,4 +1,4 @@
-//! WebCrypto: random bytes and RS256, which takes it a thirtieth of the time that pure Rust takes.
+//! WebCrypto: random bytes and RS256, which takes a thirtieth of the time of pure Rust.
 
 use std::cell::RefCell;
 
@@ -18,14 +18,14 @@ fn crypto() -> Result<Crypto, JsValue> {
 /// Fills `bytes` with randomness.
 ///
 /// # Panics
-/// Without a random generator nothing here is safe: the isolate stops.
+/// Without a random generator no session is safe: the isolate stops.
 pub(super) fn fill(bytes: &mut [u8]) {
     let filled = crypto().and_then(|crypto| crypto.get_random_values_with_u8_array(bytes));
     assert!(filled.is_ok(), "the runtime has no random generator");
 }
 
 thread_local! {
-    /// Imported keys, a handful: a user pool has two. Keys belong to no request.
+    /// Imported keys; few, because a user pool has two. Keys belong to no request.
     static IMPORTED: RefCell<Vec<(RsaPublicKey, CryptoKey)>> = const { RefCell::new(Vec::new()) };
 }
 

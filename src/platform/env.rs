@@ -44,14 +44,14 @@ pub(super) fn parse_config(env: &Env) -> Result<Config, Vec<ConfigProblem>> {
     }
 }
 
-/// A variable or secret as text. `Env::var` knows text only; TOML's numbers and tables arrive as numbers and objects, and `RULES` may
-/// be written so.
+/// A variable or secret as text. `Env::var` reads text only. TOML numbers and tables arrive as numbers and objects, and `RULES`
+/// may be written so.
 fn variable(env: &Env, name: &str) -> Option<String> {
     let value = Reflect::get(env, &name.into()).ok().filter(|value| !value.is_null() && !value.is_undefined())?;
     value.as_string().or_else(|| JSON::stringify(&value).ok()?.as_string())
 }
 
-/// Whether a binding of that name is there.
+/// Whether this binding is there.
 pub(super) fn has_binding(env: &Env, name: &str) -> bool {
     Reflect::get(env, &name.into()).as_ref().is_ok_and(JsValue::is_object)
 }

@@ -1,5 +1,5 @@
-//! Strict mode's guard as a Durable Object with an SQL store, one a user: asking it, and being it. What it answers is
-//! `guard::decision`'s to say.
+//! Strict mode's guard as a Durable Object with an SQL store, one for each user: the call to it, and the object itself.
+//! `guard::decision` decides the replies.
 
 use serde::Deserialize;
 use wasm_bindgen::JsValue;
@@ -15,27 +15,27 @@ use super::time::{now_ms, within};
 use super::watch;
 
 /// Asks the guard of a user.
-pub(super) async fn ask(env: &Env, user_tag: &str, inquiry: &str) -> Result<String, GuardError> {
-    let answer = within(TIMEOUT_MS, exchange(env, user_tag, inquiry)).await.ok_or(GuardError::Timeout)?;
+pub(super) async fn ask(env: &Env, user_tag: &str, request: &str) -> Result<String, GuardError> {
+    let answer = within(TIMEOUT_MS, exchange(env, user_tag, request)).await.ok_or(GuardError::Timeout)?;
     answer.ok().flatten().ok_or(GuardError::Unavailable)
 }
 
-/// `None`: it has no answer.
-async fn exchange(env: &Env, user_tag: &str, inquiry: &str) -> worker::Result<Option<String>> {
+/// `None`: the guard has no reply.
+async fn exchange(env: &Env, user_tag: &str, request: &str) -> worker::Result<Option<String>> {
     let mut init = RequestInit::new();
-    init.with_method(Method::Post).with_body(Some(JsValue::from_str(inquiry)));
+    init.with_method(Method::Post).with_body(Some(JsValue::from_str(request)));
     let guard = env.durable_object(SESSION_GUARD)?.get_by_name(user_tag)?;
     let mut response = guard.fetch_with_request(Request::new_with_init(ADDRESS, &init)?).await?;
     let text = response.text().await?;
     Ok((response.status_code() == 200).then_some(text))
 }
 
-/// A Durable Object has no address but its name.
+/// A placeholder: a Durable Object is addressed by its name alone.
 const ADDRESS: &str = "https://guard/";
-/// One that starts at the other end of the world answers within a second.
+/// A guard that starts at the other end of the world answers within a second.
 const TIMEOUT_MS: u32 = 4000;
 
-/// The guard of one user's sessions. The runtime gives it one request at a time between two waits, and it waits for nothing
+/// The guard of one user's sessions. The runtime runs one request at a time between two awaits, and the guard does not await
 /// between reading a row and writing it.
 #[durable_object(alarm)]
 pub struct SessionGuard {
@@ -51,9 +51,9 @@ impl DurableObject for SessionGuard {
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let inquiry = request.text().await?;
-        let Some(reply) = reply(&inquiry, |session| self.row(session), now_ms() / 1000) else {
-            return Response::error("the inquiry or its row cannot be read", 500);
+        let request = request.text().await?;
+        let Some(reply) = reply(&request, |session| self.row(session), now_ms() / 1000) else {
+            return Response::error("the request or its row cannot be read", 500);
         };
         if let Some((session, row)) = &reply.changed {
             self.keep(session, row)?;
@@ -62,7 +62,7 @@ impl DurableObject for SessionGuard {
         Response::ok(reply.text)
     }
 
-    /// Forgets sessions that are over by their own times, and in the end all.
+    /// Drops sessions that have ended by their own times, and in the end the whole store.
     async fn alarm(&self) -> worker::Result<Response> {
         self.sql.exec("DELETE FROM sessions WHERE expires_at <= ?", vec![integer(now_ms() / 1000)?])?;
         let next: Next = self.sql.exec("SELECT min(expires_at) AS expires_at FROM sessions", None)?.one()?;
@@ -74,20 +74,20 @@ impl DurableObject for SessionGuard {
     }
 }
 
-/// A table of that name.
+/// A row of the list of tables.
 #[derive(Deserialize)]
 struct Table {
     #[serde(rename = "name")]
     _name: String,
 }
 
-/// What is kept of a session.
+/// The stored row of a session.
 #[derive(Deserialize)]
 struct Stored {
     row: String,
 }
 
-/// When the next session ends, if there is one.
+/// The end of the next session to expire, if there is one.
 #[derive(Deserialize)]
 struct Next {
     expires_at: Option<UnixSecs>,
@@ -95,7 +95,7 @@ struct Next {
 
 impl SessionGuard {
     fn row(&self, session: &str) -> Result<Option<Row>, RowError> {
-        // Nothing is made for a question: a guard that keeps nothing leaves nothing behind.
+        // A question creates no table, so that a guard without sessions stores nothing.
         let tables: Vec<Table> = self.rows(TABLE, None)?;
         if tables.is_empty() {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Outbound requests to Cognito: bounded in time and size, redirects not followed, nothing cached.
+//! Requests to Cognito: bounded in time and size, redirects not followed, nothing cached.
 
 use wasm_bindgen::JsValue;
 use worker::{AbortSignal, CacheMode, Error, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, ResponseBody};
@@ -37,7 +37,7 @@ fn outgoing(request: &HttpRequest) -> worker::Result<Request> {
     Request::new_with_init(&request.url, &init)
 }
 
-/// The runtime's time-out is an exception named so; anything else is a connection that failed.
+/// The runtime reports a time-out as an exception with that name; any other error is a failed connection.
 fn classify(error: &Error) -> HttpError {
     match error {
         Error::UnknownJsError { name: Some(name), .. } if is_timeout(name) => HttpError::Timeout,
@@ -45,7 +45,7 @@ fn classify(error: &Error) -> HttpError {
     }
 }
 
-/// Whether an exception of that name says that a signal ended the exchange.
+/// Whether an exception of this name means that a signal ended the exchange.
 pub(super) fn is_timeout(name: &str) -> bool {
     matches!(name, "TimeoutError" | "AbortError")
 }

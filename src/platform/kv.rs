@@ -14,7 +14,7 @@ use super::time::within;
 pub(super) async fn read<const N: usize>(env: &Env, keys: [&str; N]) -> Result<[Option<String>; N], KvError> {
     let mut values =
         in_time(store(env)?.get_bulk(&keys).cache_ttl(READ_CACHE_SECS).text()).await?.map_err(|_| KvError::Unavailable)?;
-    // An answer that does not name a key is no answer about it.
+    // A key that is missing in the answer counts as unanswered, not as absent.
     let mut read = [const { None }; N];
     for (slot, key) in read.iter_mut().zip(keys) {
         *slot = values.remove(key).ok_or(KvError::Unavailable)?;
@@ -42,14 +42,14 @@ async fn in_time<T>(operation: impl Future<Output = T>) -> Result<T, KvError> {
     within(TIMEOUT_MS, operation).await.ok_or(KvError::Timeout)
 }
 
-/// Only writes are limited by the key. That the limit was met is told by the status in the message alone: `KV PUT failed: 429 …`.
+/// KV limits writes per key. Only the status in the message tells that the limit was exceeded: `KV PUT failed: 429 …`.
 fn of_a_write(error: &WorkerKvError) -> KvError {
     let WorkerKvError::JavaScript(thrown) = error else { return KvError::Unavailable };
     let message = format!("{thrown:?}");
     if message.contains("KV PUT failed: 429") { KvError::TooManyWrites } else { KvError::Unavailable }
 }
 
-/// The least that KV takes: how long a location may go on with what it read.
+/// The minimum that KV accepts: how long a location may reuse a read value.
 const READ_CACHE_SECS: u64 = 30;
-/// A cold read takes a few hundred milliseconds, a write a second at times.
+/// A cold read takes a few hundred milliseconds, a write sometimes a second.
 const TIMEOUT_MS: u32 = 8000;

@@ -1,4 +1,4 @@
-//! What needs no configuration: the Workers log, and randomness.
+//! Ports that need no configuration: the Workers log, and randomness.
 
 use std::cell::RefCell;
 
@@ -8,12 +8,12 @@ use crate::ports::{Level, Log, Random, log_line};
 
 use super::crypto;
 
-/// The runtime as such.
+/// The runtime itself.
 #[derive(Clone, Copy)]
 pub(super) struct Runtime;
 
 impl Random for Runtime {
-    /// A name for each request is eight bytes: those are drawn ahead, many at once. What opens something is longer, and drawn for itself.
+    /// Request names are eight bytes: they come from a buffer that holds many. Secrets are longer, and each is drawn on its own.
     fn random_bytes(&self, bytes: &mut [u8]) {
         if bytes.len() > SHORT_BYTES {
             return crypto::fill(bytes);

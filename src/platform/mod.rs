@@ -1,7 +1,7 @@
-//! Cloudflare Workers: carries requests, answers and ports; decides nothing.
+//! Cloudflare Workers: implements the ports and passes requests and responses; decides nothing.
 //!
-//! It works on the runtime's own `Request` and `Response`, so that the site's answer passes untouched and unread. `shim.js` is the
-//! module that the runtime calls, `native.js` saves crossings.
+//! This layer uses the runtime's own `Request` and `Response`, so that the site's answer passes untouched and unread. `shim.js`
+//! is the module that the runtime calls; `native.js` saves crossings.
 
 mod answer;
 mod body;
@@ -34,7 +34,7 @@ use self::log::Runtime;
 use self::ports::{Lifetime, WorkerPorts};
 use self::request::NativeRequest;
 
-/// What outlives a request: the configuration, parsed once, and the isolate's memory.
+/// The state that outlives a request: the configuration, parsed once, and the isolate's caches.
 struct Instance {
     config: Result<Rc<Config>, Vec<ConfigProblem>>,
     /// Whether strict mode's guard is bound.
@@ -56,8 +56,9 @@ fn instance(env: &Env) -> Rc<Instance> {
     })
 }
 
-/// From here on, whatever ends this instance is heard of: the next call goes to a new one. Of a panic the log has where, not what, which
-/// could hold what a request brought. Set by the first call and not at the start, where `worker` sets hooks of its own after ours.
+/// Reports every end of this instance from now on, so that the next call goes to a new instance. Of a panic, the log has the
+/// place only, because the message could contain request data. The first call sets the hooks: at the start, `worker` would
+/// replace them with its own.
 fn watch() {
     thread_local! {
         static WATCHED: () = {
@@ -72,7 +73,7 @@ fn watch() {
     WATCHED.with(|()| ());
 }
 
-/// Every request. An error that reaches the runtime becomes a plain 500 there, never a page of the site.
+/// Handles every request. The runtime turns an error into a plain 500, never a page of the site.
 #[event(fetch)]
 async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
     watch();

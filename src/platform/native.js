@@ -1,7 +1,6 @@
-// What would cost many crossings piece by piece, in one call each. Nothing here decides, and no header is known by its name: what is wanted
-// is said in Rust (native.rs).
+// One call here saves many crossings. This module decides nothing and knows no header names: Rust (native.rs) passes them in.
 
-/** The wasm instance: whether it has ended, and how many did before it. Outside of wasm, since it outlives each instance. */
+/** The state of the wasm instance: whether it has ended, and how many ended before it. It outlives each instance, outside of wasm. */
 export const instance = (globalThis.edgegateInstance = { ended: false, number: 0 });
 
 export function ended() {
@@ -29,7 +28,7 @@ export function edited(response, edits) {
   return copy;
 }
 
-/** Asks another server in the client's words: its method, its headers but for those that `stopped` names, with `edits`. */
+/** Sends the client's method and headers to another server, without the headers that `stopped` picks and with `edits`. */
 export function pass(request, url, init, stopped, edits, timeoutMs) {
   const headers = new Headers(request.headers);
   for (const name of namesToStop(headers, stopped)) headers.delete(name);
@@ -43,7 +42,7 @@ export function pass(request, url, init, stopped, edits, timeoutMs) {
   return answered;
 }
 
-/** Lists of names by sets of names: clients send a few sets of headers. */
+/** A cache of the headers to stop, by the list of header names: clients send few different lists. */
 const remembered = new Map();
 
 function namesToStop(headers, stopped) {

@@ -1,4 +1,4 @@
-//! What `native.js` offers, by its names there: few crossings for what would take many.
+//! The functions of `native.js`, by their names there: one crossing in place of many.
 
 use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::{Closure, JsValue, wasm_bindgen};
@@ -6,18 +6,18 @@ use web_sys::{Request, RequestInit, Response};
 
 #[wasm_bindgen(raw_module = "./native.js")]
 extern "C" {
-    /// The instance has ended: the next call goes to a new one.
+    /// Notes that the instance has ended: the next call goes to a new one.
     pub(super) fn ended();
 
-    /// `[method, url, values of those headers]` as JSON.
+    /// `[method, url, values of the named headers]` as JSON.
     #[wasm_bindgen(js_name = requestHead)]
     pub(super) fn request_head(request: &Request, names: &Array) -> String;
 
-    /// `[status, values of those headers, Set-Cookie lines]` as JSON.
+    /// `[status, values of the named headers, Set-Cookie lines]` as JSON.
     #[wasm_bindgen(js_name = answerHead)]
     pub(super) fn answer_head(response: &Response, names: &Array) -> String;
 
-    /// An answer. `headers` are a JSON list of names and values.
+    /// A response. `headers` is a JSON list of names and values.
     #[wasm_bindgen(catch)]
     pub(super) fn answer(status: u16, headers: &str, body: Option<&str>) -> Result<Response, JsValue>;
 
@@ -25,8 +25,8 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub(super) fn edited(response: &Response, edits: &str) -> Result<Response, JsValue>;
 
-    /// Asks another server with the client's method and headers, without those that `stopped` picks from a list of names and with
-    /// `edits`. The promise fails with a `TimeoutError` when no answer has begun in time.
+    /// Sends the client's method and headers to another server, without the headers that `stopped` picks from a list of names and
+    /// with `edits`. The promise fails with a `TimeoutError` when no answer has started in time.
     #[wasm_bindgen(catch)]
     pub(super) fn pass(
         request: &Request,
@@ -38,7 +38,7 @@ extern "C" {
     ) -> Result<Promise, JsValue>;
 }
 
-/// Names of headers as JavaScript has them.
+/// Header names as a JavaScript array.
 pub(super) fn names(names: &[&str]) -> Array {
     names.iter().copied().map(JsValue::from_str).collect()
 }

@@ -37,19 +37,19 @@ impl WorkerPorts {
         Self { env, lifetime, config: config.clone(), guarded }
     }
 
-    /// A URL of our own that nobody is served from; the issuer is in it, so that another pool's keys are never found.
+    /// A URL of our own that serves no page. It contains the issuer, so that another pool's keys are never found.
     fn key_set_url(&self) -> String {
         [self.config.public_url.as_str(), "/auth/key-set?issuer=", &encode(&self.config.cognito.issuer)].concat()
     }
 }
 
-/// How long a request's work goes on. The runtime drops it when the client goes; what has begun to ask Cognito, KV or the guard is
-/// carried through, since a refresh must store the token that it has been given. A request that asks none of them costs no `waitUntil`.
+/// The lifetime of a request's work. The runtime drops the work when the client disconnects. Work that has called Cognito, KV or
+/// the guard is carried through, because a refresh must store its new token. A request without such a call costs no `waitUntil`.
 pub(super) struct Lifetime {
     context: Context,
     /// Settles the promise that the runtime waits for.
     done: RefCell<Option<Function>>,
-    /// The request is answered: what goes on beside the answer is waited for by itself.
+    /// The request is answered. Background work has a `waitUntil` of its own.
     ended: Cell<bool>,
 }
 
@@ -58,18 +58,18 @@ impl Lifetime {
         Self { context, done: RefCell::default(), ended: Cell::new(false) }
     }
 
-    /// From here on the runtime waits for the end of the request's work.
+    /// Makes the runtime wait for the end of the request's work.
     fn prolong(&self) {
         let mut done = self.done.borrow_mut();
         if done.is_some() || self.ended.get() {
             return;
         }
         let promise = Promise::new(&mut |resolve, _| *done = Some(resolve));
-        // Without it the work lasts as long as the client stays.
+        // If this fails, the work lasts as long as the client stays.
         drop(self.context.as_ref().wait_until(&promise));
     }
 
-    /// The work is done.
+    /// Ends the lifetime.
     pub(super) fn end(&self) {
         self.ended.set(true);
         if let Some(done) = self.done.take() {
@@ -116,9 +116,9 @@ impl Guard for WorkerPorts {
         self.guarded
     }
 
-    async fn guard_ask(&self, user_tag: &str, inquiry: &str) -> Result<String, GuardError> {
+    async fn guard_ask(&self, user_tag: &str, request: &str) -> Result<String, GuardError> {
         self.lifetime.prolong();
-        guard::ask(&self.env, user_tag, inquiry).await
+        guard::ask(&self.env, user_tag, request).await
     }
 }
 
@@ -135,11 +135,11 @@ impl Signatures for WorkerPorts {
     }
 }
 
-/// Best effort: without it the next isolate fetches for itself.
+/// Best effort: without the cache, the next isolate fetches the key set itself.
 impl JwksCache for WorkerPorts {
     async fn jwks_cache_get(&self) -> Option<String> {
         let cache = cache()?;
-        let found = within(BESIDE_TIMEOUT_MS, async { cache.get(self.key_set_url(), false).await.ok()??.text().await.ok() });
+        let found = within(BACKGROUND_TIMEOUT_MS, async { cache.get(self.key_set_url(), false).await.ok()??.text().await.ok() });
         found.await.flatten()
     }
 
@@ -148,12 +148,12 @@ impl JwksCache for WorkerPorts {
         let headers = Headers::new();
         let kept = headers.set("cache-control", &format!("public, max-age={max_age_secs}")).is_ok();
         if let (true, Ok(response)) = (kept, Response::ok(text)) {
-            drop(within(BESIDE_TIMEOUT_MS, cache.put(self.key_set_url(), response.with_headers(headers))).await);
+            drop(within(BACKGROUND_TIMEOUT_MS, cache.put(self.key_set_url(), response.with_headers(headers))).await);
         }
     }
 }
 
-/// The location's cache, where there is one: `Cache::default` takes it for granted.
+/// The location's cache, if there is one: `Cache::default` assumes that there is.
 fn cache() -> Option<Cache> {
     Reflect::has(&js_sys::global(), &"caches".into()).unwrap_or(false).then(Cache::default)
 }
@@ -166,9 +166,9 @@ impl Background for WorkerPorts {
 
 impl Limiter for WorkerPorts {
     async fn rate_limit(&self, key: &str) -> bool {
-        // Not bound, or failing: a limit protects Cognito's quotas, it does not decide who may come in.
+        // Not bound, or failing: the limit protects Cognito's quotas and is no access decision.
         let Ok(limiter) = self.env.rate_limiter(RATE_LIMITER) else { return true };
-        let outcome = within(BESIDE_TIMEOUT_MS, limiter.limit(key.to_owned())).await;
+        let outcome = within(BACKGROUND_TIMEOUT_MS, limiter.limit(key.to_owned())).await;
         !matches!(outcome, Some(Ok(outcome)) if !outcome.success)
     }
 }
@@ -187,5 +187,5 @@ impl Upstream<NativeRequest> for WorkerPorts {
     }
 }
 
-/// The cache and the rate limiter: nobody waits longer for what can be done without.
-const BESIDE_TIMEOUT_MS: u32 = 1000;
+/// For the cache and the rate limiter, which are optional: no request waits longer for them.
+const BACKGROUND_TIMEOUT_MS: u32 = 1000;

@@ -8,7 +8,7 @@ use crate::ports::{BodyError, IncomingRequest};
 use super::body::{self, ReadError};
 use super::native;
 
-/// A request: its head, read in one crossing, and the runtime's own object for what is seldom asked for.
+/// A request: its head, read in one crossing, and the runtime object for the rest.
 pub(super) struct NativeRequest {
     method: String,
     url: String,
@@ -24,7 +24,7 @@ impl NativeRequest {
         Self { method, url, headers, request }
     }
 
-    /// The runtime's own.
+    /// The runtime object.
     pub(super) fn native(&self) -> &web_sys::Request {
         &self.request
     }
@@ -62,7 +62,7 @@ impl IncomingRequest for NativeRequest {
     }
 }
 
-/// The headers that nearly every request is judged by.
+/// Headers that nearly every request needs.
 const READ_AT_ONCE: [&str; 6] = ["cookie", "authorization", "origin", "connection", "cf-connecting-ip", "accept-language"];
 
 thread_local! {

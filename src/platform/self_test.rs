@@ -1,5 +1,5 @@
-//! What only the tests' own build has (feature `self-test`): verdicts of the very code that verifies tokens here, on keys and
-//! tokens that no key set would hold, a panic, and an end that no panic announces. The Worker that is deployed is built without it.
+//! Present in the tests' own build only (feature `self-test`): verdicts of the deployed signature check on keys and tokens that
+//! no key set would hold, a panic, and an end without a panic. The deployed Worker is built without this module.
 
 use std::collections::HashMap;
 
@@ -26,7 +26,7 @@ struct Case {
     jws: String,
 }
 
-/// Answers the tests' own requests; `None` for every other one.
+/// Answers the tests' own requests; `None` for any other request.
 pub(super) async fn answer(request: &NativeRequest) -> Option<Result<Response, JsValue>> {
     let url = Url::parse(request.url()).ok()?;
     match url.path() {
@@ -45,7 +45,7 @@ pub(super) async fn answer(request: &NativeRequest) -> Option<Result<Response, J
     }
 }
 
-/// `[{"id","jwk","jws"}]` to `{"<id>": whether it is accepted}`.
+/// Turns `[{"id","jwk","jws"}]` into `{"<id>": whether it is accepted}`.
 async fn judge(request: &NativeRequest) -> String {
     let Ok(body) = request.body(MAX_CASES_BYTES).await else {
         return "the cases cannot be read".to_owned();

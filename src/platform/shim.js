@@ -1,10 +1,10 @@
-// The Worker's entry: hands the runtime's own objects to Rust. A panic or any other trap ends the wasm instance; the next call goes to a new
-// one, which remembers nothing.
+// The Worker's entry: passes the runtime's own objects to Rust. A panic or any other trap ends the wasm instance. The next call
+// goes to a new instance with empty caches.
 import { DurableObject } from 'cloudflare:workers';
 import * as edgegate from './index.js';
 import { instance } from './native.js';
 
-// wasm-bindgen then runs what is awoken as a promise's reaction, which costs this runtime less.
+// Without it, wasm-bindgen runs woken futures as promise reactions, which cost this runtime less.
 globalThis.queueMicrotask = undefined;
 
 function alive() {
@@ -20,7 +20,7 @@ export default {
   fetch: (request, env, context) => alive().fetch(request, env, context),
 };
 
-/** Strict mode's guard (guard.rs). Its Rust part is made anew in each instance: all it keeps is in its storage. */
+/** Strict mode's guard (guard.rs). Each wasm instance makes its Rust part anew: the guard's state is in its storage alone. */
 export class SessionGuard extends DurableObject {
   #guard;
   #instance;

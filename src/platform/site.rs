@@ -1,5 +1,5 @@
-//! Asking the site: the Worker's assets, or its origin. Bodies stream through unread; an answer that needs no change is the site's own
-//! object.
+//! Requests to the site: the Worker's assets, or its origin. Bodies stream through unread. An answer without changes is the
+//! site's own object.
 
 use std::cell::OnceCell;
 
@@ -18,7 +18,7 @@ use super::http::is_timeout;
 use super::native;
 use super::request::NativeRequest;
 
-/// An answer of the site: its head, read in one crossing, and the runtime's own object.
+/// An answer of the site: its head, read in one crossing, and the runtime object.
 pub(super) struct SiteAnswer {
     status: u16,
     /// The values of [`ANSWER_HEADERS`].
@@ -34,7 +34,7 @@ impl SiteAnswer {
         Ok(Self { status, headers, set_cookies, response })
     }
 
-    /// The answer with these changes: a copy around the same body, or itself where there are none.
+    /// The answer with these changes: a copy around the same body, or the same object if there are none.
     pub(super) fn edited(self, edits: &HeaderEdits) -> Result<Response, JsValue> {
         if edits.is_empty() { Ok(self.response) } else { native::edited(&self.response, &json(edits)?) }
     }
@@ -57,7 +57,7 @@ impl UpstreamAnswer for SiteAnswer {
     }
 }
 
-/// Asks the site once.
+/// Sends one request to the site.
 pub(super) async fn send(env: &Env, client: &NativeRequest, request: UpstreamRequest) -> Result<SiteAnswer, UpstreamError> {
     let asked = match request {
         UpstreamRequest::Assets { url } => ask_assets(env, client.native(), url),
@@ -72,7 +72,7 @@ pub(super) async fn send(env: &Env, client: &NativeRequest, request: UpstreamReq
 
 #[wasm_bindgen]
 extern "C" {
-    /// The binding of the assets. `worker`'s own method makes an answer of it that would be built anew on its way out.
+    /// The assets binding. `worker`'s own method would wrap its answer in an object that is rebuilt on the way out.
     type Assets;
     #[wasm_bindgen(method, catch)]
     fn fetch(this: &Assets, request: &Request) -> Result<Promise, JsValue>;
@@ -117,9 +117,9 @@ fn classify(error: &JsValue) -> UpstreamError {
 }
 
 thread_local! {
-    /// Looked up once: that takes several crossings.
+    /// Looked up once, because a look-up takes several crossings.
     static ASSETS_BINDING: OnceCell<Assets> = const { OnceCell::new() };
-    /// Picks the names that stay here, which are the same for each request.
+    /// Picks the headers that do not pass. The same for each request.
     static STOPPED: OnceCell<Closure<dyn Fn(Array) -> Array>> = const { OnceCell::new() };
     static ANSWER_NAMES: Array = native::names(&ANSWER_HEADERS);
     static CACHED: RequestInit = not_followed();

@@ -1,4 +1,4 @@
-//! The clock, and limits in time: an operation of the runtime that hangs is one that failed.
+//! The clock, and time limits: an operation of the runtime that hangs has failed.
 
 use std::future::Future;
 use std::pin::pin;
@@ -13,12 +13,12 @@ pub(super) fn now_ms() -> u64 {
     js_sys::Date::now() as u64
 }
 
-/// Waits.
+/// Waits for `duration_ms` milliseconds.
 pub(super) async fn sleep(duration_ms: u32) {
     Delay::from(Duration::from_millis(duration_ms.into())).await;
 }
 
-/// What `work` comes to, or `None` when it takes longer.
+/// The result of `work`, or `None` when it takes longer.
 pub(super) async fn within<T>(limit_ms: u32, work: impl Future<Output = T>) -> Option<T> {
     match select(pin!(work), pin!(sleep(limit_ms))).await {
         Either::Left((done, _)) => Some(done),

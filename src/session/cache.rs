@@ -1,6 +1,6 @@
-//! What an isolate remembers of sessions: records, refreshes, the guard's word, spent login states. Each is a map of its own, so that a
-//! flood of one kind pushes out nothing of another. Values with deadlines only; never a pending future, which the runtime would cancel
-//! with the request that made it.
+//! The isolate's caches: records, refreshes, the guard's replies, spent login states. Each is a map of its own, so that a flood
+//! of one kind evicts nothing of another. The maps hold values with deadlines, never pending futures: the runtime would cancel a
+//! future with the request that made it.
 
 use std::rc::Rc;
 
@@ -13,29 +13,29 @@ use super::bounded::Bounded;
 use super::policy::{EXCHANGE_SECS, FORCE_INTERVAL_SECS, REFUSED_SECS, STEP_SECS};
 use super::record::Record;
 
-/// Keys that are there for a time, each with a number: the guard's generation, or nothing.
+/// Keys that expire, each with a number: the guard's generation, or nothing.
 type Markers = Bounded<u64>;
 
-/// Records that were read or written lately, and sessions that were ended here.
+/// Records that were recently read or written, and sessions that were ended here.
 #[derive(Default)]
 pub struct RecordCache {
     records: Bounded<Rc<Record>>,
     ended: Markers,
-    /// The ended sessions whose end was written down.
+    /// The ended sessions whose end was written where all locations see it.
     settled: Markers,
 }
 
-/// What is known of a session without asking KV.
+/// The cached state of a session.
 #[derive(Clone)]
 pub enum Cached {
-    /// Its record, read or written within the last [`RECORD_SECS`].
+    /// The record, read or written within the last [`RECORD_SECS`].
     Record(Rc<Record>),
-    /// It was ended here.
+    /// The session was ended here.
     Ended,
 }
 
 impl RecordCache {
-    /// What is known of the session of this name ([`super::id::SessionNames::as_bytes`]).
+    /// The cached state of the session of this name ([`super::id::SessionNames::as_bytes`]).
     #[must_use]
     pub fn get(&self, name: &[u8], now: UnixSecs) -> Option<Cached> {
         if self.ended.live(name, now).is_some() {
@@ -44,13 +44,14 @@ impl RecordCache {
         self.records.live(name, now).cloned().map(Cached::Record)
     }
 
-    /// Remembers a record, unless a newer one or the session's end is known. Gives what holds now.
+    /// Caches a record, unless a newer record or the session's end is known. Returns the state that holds now.
     pub fn put(&mut self, name: &[u8], record: Rc<Record>, now: UnixSecs) -> Cached {
         self.put_until(name, record, now.saturating_add(RECORD_SECS), now)
     }
 
-    /// Remembers a record that is about to be saved, or that another location has saved: its markers have not been read again. It is
-    /// remembered for as long as the record before would have been, or for [`STEP_SECS`], which the requests that wait for it need.
+    /// Caches a record that is about to be saved, or that another location has saved: its markers have not been read again. The
+    /// entry expires when the entry of the previous record would have, but not before [`STEP_SECS`], which the waiting requests
+    /// need.
     pub fn put_unconfirmed(&mut self, name: &[u8], record: Rc<Record>, now: UnixSecs) -> Cached {
         let known_until = self.records.live_until(name, now).map_or(now, |(_, until)| until);
         self.put_until(name, record, known_until.max(now.saturating_add(STEP_SECS)), now)
@@ -66,23 +67,23 @@ impl RecordCache {
         Cached::Record(record)
     }
 
-    /// Forgets the record: KV says otherwise.
+    /// Removes the record, because KV says otherwise.
     pub fn remove(&mut self, name: &[u8]) {
         self.records.remove(name);
     }
 
-    /// Remembers that the session was ended, for longer than KV can lag.
+    /// Caches the end of a session, for longer than KV can lag.
     pub fn end(&mut self, name: &[u8], now: UnixSecs) {
         self.remove(name);
         self.ended.put(name, 0, now.saturating_add(ENDED_SECS), now);
     }
 
-    /// Remembers that the session's end was written down where all locations see it.
+    /// Caches that the session's end was written where all locations see it.
     pub fn settle_end(&mut self, name: &[u8], now: UnixSecs) {
         self.settled.put(name, 0, now.saturating_add(ENDED_SECS), now);
     }
 
-    /// Whether nothing is left to do about the session's end.
+    /// Whether the session's end needs no further work.
     #[must_use]
     pub fn is_end_settled(&self, name: &[u8], now: UnixSecs) -> bool {
         self.settled.live(name, now).is_some()
@@ -95,27 +96,27 @@ impl RecordCache {
         self.settled.drop_expired(now);
     }
 
-    /// How many records it holds.
+    /// The number of records.
     #[must_use]
     pub fn len(&self) -> usize {
         self.records.len()
     }
 
-    /// Whether it holds no record.
+    /// Whether there is no record.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// How refreshes have gone lately, by session. `E` is the error of a failed one.
+/// The recent outcomes of refreshes, by session. `E` is the error of a failed refresh.
 pub struct RefreshState<E> {
-    /// Failures after which nobody tries again for a moment.
+    /// Failures of the last moments, after which a refresh is not tried again at once.
     failures: Bounded<E>,
-    /// How refreshes failed lately, for longer than that moment.
+    /// Recent failures, kept for longer than that.
     trouble: Bounded<E>,
     forced: Markers,
-    /// Refresh tokens that Cognito refused, by their hash.
+    /// Refresh tokens that Cognito refused, by hash.
     refused: Markers,
 }
 
@@ -131,40 +132,40 @@ impl<E> Default for RefreshState<E> {
 }
 
 impl<E: Clone> RefreshState<E> {
-    /// Remembers a passing failure for `for_secs`, and for a minute that there was one.
+    /// Caches a temporary failure for `for_secs`, and for a minute that there was one.
     pub fn note_failure(&mut self, name: &[u8], error: E, for_secs: u64, now: UnixSecs) {
         self.trouble.put(name, error.clone(), now.saturating_add(TROUBLE_SECS), now);
         self.failures.put(name, error, now.saturating_add(for_secs), now);
     }
 
-    /// A passing failure of the last moments, and until when nobody tries again.
+    /// A temporary failure of the last moments, and until when no refresh is tried.
     #[must_use]
     pub fn recent_failure(&self, name: &[u8], now: UnixSecs) -> Option<(E, UnixSecs)> {
         self.failures.live_until(name, now).map(|(error, until)| (error.clone(), until))
     }
 
-    /// How a refresh of the session has failed lately, if none has succeeded since.
+    /// The last failure of the session's refresh, if no refresh has succeeded since.
     #[must_use]
     pub fn last_trouble(&self, name: &[u8], now: UnixSecs) -> Option<&E> {
         self.trouble.live(name, now)
     }
 
-    /// A newer record of the session is known: its trouble is over.
+    /// Forgets the trouble of a session of which a newer record is known.
     pub fn end_trouble(&mut self, name: &[u8]) {
         self.trouble.remove(name);
     }
 
-    /// Whether a forced refresh is honoured now; if so, the next one is not for [`FORCE_INTERVAL_SECS`].
+    /// Whether a forced refresh is allowed now. If so, the next is not allowed for [`FORCE_INTERVAL_SECS`].
     pub fn may_force(&mut self, name: &[u8], now: UnixSecs) -> bool {
         self.forced.claim(name, now.saturating_add(FORCE_INTERVAL_SECS), now)
     }
 
-    /// Remembers a refused refresh token, as a hash.
+    /// Caches a refused refresh token, by hash.
     pub fn refuse(&mut self, refresh_token: &str, now: UnixSecs) {
         self.refused.put(&Sha256::digest(refresh_token), 0, now.saturating_add(REFUSED_SECS), now);
     }
 
-    /// Whether Cognito refused this refresh token lately.
+    /// Whether Cognito recently refused this refresh token.
     #[must_use]
     pub fn is_refused(&self, refresh_token: &str, now: UnixSecs) -> bool {
         self.refused.live(&Sha256::digest(refresh_token), now).is_some()
@@ -179,9 +180,9 @@ impl<E: Clone> RefreshState<E> {
     }
 }
 
-/// What the guard has said lately, by session (strict mode). `E` is the error of a question without an answer.
+/// The guard's recent replies, by session (strict mode). `E` is the error of a failed guard call.
 pub struct GuardState<E> {
-    /// The generation that the guard called the newest.
+    /// The generation that the guard confirmed as the newest.
     confirmed: Markers,
     failures: Bounded<E>,
 }
@@ -193,23 +194,23 @@ impl<E> Default for GuardState<E> {
 }
 
 impl<E: Clone> GuardState<E> {
-    /// Remembers for `for_secs` that the guard knows no newer generation of the session than this one.
+    /// Caches for `for_secs` that the guard knows no newer generation of the session than this one.
     pub fn confirm(&mut self, name: &[u8], generation: u64, for_secs: u64, now: UnixSecs) {
         self.confirmed.put(name, generation, now.saturating_add(for_secs), now);
     }
 
-    /// Whether the guard has said lately that this generation is the newest.
+    /// Whether the guard recently confirmed this generation as the newest.
     #[must_use]
     pub fn is_confirmed(&self, name: &[u8], generation: u64, now: UnixSecs) -> bool {
         self.confirmed.live(name, now).is_some_and(|confirmed| *confirmed == generation)
     }
 
-    /// Remembers for `for_secs` that the guard of the session did not answer.
+    /// Caches for `for_secs` that the guard of the session did not answer.
     pub fn note_failure(&mut self, name: &[u8], error: E, for_secs: u64, now: UnixSecs) {
         self.failures.put(name, error, now.saturating_add(for_secs), now);
     }
 
-    /// A failed question of the last moments, and until when nobody asks again.
+    /// A failed guard call of the last moments, and until when the guard is not asked again.
     #[must_use]
     pub fn recent_failure(&self, name: &[u8], now: UnixSecs) -> Option<(E, UnixSecs)> {
         self.failures.live_until(name, now).map(|(error, until)| (error.clone(), until))
@@ -222,31 +223,31 @@ impl<E: Clone> GuardState<E> {
     }
 }
 
-/// The login states whose code was sent from here, and how the exchange ended. `E` is the error of a failed one.
+/// The login states whose code this isolate has sent, and the outcomes of the exchanges. `E` is the error of a failed exchange.
 pub struct SpentStates<E> {
     exchanges: Bounded<Exchange<E>>,
 }
 
 struct Exchange<E> {
-    /// SHA-256 of the code: a callback with another code is another callback.
+    /// SHA-256 of the code. A callback with another code is a different callback.
     code: [u8; 32],
-    /// The sealed id of the new session, or why there is none. `None` while the exchange goes on.
+    /// The sealed id of the new session, or why there is none. `None` while the exchange is under way.
     outcome: Option<Result<Rc<str>, E>>,
-    /// Until when it may go on, or its outcome is told.
+    /// The deadline of the exchange, or of its outcome.
     until: UnixSecs,
 }
 
-/// What a callback is to do with its code.
+/// The decision for a callback's code.
 pub enum Turn<E> {
-    /// Send it: no other request here may.
+    /// Send the code: no other request of this isolate may.
     Yours,
-    /// Wait: another request has sent it and has no answer yet.
+    /// Wait: another request has sent the code and has no answer yet.
     Wait,
-    /// The same callback has made a session just now, of this sealed id.
+    /// The same callback made a session a moment ago, with this sealed id.
     SignedIn(Rc<str>),
-    /// The same callback has failed just now.
+    /// The same callback failed a moment ago.
     Failed(E),
-    /// Nothing: a code was sent before.
+    /// Do not send: a code was sent before.
     Spent,
 }
 
@@ -257,9 +258,9 @@ impl<E> Default for SpentStates<E> {
 }
 
 impl<E: Clone> SpentStates<E> {
-    /// Whose turn it is to send the code of a login state, of which `tag` is the cookie's. A state sends one code in its life, even where
-    /// a client keeps its cookie; the same code a moment later gets the same outcome. A request that has died while it exchanged keeps
-    /// the others waiting for [`EXCHANGE_SECS`] at most.
+    /// Decides whether this callback sends the code of a login state; `tag` is the tag of its cookie. A login state sends one
+    /// code in its life, even if the client keeps the cookie. The same code a moment later gets the same outcome. A request that
+    /// dies during its exchange blocks the others for at most [`EXCHANGE_SECS`].
     pub fn begin_exchange(&mut self, tag: &str, code: &str, now: UnixSecs) -> Turn<E> {
         let code: [u8; 32] = Sha256::digest(code).into();
         let Some(exchange) = self.exchanges.live(tag.as_bytes(), now) else {
@@ -277,7 +278,7 @@ impl<E: Clone> SpentStates<E> {
         }
     }
 
-    /// Remembers for half a minute how the exchange of a code ended.
+    /// Caches the outcome of an exchange for half a minute.
     pub fn end_exchange(&mut self, tag: &str, code: &str, outcome: Result<Rc<str>, E>, now: UnixSecs) {
         let until = now.saturating_add(SPENT_LOGIN_LIFE_SECS);
         let exchange = Exchange { code: Sha256::digest(code).into(), outcome: Some(outcome), until };
@@ -290,11 +291,11 @@ impl<E: Clone> SpentStates<E> {
     }
 }
 
-/// How long a read record serves without another read of KV; with KV's own lag it bounds how late a logout is seen.
+/// How long a cached record serves without another read of KV. With KV's own lag, it bounds how late a logout is seen.
 pub const RECORD_SECS: u64 = 30;
-/// Longer than the pauses between two attempts, a time-out included; after it, a page waits for an attempt once more.
+/// Longer than the pause between two attempts with a time-out. After it, a page waits for an attempt once more.
 const TROUBLE_SECS: u64 = 60;
-/// Longer than KV's reads lag behind (60 s, not guaranteed, plus the cache of a read).
+/// Longer than KV's reads lag (60 s, not guaranteed, plus the cache of a read).
 const ENDED_SECS: u64 = 300;
 
 #[cfg(test)]

@@ -15,12 +15,12 @@ pub struct UserEndMarker {
     pub key: String,
     /// The KV value: the time of the sign-out.
     pub value: String,
-    /// How long KV must keep it: as long as the longest of these sessions, in seconds.
+    /// How long KV must keep the marker, in seconds: as long as the longest-lived of these sessions.
     pub ttl_secs: u64,
 }
 
 impl UserEndMarker {
-    /// The marker that ends the sessions of `subject` at `issuer` that were created up to `now`, where a session lives for
+    /// The marker that ends the sessions of `subject` at `issuer` that were created up to `now`. A session lives for
     /// `session_ttl_secs`.
     #[must_use]
     pub fn new(issuer: &str, subject: &str, session_ttl_secs: u64, now: UnixSecs) -> Self {

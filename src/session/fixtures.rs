@@ -1,4 +1,4 @@
-//! What the unit tests of this layer share.
+//! Fixtures of this layer's unit tests.
 
 use crate::config::SessionLife;
 use crate::oidc::claims::Profile;
@@ -7,7 +7,7 @@ use super::record::Record;
 
 pub(super) const LIFE: SessionLife = SessionLife { ttl_secs: 1000, idle_secs: None, outage_grace_secs: 600 };
 
-/// Made at 10 000 s; its access token lives for an hour, itself for five days.
+/// A record of a login at 10 000 s. The access token lives for an hour, the session for five days.
 pub(super) fn record() -> Record {
     Record {
         issuer: "iss".to_owned(),

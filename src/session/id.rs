@@ -1,4 +1,4 @@
-//! The session cookie's value, and the KV keys that follow from it.
+//! The value of the session cookie, and the KV keys derived from it.
 //!
 //! | KV key | value | written by | expires |
 //! |---|---|---|---|
@@ -17,10 +17,10 @@ use subtle::ConstantTimeEq;
 use crate::config::{KeyRing, RingKey};
 use crate::ports::Random;
 
-/// A session id: user tag ‖ 32-byte secret. Its text is the cookie; KV sees only a hash of the secret.
+/// A session id: user tag ‖ 32-byte secret. Its text is the cookie's value; KV sees only a hash of the secret.
 ///
-/// The secret is 24 random bytes and 8 that only a holder of the key ring can make of them and the tag: an id that somebody
-/// made up is told from one of ours without asking anybody, and never costs a write.
+/// The secret is 24 random bytes and 8 bytes that only a holder of the key ring can compute from them and the tag. A forged id is
+/// therefore detected without any look-up, and never costs a write.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionId {
     user_tag: [u8; USER_TAG_BYTES],
@@ -39,8 +39,8 @@ impl SessionId {
         Self { user_tag, secret }
     }
 
-    /// Whether a gateway with a key of this ring has made it. It says nothing about the session: a renewed one outlives the
-    /// key that its id was made with.
+    /// Whether a gateway with a key of this ring made the id. It says nothing about the session: a refreshed session outlives the
+    /// key of its id.
     #[must_use]
     pub fn is_from(&self, keys: &KeyRing) -> bool {
         let Some((drawn, sent)) = self.secret.split_first_chunk::<RANDOM_BYTES>() else { return false };
@@ -76,7 +76,7 @@ impl SessionId {
         self.user_tag == user_tag(issuer, subject)
     }
 
-    /// What the session is called.
+    /// The names of the session.
     #[must_use]
     pub fn names(&self) -> SessionNames {
         let hash = Sha256::new().chain_update("edgegate/lookup/1").chain_update(self.secret).finalize();
@@ -86,13 +86,13 @@ impl SessionId {
     }
 }
 
-/// What a session is called: in KV, at its guard, in this isolate and in the log. Kept as bytes, user tag ‖ hash of the secret, since most
-/// requests need none of the texts.
+/// The names of a session: in KV, at its guard, in this isolate and in the log. Kept as bytes, user tag ‖ hash of the secret,
+/// because most requests need none of the texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionNames([u8; KEY_BYTES]);
 
 impl SessionNames {
-    /// Its name in this isolate's memory.
+    /// The session's name in this isolate's caches.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -116,19 +116,19 @@ impl SessionNames {
         ["ended/", &self.user_tag()].concat()
     }
 
-    /// The hash of the secret, which names the session to its user's guard.
+    /// The hash of the secret: the session's name at its user's guard.
     #[must_use]
     pub fn hash(&self) -> String {
         self.encoded(USER_TAG_BYTES..KEY_BYTES)
     }
 
-    /// The tag of the user, which names their guard.
+    /// The tag of the user: the name of the user's guard.
     #[must_use]
     pub fn user_tag(&self) -> String {
         self.encoded(0..USER_TAG_BYTES)
     }
 
-    /// Eight characters of the hash, to follow a session through the log; of no use to anybody else.
+    /// Eight characters of the hash, to follow a session through the log. They give no access.
     #[must_use]
     pub fn log_name(&self) -> String {
         self.encoded(USER_TAG_BYTES..USER_TAG_BYTES + LOG_NAME_BYTES)
@@ -139,12 +139,12 @@ impl SessionNames {
     }
 }
 
-/// The KV key of the marker of a sign-out everywhere, for a user of whom no session is at hand.
+/// The KV key of the marker of a sign-out everywhere, for a user without a session at hand.
 pub(super) fn user_marker_key(issuer: &str, subject: &str) -> String {
     ["ended/", &URL_SAFE_NO_PAD.encode(user_tag(issuer, subject))].concat()
 }
 
-/// Unkeyed, so that it survives key rotation; no secret, since iss and sub are none.
+/// Unkeyed, so that it survives a key rotation. No secret, because issuer and subject are none.
 fn user_tag(issuer: &str, subject: &str) -> [u8; USER_TAG_BYTES] {
     let digest =
         Sha256::new().chain_update("edgegate/user/1").chain_update(issuer).chain_update([0]).chain_update(subject).finalize();
@@ -163,9 +163,9 @@ fn mac(key: &RingKey, user_tag: [u8; USER_TAG_BYTES], drawn: [u8; RANDOM_BYTES])
 
 const USER_TAG_BYTES: usize = 16;
 const SECRET_BYTES: usize = 32;
-/// 192 bits: nobody guesses one.
+/// 192 bits cannot be guessed.
 const RANDOM_BYTES: usize = 24;
-/// 64 bits: a lucky guess costs us a write, and opens nothing.
+/// 64 bits: a lucky guess costs a write, and opens nothing.
 const MAC_BYTES: usize = 8;
 const MAC_LABEL: &[u8] = b"edgegate/session-id/1";
 /// Base64url of 48 bytes.

@@ -1,4 +1,4 @@
-//! Sessions: their cookie, their sealed record in KV, and the policy of their life. No I/O.
+//! Sessions: cookie, sealed record in KV, and lifetime policy. No I/O.
 
 pub(crate) mod bounded;
 pub mod cache;

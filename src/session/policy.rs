@@ -1,4 +1,4 @@
-//! The policy of a session's life: living, to be renewed, ended. Pure functions of a record and the time.
+//! The policy of a session's life: fresh, due for a refresh, ended. Pure functions of a record and the time.
 
 use crate::config::SessionLife;
 use crate::jose::times::FUTURE_LEEWAY_SECS;
@@ -6,20 +6,20 @@ use crate::ports::UnixSecs;
 
 use super::record::Record;
 
-/// Where a session stands.
+/// The state of a session's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// Past its absolute or idle end.
     Ended,
-    /// The access token lives; nothing to do.
+    /// The access token is valid; nothing to do.
     Fresh,
-    /// It lives, but its end is near: answer now, renew beside.
+    /// The access token is valid but near its end: answer now, refresh in the background.
     RenewSoon,
-    /// It has expired: renew before anything is opened.
+    /// The access token has expired: refresh before anything is opened.
     RenewNow,
 }
 
-/// Where `record` stands at `now`.
+/// The state of `record` at `now`.
 #[must_use]
 pub fn standing(record: &Record, life: &SessionLife, now: UnixSecs) -> Standing {
     if now >= record.ends_at(life) {
@@ -33,8 +33,9 @@ pub fn standing(record: &Record, life: &SessionLife, now: UnixSecs) -> Standing 
     }
 }
 
-/// When the access token should be renewed: its end less a margin of 300 s or half its life, whichever is less, and of
-/// that three quarters to the whole, by session, so that sessions made together are not renewed together.
+/// When the access token should be refreshed: a margin before its end. The margin is at most 300 s and at most half of the
+/// token's life. Each session takes three quarters to the whole of it, so that sessions of one time are not refreshed at one
+/// time.
 #[must_use]
 pub fn renew_at(record: &Record) -> UnixSecs {
     let life_secs = record.access_expires_at.saturating_sub(record.access_issued_at);
@@ -45,51 +46,51 @@ pub fn renew_at(record: &Record) -> UnixSecs {
     record.access_expires_at.saturating_sub(margin_secs)
 }
 
-/// Whether a plain page (no token, no rule with groups) stays open although the token has expired and could not be
-/// renewed. Only ever asked after an attempt that failed.
+/// Whether a plain page (no token, no rule with groups) stays open although the token has expired. Only asked after a refresh has
+/// failed.
 #[must_use]
 pub fn grace_holds(record: &Record, life: &SessionLife, now: UnixSecs) -> bool {
     now < record.access_expires_at.saturating_add(life.outage_grace_secs)
 }
 
-/// Whether the clock cannot be right: it is before what has already happened, by Cognito's clock, since another gateway's may
-/// be wrong. Nothing would ever end by it.
+/// Whether the clock is certainly slow: earlier than Cognito's time in the last access token. Another gateway's time would prove
+/// nothing, because its clock may be wrong. With a slow clock, no session would ever expire.
 #[must_use]
 pub fn runs_behind(record: &Record, now: UnixSecs) -> bool {
     now.saturating_add(FUTURE_LEEWAY_SECS) < record.access_issued_at
 }
 
-/// Whether a sign-out everywhere at `marker` ends this session: those created up to then.
+/// Whether the marker of a sign-out everywhere ends this session: it ends sessions created up to its time.
 #[must_use]
 pub fn ended_everywhere(record: &Record, marker: UnixSecs) -> bool {
     record.created_at <= marker
 }
 
-/// Longer margins would renew tokens of an hour more often than needed.
+/// A longer margin would refresh one-hour tokens more often than needed.
 const MAX_MARGIN_SECS: u64 = 300;
 
-/// The lease on a session's refresh: longer than the token request can take, so that nobody refreshes twice, and no
-/// longer, so that a leader whose request was cancelled blocks nobody.
+/// The lease on a session's refresh. It is longer than the token request can take, so that a refresh never runs twice. It is no
+/// longer than that, so that a cancelled leader does not block the others.
 pub const LEASE_SECS: u64 = crate::oidc::token_request::TOKEN_TIMEOUT_MS as u64 / 1000 + 2;
-/// The lease is prolonged for so long before each further step of a refresh, and the renewed record is remembered for so long
-/// before each step of its save. Longer than any one of them: KV has 8 s, a guard's question with its one retry 8.2 s, the key
-/// set with its one retry 8.4 s.
+/// The lease is extended to this long before each further step of a refresh, and the refreshed record is cached for this long before
+/// each step of its save. Longer than any one step: KV has 8 s, a guard call with its one retry 8.2 s, the key set with its one
+/// retry 8.4 s.
 pub const STEP_SECS: u64 = 10;
-/// The lease that the guard grants (strict mode): its answer may be 4 s on its way before the token request begins.
+/// The lease that the guard grants (strict mode). The guard's reply can take 4 s before the token request begins.
 pub const GUARD_LEASE_SECS: u64 = LEASE_SECS + 4;
-/// How long a request waits for another one's refresh: somewhat longer than a lease whose holder has died.
+/// How long a request waits for another request's refresh: slightly longer than the lease of a dead holder.
 pub const PATIENCE_SECS: u64 = GUARD_LEASE_SECS + 2;
-/// How long one request may ask the guard while the others wait for what it hears: two questions that are answered at the last
-/// moment. A look that must introduce a record as well may take longer; then the next one asks too, which does no harm.
+/// How long one request may ask the guard while the others wait for its reply: two guard calls that are answered at the last
+/// moment. A call that must also register a record may take longer; then the next request asks too, which does no harm.
 pub const LOOK_SECS: u64 = 8;
-/// How long a callback waits for another one of the same flow that has sent its code: the token request 6 s, the key set with its one
-/// retry 8.4 s, a guard's question with its one retry 8.2 s, the session's first write 8 s; 30.6 s together.
+/// How long a callback waits for another callback of the same login state that has sent its code: the token request 6 s, the key
+/// set with its one retry 8.4 s, a guard call with its one retry 8.2 s, the session's first write 8 s; 30.6 s together.
 pub const EXCHANGE_SECS: u64 = 32;
-/// After a passing failure a session is not tried again for so long; no page waits for a time-out that was just seen.
+/// After a temporary failure, the session is not refreshed for this long, so that no page waits for a time-out again.
 pub const RETRY_SECS: u64 = 10;
-/// A refresh token that was refused is not sent again for so long.
+/// A refused refresh token is not sent again for this long.
 pub const REFUSED_SECS: u64 = 600;
-/// A forced refresh is honoured once in this time.
+/// At most one forced refresh in this time.
 pub const FORCE_INTERVAL_SECS: u64 = 30;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What KV keeps of a session, sealed.
+//! The session record, which KV holds sealed.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,14 +10,14 @@ use crate::ports::{Random, UnixSecs};
 use super::id::SessionId;
 use super::seal::{self, OpenError, Purpose};
 
-/// A session. Its own times decide; KV's expiry only cleans up.
+/// A session record. Its own times decide; KV's expiry only cleans up.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// `iss` of its tokens.
+    /// `iss` of the tokens.
     pub issuer: String,
-    /// `sub`: with the issuer, who it is.
+    /// `sub`: with the issuer, the user.
     pub subject: String,
-    /// The app client that it was made for.
+    /// The app client of the login.
     pub client_id: String,
     /// Allow-listed claims.
     #[serde(deserialize_with = "unique_json::object")]
@@ -30,34 +30,34 @@ pub struct Record {
     pub access_token: String,
     /// The refresh token, which never leaves the gateway.
     pub refresh_token: Option<String>,
-    /// When the login was.
+    /// The time of the login.
     pub created_at: UnixSecs,
-    /// When tokens were last renewed.
+    /// The time of the last refresh.
     pub renewed_at: UnixSecs,
     /// `iat` of the access token.
     pub access_issued_at: UnixSecs,
     /// `exp` of the access token.
     pub access_expires_at: UnixSecs,
-    /// The absolute end.
+    /// The absolute end of the session.
     pub expires_at: UnixSecs,
-    /// Grows with each save: of two copies, the newer.
+    /// Grows with each save. Of two copies, the one with the higher version is newer.
     pub version: u64,
 }
 
 impl Record {
-    /// The moment the session ends unless it is renewed before.
+    /// The moment the session ends unless it is refreshed before.
     #[must_use]
     pub fn ends_at(&self, life: &SessionLife) -> UnixSecs {
         life.idle_secs.map_or(self.expires_at, |idle_secs| self.expires_at.min(self.renewed_at.saturating_add(idle_secs)))
     }
 
-    /// When KV may drop the record: with the session, but at least [`MIN_KV_LIFE_SECS`] ahead.
+    /// When KV may drop the record: at the session's end, but at least [`MIN_KV_LIFE_SECS`] ahead.
     #[must_use]
     pub fn kv_expires_at(&self, life: &SessionLife, now: UnixSecs) -> UnixSecs {
         self.ends_at(life).max(now.saturating_add(MIN_KV_LIFE_SECS))
     }
 
-    /// Whether it was made for this user pool and app client.
+    /// Whether the record is of this user pool and app client.
     #[must_use]
     pub fn belongs_to(&self, cognito: &Cognito) -> bool {
         self.issuer == cognito.issuer && self.client_id == cognito.client_id
@@ -72,29 +72,29 @@ impl Record {
     /// Opens a record.
     ///
     /// # Errors
-    /// It does not open, is not a record, or is not this id's.
+    /// The text does not open, is not a record, or is not of this id.
     pub fn open(sealed: &str, keys: &KeyRing, id: &SessionId) -> Result<Self, OpenError> {
         let plain = seal::open(keys, Purpose::Session, id.secret(), &id.names().record_key(), sealed)?;
         let record = Self::parse(&plain).ok_or(OpenError::UnknownFormat)?;
         if id.is_of(&record.issuer, &record.subject) { Ok(record) } else { Err(OpenError::DoesNotOpen) }
     }
 
-    /// As JSON. What it holds must be read for as long as a session lives: see [`Self::parse`].
+    /// The record as JSON. It must be readable for as long as a session lives: see [`Self::parse`].
     #[must_use]
     pub fn encode(&self) -> String {
         // Texts, numbers and truth values are always written.
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// What [`Self::encode`] wrote. A later version may have added members, which are not for this one.
+    /// Reads the text of [`Self::encode`]. Members that a later version added are ignored.
     #[must_use]
     pub fn parse(json: &[u8]) -> Option<Self> {
         unique_json::read(json)
     }
 }
 
-/// Workers KV refuses expirations less than 60 s ahead *when the write arrives*; the rest is for the way there. The record's
-/// own times decide when a session ends.
+/// Workers KV refuses expirations less than 60 s ahead *when the write arrives*; the rest covers the way there. The record's own
+/// times decide when the session ends.
 pub const MIN_KV_LIFE_SECS: u64 = 90;
 
 #[cfg(test)]

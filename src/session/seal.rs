@@ -1,9 +1,9 @@
 //! Sealing: XChaCha20-Poly1305 under a key that needs both the Worker's key ring and a secret that only the browser has.
 //!
-//! Sealed text is base64url of: format (1 byte) ‖ length of the ring key's name (1) ‖ name ‖ nonce (24) ‖ ciphertext.
-//! The sealing key is HKDF-SHA-256(ring key ‖ secret, info = purpose and version); associated data is
-//! format ‖ name ‖ context, where the context is the full KV key or the cookie's name. So neither a dump of the store
-//! nor the Worker's keys alone open anything, and no value can be moved to another place.
+//! Sealed text is base64url of: format (1 byte) ‖ length of the ring key's name (1) ‖ name ‖ nonce (24) ‖ ciphertext. The sealing
+//! key is HKDF-SHA-256(ring key ‖ secret, info = purpose and version). Associated data is format ‖ name ‖ context, where the
+//! context is the full KV key or the cookie's name. So neither a dump of the store nor the Worker's keys alone open anything, and
+//! no value can be moved to another place.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,12 +15,12 @@ use sha2::Sha256;
 use crate::config::{KeyRing, RingKey};
 use crate::ports::Random;
 
-/// What is sealed; keys of different purposes are unrelated.
+/// The purpose of a sealed text. Keys of different purposes are unrelated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// A login flow in its cookie.
+    /// A login state in its cookie.
     LoginState,
-    /// Cognito's key set in the location's cache; no secret but the ring's.
+    /// Cognito's key set in the location's cache; sealed without a secret besides the ring's.
     KeySet,
     /// A session record in KV.
     Session,
@@ -35,7 +35,7 @@ pub enum OpenError {
     /// Sealed under a key that is not in the ring (any more).
     #[error("unknown ring key")]
     UnknownKey,
-    /// The key is known and yet it does not open: tampered with, moved, or under another secret.
+    /// The ring key is known, but the text does not open: it was changed, moved, or sealed under another secret.
     #[error("does not open")]
     DoesNotOpen,
 }
@@ -63,10 +63,10 @@ pub fn seal(
     Some(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// Opens what [`seal`] made for the same purpose, secret and context.
+/// Opens the text of [`seal`] for the same purpose, secret and context.
 ///
 /// # Errors
-/// It does not open, and why; never to be read as "absent".
+/// The text does not open, for this reason. Must not be treated as absent.
 pub fn open(keys: &KeyRing, purpose: Purpose, secret: &[u8], context: &str, sealed: &str) -> Result<Vec<u8>, OpenError> {
     let bytes = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| OpenError::UnknownFormat)?;
     let (name, nonce, ciphertext) = parts(&bytes).ok_or(OpenError::UnknownFormat)?;
@@ -96,12 +96,12 @@ fn cipher(ring_key: &RingKey, purpose: Purpose, secret: &[u8]) -> Option<XChaCha
     Some(XChaCha20Poly1305::new(&key))
 }
 
-/// The name's length is part of it, so that name and context cannot be shifted into one another.
+/// Includes the length of the name, so that no byte can move between name and context.
 fn associated_data(name: &str, context: &str) -> Vec<u8> {
     format!("{FORMAT}:{}:{name}:{context}", name.len()).into_bytes()
 }
 
-/// Grows with every incompatible change; older formats are then read, never guessed.
+/// Grows with every incompatible change. Older formats are then read by their number, never guessed.
 const FORMAT: u8 = 1;
 const NONCE_BYTES: usize = 24;
 
@@ -197,7 +197,8 @@ mod tests {
 
     #[test]
     fn the_format_is_the_documented_one() {
-        // Made apart from this code (HKDF, HChaCha20 and ChaCha20-Poly1305 by hand), as the head of this file describes it.
+        // Computed independently of this code (HKDF, HChaCha20 and ChaCha20-Poly1305 by hand), as the head of this file describes
+        // it.
         for (purpose, sealed_and_tag) in [
             (Purpose::LoginState, "FV1vP7QslCcOCCTmdNKpV7mw-o5KQ"),
             (Purpose::KeySet, "HMt1xTxve7219YAg-v61gLW0B3R9A"),

@@ -18,8 +18,8 @@ impl<'a> Cookies<'a> {
         self.0.split(';').filter_map(|pair| pair.trim_matches([' ', '\t']).split_once('='))
     }
 
-    /// The value of a cookie that is there exactly once. A second one of the same name was planted by somebody, and
-    /// there is no telling which: then there is none.
+    /// The value of a cookie that is there exactly once. Of two cookies of one name, one was planted, and nothing tells which:
+    /// then there is none.
     #[must_use]
     pub fn one(self, name: &str) -> Option<&'a str> {
         let mut values = self.pairs().filter(|(key, _)| *key == name).map(|(_, value)| value);
@@ -28,8 +28,8 @@ impl<'a> Cookies<'a> {
     }
 }
 
-/// Names and attributes of the gateway's cookies. Over plain http on localhost they have no `Secure`, because Safari drops such
-/// cookies there, and so no `__Host-`. `edgegate-` keeps them apart from a site's own `session` there.
+/// Names and attributes of the gateway's cookies. On plain http on localhost the cookies have no `Secure`, because Safari drops
+/// such cookies there, and so no `__Host-`. There the prefix `edgegate-` keeps them apart from a site's own `session`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CookieStyle {
     secure: bool,
@@ -48,7 +48,7 @@ impl CookieStyle {
         if self.secure { "__Host-session" } else { "edgegate-session" }
     }
 
-    /// What the names of login-flow cookies begin with.
+    /// The prefix of the names of login-state cookies.
     #[must_use]
     pub fn login_prefix(self) -> &'static str {
         if self.secure { "__Host-login-" } else { "edgegate-login-" }
@@ -60,20 +60,21 @@ impl CookieStyle {
         if self.secure { "__Host-sign-ins" } else { "edgegate-sign-ins" }
     }
 
-    /// The name of the cookie that says when the gateway has begun a login by itself.
+    /// The name of the cookie that holds the time of the last login that the gateway began by itself.
     #[must_use]
     pub fn retry_name(self) -> &'static str {
         if self.secure { "__Host-sign-in-retry" } else { "edgegate-sign-in-retry" }
     }
 
-    /// What the names of return-path cookies begin with.
+    /// The prefix of the names of return-path cookies.
     #[must_use]
     pub fn return_prefix(self) -> &'static str {
         if self.secure { "__Host-return-" } else { "edgegate-return-" }
     }
 
-    /// Whether a cookie name is the gateway's: never passed to the origin, never set by it. The prefixed names always
-    /// are, in any case, so that no browser or server with lax ideas of case is led astray; on localhost those with `edgegate-` too.
+    /// Whether a cookie is the gateway's, by its name. Such a cookie never passes to the origin and is never set by it. A name
+    /// with the prefix is reserved in any letter case, because some browsers and servers ignore case. On localhost, names with
+    /// `edgegate-` are reserved too.
     #[must_use]
     pub fn reserves(self, name: &str) -> bool {
         let name = name.trim_matches([' ', '\t']).to_ascii_lowercase();
@@ -92,14 +93,14 @@ impl CookieStyle {
         format!("{name}={value}; Path=/; Max-Age={max_age_secs}; HttpOnly; SameSite=Lax{secure}")
     }
 
-    /// A `Set-Cookie` line that removes the cookie: the same attributes, no life.
+    /// A `Set-Cookie` line that removes the cookie: the same attributes, with a lifetime of 0.
     #[must_use]
     pub fn clear(self, name: &str) -> String {
         self.set(name, "", 0)
     }
 
-    /// The `Cookie` header without the gateway's own cookies; `None` when nothing is left. The runtime joins several
-    /// `Cookie` lines with commas, and then one of ours stands in the value of the pair before it.
+    /// The `Cookie` header without the gateway's own cookies; `None` when nothing is left. The runtime joins several `Cookie`
+    /// lines with commas, so that a cookie of the gateway can stand in the value of the pair before it.
     #[must_use]
     pub fn without_ours(self, header: &str) -> Option<String> {
         let ours = |part: &str| self.reserves(part.split_once('=').map_or(part, |(name, _)| name));

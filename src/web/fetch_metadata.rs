@@ -1,10 +1,10 @@
-//! What kind of request this is: a page load, a prefetch, or a script (W3C Fetch Metadata).
+//! The kind of a request: a page load, a prefetch, or a script (W3C Fetch Metadata).
 
 use crate::ports::IncomingRequest;
 
 /// Whether the browser loads a page into its window: `Sec-Fetch-Mode: navigate` with `Sec-Fetch-Dest: document`, and not
-/// ahead of the user. A service worker that forwards the page load has `empty` as destination and still accepts HTML; no
-/// script can set the mode `navigate`. Without those headers: a GET that accepts HTML.
+/// speculative. A page load that a service worker forwards has `empty` as destination and still accepts HTML. A script cannot set
+/// the mode `navigate`. Without these headers, a GET that accepts HTML is a navigation.
 #[must_use]
 pub fn is_navigation(request: &impl IncomingRequest) -> bool {
     if is_speculative(request) {
@@ -24,7 +24,7 @@ pub fn is_navigation(request: &impl IncomingRequest) -> bool {
     }
 }
 
-/// Whether a frame of a page loads a page: `iframe`, `frame`, `embed` or `object`, and not ahead of the user.
+/// Whether a page loads into a frame: `iframe`, `frame`, `embed` or `object`, and not speculative.
 #[must_use]
 pub fn is_frame_navigation(request: &impl IncomingRequest) -> bool {
     let is_frame = |dest: String| matches!(dest.as_str(), "iframe" | "frame" | "embed" | "object");
@@ -32,8 +32,8 @@ pub fn is_frame_navigation(request: &impl IncomingRequest) -> bool {
     navigates && request.header("sec-fetch-dest").is_some_and(is_frame) && !is_speculative(request)
 }
 
-/// Whether the browser asks ahead of the user, who may never come: to prefetch, to prerender or for a preview. The header has
-/// had several names, and its value parameters.
+/// Whether the request is speculative: a prefetch, a prerender or a preview, before the user asks for the page. The header has
+/// had several names, and its value can have parameters.
 #[must_use]
 pub fn is_speculative(request: &impl IncomingRequest) -> bool {
     let ahead = |word: &str| SPECULATIVE.iter().any(|known| word.trim().eq_ignore_ascii_case(known));

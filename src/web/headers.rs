@@ -1,22 +1,24 @@
-//! Headers between browser and origin: what passes, what does not (RFC 9110 §7.6.1).
+//! Headers between browser and origin, and the filter for each direction (RFC 9110 §7.6.1).
 
 use url::{Position, Url};
 
 use crate::config::Origin;
 
-/// Whether a request header of the client may reach the origin. `Cookie` and what `Connection` lists are handled apart.
+/// Whether a request header of the client may reach the origin. `Cookie` and the headers that `Connection` lists are handled
+/// elsewhere.
 #[must_use]
 pub fn passes_to_origin(name: &str) -> bool {
-    // `_` for `-`, since some servers fold them.
+    // `_` counts as `-`, because some servers fold the two.
     let spelled = name.to_ascii_lowercase();
     let name = spelled.replace('_', "-");
-    // Cloudflare overwrites what a client says under its names, but not under this spelling of them.
+    // Cloudflare overwrites a client's `cf-` headers, but not in this spelling.
     let forged = name != spelled && name.starts_with("cf-");
     let stops = forged || STOPPED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     !stops && !HOP_BY_HOP.contains(&name.as_str()) && !STOPPED.contains(&name.as_str())
 }
 
-/// The names of further hop-by-hop headers in a `Connection` header (RFC 9110 §7.6.1). What is no name is left out.
+/// The names of further hop-by-hop headers in a `Connection` header (RFC 9110 §7.6.1). Items that are no header name are left
+/// out.
 pub fn connection_options(connection: &str) -> impl Iterator<Item = String> {
     connection.split(',').map(str::trim).filter(|item| is_token(item)).map(str::to_ascii_lowercase)
 }
@@ -27,11 +29,11 @@ pub fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-/// `Cache-Control` for a gated answer: as the origin said, but private. `None` when it already is.
+/// `Cache-Control` for a gated answer: the origin's value, made private. `None` when it is private already.
 #[must_use]
 pub fn private_cache_control(sent: Option<&str>) -> Option<String> {
     let Some(sent) = sent.filter(|value| !value.trim().is_empty()) else {
-        // No word from the origin: keep it out of heuristic caches, and ask us again each time.
+        // Without a value from the origin: no heuristic caching, and a new request each time.
         return Some("private, no-cache".to_owned());
     };
     let directives: Vec<&str> = sent.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
@@ -46,8 +48,8 @@ pub fn private_cache_control(sent: Option<&str>) -> Option<String> {
     Some(private.join(", "))
 }
 
-/// `Vary` for a gated answer that a browser may use again without asking: another session's cookie must not find it there,
-/// whoever signed in since. `None` when it needs no change.
+/// `Vary` for a gated answer that the browser may reuse without a request. The answer must not be reused under another session's
+/// cookie, after another user signs in. `None` when it needs no change.
 #[must_use]
 pub fn varying_by_cookie(cache_control: &str, sent: Option<&str>) -> Option<String> {
     if lists(cache_control, &["no-cache", "no-store"]) { None } else { varying_by("Cookie", sent) }
@@ -67,17 +69,17 @@ fn lists(list: &str, names: &[&str]) -> bool {
     list.split(',').any(|item| names.iter().any(|name| item.trim().eq_ignore_ascii_case(name)))
 }
 
-/// By its value in this header the origin knows the gateway. Only the gateway sends it, and nobody gets it back.
+/// The header that proves the gateway to the origin by its value. Only the gateway sends it, and no answer returns it.
 pub const ORIGIN_VERIFY: &str = "x-origin-verify";
 
-/// Headers with which an origin lets scripts of other origins read an answer (Fetch Standard).
+/// Response headers that let scripts of other origins read an answer (Fetch Standard).
 pub const LEAVE_TO_READ: [&str; 2] = ["access-control-allow-origin", "access-control-allow-credentials"];
 
-/// Headers with which an origin speaks to shared caches apart from `Cache-Control`.
+/// Response headers for shared caches, apart from `Cache-Control`.
 pub const SHARED_CACHE_HEADERS: [&str; 4] = ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control", "expires"];
 
-/// A `Location` that names the origin's host, whatever the port, rewritten to the public one; `None` when it needs no change. It is
-/// read as a browser would, so that `HTTP://ORIGIN/…` and `//origin/…` are seen through as well.
+/// A `Location` that names the origin's host, on any port, rewritten to the public origin; `None` when it needs no change. The
+/// value is parsed as browsers parse it, so that `HTTP://ORIGIN/…` and `//origin/…` are rewritten too.
 #[must_use]
 pub fn public_location(location: &str, origin: &Origin, public_url: &Origin) -> Option<String> {
     let own = Url::parse(origin.as_str()).ok()?;
@@ -86,7 +88,7 @@ pub fn public_location(location: &str, origin: &Origin, public_url: &Origin) -> 
     (leads_to_origin && names_a_host(location)).then(|| format!("{public_url}{}", &url[Position::BeforePath..]))
 }
 
-/// Whether a `Location` does not stay on a page of another protocol and host, as all stays there that names no host.
+/// Whether a `Location` names a host. A location without a host stays on the host of any base URL, even one of another protocol.
 fn names_a_host(location: &str) -> bool {
     let stays = |elsewhere: Url| elsewhere.join(location).is_ok_and(|url| url.host_str() == elsewhere.host_str());
     !Url::parse(ELSEWHERE).is_ok_and(stays)
@@ -94,8 +96,8 @@ fn names_a_host(location: &str) -> bool {
 
 const ELSEWHERE: &str = "ws://elsewhere.invalid/";
 
-/// Identity headers are for a gateway to set, from a client they are a lie; forwarding headers are ours; and a header that
-/// overrides path or method would read another page than the one that the rules let through.
+/// Request headers that the origin could trust. Only a gateway may set identity headers: from a client they are forged. The
+/// gateway sets the forwarding headers. A header that overrides path or method would read another page than the rules allowed.
 const STOPPED_PREFIXES: [&str; 15] = [
     "x-auth-",
     "x-user",
@@ -124,7 +126,7 @@ const HOP_BY_HOP: [&str; 9] = [
     "transfer-encoding",
     "upgrade",
 ];
-/// Set by us, or not for the origin at all; bodies are never sent.
+/// Headers that the gateway sets itself, or that are not for the origin. A body is never sent.
 const STOPPED: [&str; 12] = [
     "authorization",
     "cookie",

@@ -1,6 +1,6 @@
 //! The language of the gateway's own pages.
 
-/// A language that the pages are written in.
+/// A language of the gateway's own pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
     /// English, the default.
@@ -10,7 +10,7 @@ pub enum Language {
 }
 
 impl Language {
-    /// The best of ours for an `Accept-Language` header (RFC 9110 §12.5.4).
+    /// The best supported language for an `Accept-Language` header (RFC 9110 §12.5.4).
     #[must_use]
     pub fn negotiate(accept_language: Option<&str>) -> Self {
         let mut best = (Self::English, 0);
@@ -39,7 +39,7 @@ impl Language {
     }
 }
 
-/// `q=0.8` as 800; nonsense is 0.
+/// `q=0.8` as 800. An invalid value is 0.
 fn thousandths(parameter: &str) -> u32 {
     let Some(value) = parameter.trim().strip_prefix("q=") else { return 0 };
     match value.split_once('.') {

@@ -1,8 +1,8 @@
-//! An origin that refuses everything: with a wrong `ORIGIN_SECRET` it answers 403 to whatever it is asked for.
+//! Detects an origin that refuses everything: with a wrong `ORIGIN_SECRET` the origin answers 403 to every request.
 
 use crate::ports::UnixSecs;
 
-/// Counts the origin's answers 403 that came with no other answer between them.
+/// Counts consecutive 403 answers of the origin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct OriginRefusals {
     began_at: UnixSecs,
@@ -11,10 +11,10 @@ pub(crate) struct OriginRefusals {
 }
 
 impl OriginRefusals {
-    /// Notes an answer of the origin. True: it has answered 403 to more than [`A_HANDFUL`] within a minute and nothing else, which was
-    /// not said in the last minute.
+    /// Notes an answer of the origin. True when a warning is due: more than [`A_HANDFUL`] answers within a minute were 403 with
+    /// no other answer between them, and the last warning is at least a minute old.
     pub(crate) fn note(&mut self, status: u16, now: UnixSecs) -> bool {
-        // Any other answer shows an origin that gives something out: then a 403 is about that path.
+        // Any other answer shows that the origin accepts the secret: then a 403 is about one path.
         if status != 403 {
             self.count = 0;
             return false;
@@ -33,7 +33,7 @@ impl OriginRefusals {
     }
 }
 
-/// As many answers 403 in a row are a visitor's missing pages, of which S3 behind CloudFront says 403.
+/// So many 403 answers in a row can be missing pages: S3 behind CloudFront answers 403 for them.
 const A_HANDFUL: u32 = 5;
 const MINUTE_SECS: u64 = 60;
 
@@ -41,7 +41,7 @@ const MINUTE_SECS: u64 = 60;
 mod tests {
     use super::*;
 
-    /// Which of these answers bring a warning.
+    /// The times of the answers that bring a warning.
     fn warned(answers: &[(u16, UnixSecs)]) -> Vec<UnixSecs> {
         let mut refusals = OriginRefusals::default();
         answers.iter().filter(|(status, now)| refusals.note(*status, *now)).map(|(_, now)| *now).collect()

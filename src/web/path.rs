@@ -1,9 +1,9 @@
 //! Normal paths: the one reading of a path that routing, rules and origin share.
 //!
-//! `url` has already read the URL (WHATWG: `.` and `..` resolved, `\` turned into `/`). What is left is decoded once. A path that
-//! another server could read differently is refused, so that no rule is passed by a second spelling.
+//! The `url` crate has already parsed the URL (WHATWG: `.` and `..` resolved, `\` turned into `/`). The rest is decoded once. A
+//! path that another server could read differently is refused, so that no second spelling passes a rule.
 
-/// A path decoded once, without any ambiguity left.
+/// A path decoded once, without ambiguity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NormalPath(String);
 
@@ -19,7 +19,7 @@ pub enum PathError {
     /// `%` without two hex digits, or bytes that are not UTF-8.
     #[error("malformed percent-encoding")]
     Malformed,
-    /// An encoded `/`, `\`, control character, or something encoded twice.
+    /// An encoded `/`, `\` or control character, or a double encoding.
     #[error("ambiguous encoding")]
     AmbiguousEncoding,
     /// `//`, `\`, `;`, an encoded `?` or `#`, a dot segment or a control character.
@@ -34,8 +34,8 @@ impl NormalPath {
     /// The path could be read differently by another server, or is malformed.
     pub fn parse(raw: &str) -> Result<Self, PathError> {
         let path = if raw.contains('%') { decode(raw)? } else { raw.to_owned() };
-        // `;` starts a path parameter for some servers: `/admin;x/` is `/admin/` to them.
-        // A decoded `?` or `#` would end the path for one that parses the decoded text again.
+        // `;` starts a path parameter for some servers: `/admin;x/` is `/admin/` to them. A decoded `?` or `#` would end the path
+        // for a server that parses the decoded text again.
         let odd = |c: char| c.is_control() || matches!(c, '\\' | ';' | '?' | '#');
         let dots = path.split('/').any(|segment| segment == "." || segment == "..");
         if !path.starts_with('/') || path.contains("//") || path.contains(odd) || dots {
@@ -74,7 +74,7 @@ fn decode(raw: &str) -> Result<String, PathError> {
     String::from_utf8(decoded).map_err(|_| PathError::Malformed)
 }
 
-/// Whether a second decoding would find something: `%25` alone is a plain percent sign, `%252f` is not.
+/// Whether a second decoding would change the path: `%25` alone is a plain percent sign, `%252f` is not.
 fn encoded_again(decoded: &[u8]) -> bool {
     decoded.windows(3).any(|window| match window {
         [b'%', high, low] => hex_pair(*high, *low).is_some(),

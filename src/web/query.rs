@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use url::form_urlencoded;
 
-/// A parameter stood there more than once (RFC 6749 §3.1 forbids it).
+/// A parameter is repeated (RFC 6749 §3.1 forbids it).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("parameter repeated")]
 pub struct Repeated;
@@ -23,7 +23,7 @@ impl<'a> Query<'a> {
     /// The one value of `name`; absent is `None`.
     ///
     /// # Errors
-    /// It stands there more than once: neither the first nor the last is the right one.
+    /// The parameter is repeated: neither the first nor the last value can be trusted.
     pub fn one(&self, name: &str) -> Result<Option<Cow<'a, str>>, Repeated> {
         let mut values = form_urlencoded::parse(self.0.as_bytes()).filter(|(key, _)| key == name).map(|(_, value)| value);
         let first = values.next();

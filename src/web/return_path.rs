@@ -1,4 +1,4 @@
-//! The path a login returns to: on our own origin, or the default. An open redirect ends here.
+//! The return path of a login: on our own origin, or the default. This check prevents an open redirect.
 
 use url::{Position, Url};
 
@@ -15,24 +15,24 @@ impl Default for ReturnPath {
 }
 
 impl ReturnPath {
-    /// Reads a value that has been decoded once; `None` when it could lead anywhere but to a page of the site.
-    /// The result is what the browser's own URL parser makes of it, and it is not decoded again. One that is too long for a
-    /// cookie loses its query and fragment.
+    /// Reads a value that has been decoded once; `None` when it could lead anywhere but to a page of the site. The result is the
+    /// path as the browser's own URL parser reads it, and it is not decoded again. A path that is too long for a cookie loses its
+    /// query and fragment.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
         let (path, rest) = value.split_at_checked(value.find(['?', '#']).unwrap_or(value.len()))?;
-        // With two slashes it is a host.
+        // Two slashes begin a host.
         if !path.starts_with('/') || path.starts_with("//") || path.contains('\\') || value.contains(char::is_control) {
             return None;
         }
-        // Behind the path browsers leave a backslash as it is; nobody else is to take it for a slash.
+        // After the path, browsers keep a backslash as it is; encoded, it cannot be read as a slash.
         let mut url = Url::parse(&[SITE, path, &rest.replace('\\', "%5C")].concat()).ok()?;
         if url[Position::BeforePath..].len() > MAX_BYTES {
             url.set_query(None);
             url.set_fragment(None);
         }
         let path = NormalPath::parse(url.path()).ok()?;
-        // A login that returns to the login would go round for ever.
+        // A login that returns to the login would loop for ever.
         let own = path.as_str() == "/auth" || path.as_str().starts_with("/auth/");
         let resolved = &url[Position::BeforePath..];
         (!own && resolved.len() <= MAX_BYTES).then(|| Self(resolved.to_owned()))
@@ -45,9 +45,9 @@ impl ReturnPath {
     }
 }
 
-/// Any origin: the path begins behind it, and does not depend on it.
+/// A base URL. The path does not depend on it.
 const SITE: &str = "https://site.invalid";
-/// A sealed login flow with such a path still fits into a cookie (4096 bytes), and five of them into a `Cookie` header.
+/// A sealed login state with such a path still fits into a cookie (4096 bytes), and five of them into a `Cookie` header.
 const MAX_BYTES: usize = 2048;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Whose page is calling: the CSRF check and CORS.
+//! The origin of the calling page: the CSRF check and CORS.
 
 use crate::config::{Config, Origin};
 
@@ -7,13 +7,13 @@ use crate::config::{Config, Origin};
 #[error("not the page's own request")]
 pub struct NotOwnPage;
 
-/// Whether a POST or DELETE is the page's own (OWASP ASVS 3.5.1).
+/// Checks that a POST or DELETE comes from the site's own page (OWASP ASVS 3.5.1).
 ///
-/// `Origin` must be `PUBLIC_URL` or an allowed origin, `Sec-Fetch-Site` must agree with it, and one of the two must be
-/// there. `Origin: null` counts as absent. Without `Origin`, only `same-origin` proves the page to be ours.
+/// `Origin` must be `PUBLIC_URL` or an allowed origin, `Sec-Fetch-Site` must agree with it, and one of the two headers must be
+/// present. `Origin: null` counts as absent. Without `Origin`, only `same-origin` proves that the page is the site's own.
 ///
 /// # Errors
-/// It is not, or there is no telling.
+/// The page is another site's, or its origin is unknown.
 pub fn check_own_page(config: &Config, origin: Option<&str>, fetch_site: Option<&str>) -> Result<(), NotOwnPage> {
     let own = match (origin.filter(|value| *value != "null"), fetch_site) {
         (Some(origin), site) if origin == config.public_url.as_str() => matches!(site, None | Some("same-origin")),

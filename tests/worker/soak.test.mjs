@@ -9,8 +9,8 @@ import { FAULT_KINDS, tables } from '../soak/report.mjs';
 import { findLeaks, soak } from '../soak/run.mjs';
 
 const SEED = 'the tests';
-/** The large set runs long enough for every kind of fault to come. */
-const LARGE = process.env.EDGEGATE_ALL === '1';
+/** Runs that are long enough for every kind of fault to come, and for a fault of the gateway to be found. */
+const IN_THE_LARGE = { skip: process.env.EDGEGATE_ALL !== '1' && 'a large set: npm test -- --all' };
 
 test('under faults of many kinds no answer is wrong and no session is lost without cause', async () => {
   const result = await soak({ users: 20, seconds: 8, thinkMs: 700, seed: SEED, rotation: '0', raised: true });
@@ -20,7 +20,7 @@ test('under faults of many kinds no answer is wrong and no session is lost witho
   assert.ok(result.requests > 60 && result.refreshes.asked > 0, tables(result));
 });
 
-test('with every kind of fault no answer is wrong and no session is lost without cause', { skip: !LARGE && 'a large set: npm test -- --all' }, async () => {
+test('with every kind of fault no answer is wrong and no session is lost without cause', IN_THE_LARGE, async () => {
   const result = await soak({ users: 40, seconds: 25, thinkMs: 700, seed: SEED, rotation: '0', raised: true, everyKind: true });
   assert.deepEqual(result.wrongAnswers, [], tables(result));
   assert.deepEqual(result.lostSessions, [], tables(result));
@@ -29,13 +29,13 @@ test('with every kind of fault no answer is wrong and no session is lost without
   assert.ok(result.requests > 200 && result.refreshes.asked > 0, tables(result));
 });
 
-test('a gateway that shows pages without a session is found out', async () => {
+test('a gateway that shows pages without a session is found out', IN_THE_LARGE, async () => {
   const { wrongAnswers } = await soak({ users: 6, seconds: 6, thinkMs: 400, seed: SEED, rotation: 'off', wrong: 'open' });
   const found = wrongAnswers.map(({ what }) => what);
   assert.ok(found.includes('opened without a session'), found.join(', '));
 });
 
-test('a gateway that forgets sessions is found out', async () => {
+test('a gateway that forgets sessions is found out', IN_THE_LARGE, async () => {
   const { lostSessions } = await soak({ users: 12, seconds: 10, thinkMs: 300, seed: SEED, rotation: 'off', wrong: 'forgets' });
   assert.ok(lostSessions.some(({ what }) => what === 'a session is gone without cause'), 'no session was found lost');
 });

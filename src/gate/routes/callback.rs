@@ -37,8 +37,8 @@ pub(in crate::gate) async fn answer<P: Ports, R: IncomingRequest>(
     }
 }
 
-/// Begins a login anew in place of an unfinished one, since Cognito's own cookie mostly makes that silent: once in a minute, for a page
-/// load alone. The `state` of such a login says so, which breaks the loop of a browser that keeps no cookie.
+/// Begins a login anew in place of an unfinished one, since Cognito's own cookie mostly makes that silent: once in a minute, for
+/// a page load alone. The `state` of such a login says so, which breaks the loop of a browser that keeps no cookie.
 fn retry<R: IncomingRequest>(request: &RequestContext<'_, R>, query: Query<'_>, failure: Failure) -> Result<Response, Failure> {
     use ErrorCode as E;
     let unfinished = matches!(failure.code(), E::CodeRejected | E::InvalidRequest | E::LoginExpired | E::StateMismatch);

@@ -17,7 +17,8 @@ struct LogoutBody<'a> {
 }
 
 /// 1. Without a session it is the same answer: signing out twice is no error.
-/// 2. Mark the session as ended and delete its record (KV refuses the marker → 503 with the way to Cognito's sign-out, never `success`).
+/// 2. Mark the session as ended and delete its record (KV refuses the marker → 503 with the way to Cognito's sign-out, never
+///    `success`).
 /// 3. Revoke the refresh token in the background (RFC 7009): best effort, and no request waits for it.
 /// 4. Clear the cookie; tell a script where to go, send a form there and clear the browser's cache with it.
 ///
@@ -51,14 +52,14 @@ pub(in crate::gate) async fn answer<P: Ports, R: IncomingRequest>(
     Ok(response.with_cookies(clear))
 }
 
-/// Whether a script asks for the clearing of the browser's cache. Chromium delays a response for it: some 100 ms for a thousand entries of
-/// all sites. So the response to a script's sign-out comes at once, and the script asks for the clearing beside it, with `?clear=cache`.
-/// That request may arrive after the next sign-in, in another tab, so it touches no session and no cookie. A form has no script that could
-/// ask: its own response clears.
+/// Whether a script asks for the clearing of the browser's cache. Chromium delays a response for it: some 100 ms for a thousand
+/// entries of all sites. So the response to a script's sign-out comes at once, and the script asks for the clearing beside it,
+/// with `?clear=cache`. That request may arrive after the next sign-in, in another tab, so it touches no session and no cookie. A
+/// form has no script that could ask: its own response clears.
 fn asks_for_clearing<R: IncomingRequest>(request: &RequestContext<'_, R>) -> bool {
     matches!(Query::new(request.query()).one("clear"), Ok(Some(what)) if what == "cache")
 }
 
-/// A gated page in the browser's cache would open for the next user of the browser. The site's storage and other cookies are not ours to
-/// clear.
+/// A gated page in the browser's cache would open for the next user of the browser. The site's storage and other cookies are not
+/// ours to clear.
 pub(in crate::gate) const CLEAR_SITE_DATA: &str = "\"cache\"";

@@ -13,8 +13,8 @@ use crate::ports::{IncomingRequest, Ports};
 use crate::session::policy::{Standing, standing};
 
 /// 1. Read the optional body (nonsense → 400).  2. Find the session (none → 401).
-/// 3. Fresh and not forced: the stored token. Near its end, or forced: refresh, and if that fails while the stored token lives, that
-///    one. Expired: refresh or say why not.
+/// 3. Fresh and not forced: the stored token. Near its end, or forced: refresh, and if that fails while the stored token lives,
+///    that one. Expired: refresh or say why not.
 pub(in crate::gate) async fn answer<P: Ports, R: IncomingRequest>(
     gateway: &Gateway<P>,
     request: &RequestContext<'_, R>,

@@ -9,8 +9,8 @@ use crate::gate::{Failure, Response};
 use crate::oidc::claims::Profile;
 use crate::ports::{IncomingRequest, Ports};
 
-/// With an `Authorization` header it alone decides, also when it is wrong: a client that brings a token means it. Without, the session's
-/// cookie does.
+/// With an `Authorization` header it alone decides, also when it is wrong: a client that brings a token means it. Without, the
+/// session's cookie does.
 pub(in crate::gate) async fn answer<P: Ports, R: IncomingRequest>(
     gateway: &Gateway<P>,
     request: &RequestContext<'_, R>,

@@ -23,7 +23,8 @@ use plan::{CachePolicy, request_for_site};
 /// 1. The app page that is the redirect URI: public, fetched without its query, never stored.
 /// 2. Who may read the path: everybody, or a session whose access token lives, and for a group rule its groups.
 /// 3. Signed out: a navigation goes to the login (unless a login loop is under way), any other request gets 401.
-/// 4. GET and HEAD only, of a public path OPTIONS too, after the rules: a POST that meets an ended session must get 401, not become a GET.
+/// 4. GET and HEAD only, of a public path OPTIONS too, after the rules: a POST that meets an ended session must get 401, not
+///    become a GET.
 /// 5. Ask the site; its answer passes, with other headers where the policy says so.
 pub(super) async fn answer<P, R>(gateway: &Gateway<P>, request: &RequestContext<'_, R>) -> Result<Outcome<P::Answer>, Failure>
 where

@@ -66,8 +66,8 @@ pub const ANSWER_HEADERS: [&str; 10] = {
     ["cache-control", "vary", "location", ORIGIN_VERIFY, read, credentials, cdn, cloudflare, surrogate, expires]
 };
 
-/// For the browser alone, and there for scripts of our own origin and the allowed ones: CORS headers of the site that let every sibling
-/// host read would give away pages that the user's Lax cookie has opened.
+/// For the browser alone, and there for scripts of our own origin and the allowed ones: CORS headers of the site that let every
+/// sibling host read would give away pages that the user's Lax cookie has opened.
 fn keep_private(edits: &mut HeaderEdits, readable: bool, answer: &impl UpstreamAnswer) {
     let there = |name: &&str| answer.header(name).is_some();
     let sent = answer.header("cache-control");
@@ -125,8 +125,8 @@ pub(super) fn request_for_site<R: IncomingRequest>(
     }
 }
 
-/// Changes to the client's headers for the origin: the client's address and host, the origin's secret, and the client's cookies without
-/// ours.
+/// Changes to the client's headers for the origin: the client's address and host, the origin's secret, and the client's cookies
+/// without ours.
 #[must_use]
 pub fn own_request_headers(config: &Config, request: &impl IncomingRequest) -> HeaderEdits {
     let public_url = &config.public_url;

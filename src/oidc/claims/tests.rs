@@ -78,7 +78,7 @@ fn each_wrong_claim_of_an_id_token_is_refused() {
     }
 }
 
-/// A claim of another type than the wanted text is a wrong claim, a `null` and a list of the right text included.
+/// A claim of the wrong type is a wrong claim, even `null` or a list of the right text.
 fn of_wrong_types(right: &str) -> [Value; 7] {
     [json!(null), json!(true), json!(0), json!(7), json!([]), json!([right]), json!({"value": right})]
 }

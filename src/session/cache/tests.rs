@@ -5,7 +5,7 @@ fn version(number: u64) -> Rc<Record> {
     Rc::new(Record { version: number, ..record() })
 }
 
-/// The version of the record that is remembered; 0 for an ended session.
+/// The version of the cached record; 0 for an ended session.
 fn version_of(cache: &RecordCache, key: &[u8], now: UnixSecs) -> Option<u64> {
     cache.get(key, now).map(|cached| number(&cached))
 }
@@ -159,7 +159,7 @@ fn a_full_map_forgets_the_entry_that_would_end_first_and_no_other() {
     assert_eq!(map.len(), 4096);
 }
 
-/// What is remembered of a session is gone at its end, whatever else is asked meanwhile.
+/// A session's entries are gone at its end, whatever other requests do meanwhile.
 #[test]
 fn no_expired_entry_stays_in_memory() {
     let mut cache = RecordCache::default();
@@ -212,7 +212,7 @@ fn a_map_finds_what_it_was_given_last_under_each_key() {
     }
 }
 
-/// What a callback hears, in a word.
+/// The callback's turn, in a word.
 fn turn(states: &mut SpentStates<&str>, tag: &str, code: &str, now: UnixSecs) -> String {
     match states.begin_exchange(tag, code, now) {
         Turn::Yours => "yours".to_owned(),
