@@ -1,4 +1,4 @@
-// `npm test`: every check there is, up to the first that fails. The last ones mostly wait, so they run beside each other.
+// `npm test`: every check there is, in order, up to the first that fails.
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -35,7 +35,8 @@ const STEPS = [
   step('browser', 'Tests in Chromium', (options) => nodeTests('tests/browser', 1, options)),
 ];
 
-/** These lists of steps run beside each other, unless each is to have the machine for itself (`--all`). */
+/** These lists of steps run beside each other where there are cores for it. Two are full with one of them; and with `--all` each step is to
+ *  have the machine for itself. */
 const LANES = [['worker'], ['browser', 'node']];
 
 function step(name, title, check) {
@@ -168,7 +169,7 @@ async function testAll(args) {
   const since = Date.now();
   await setup({ forTests: true, browser: steps.some(({ name }) => name === 'browser') });
   ensureDevVars();
-  const lanes = all ? [] : LANES.map((lane) => lane.map((name) => steps.find((each) => each.name === name)).filter(Boolean)).filter((lane) => lane.length > 0);
+  const lanes = all || CORES <= 2 ? [] : LANES.map((lane) => lane.map((name) => steps.find((each) => each.name === name)).filter(Boolean)).filter((lane) => lane.length > 0);
   const together = lanes.length > 1 ? lanes.flat() : [];
   for (const each of steps.filter((each) => !together.includes(each))) await runStep(each, { all });
   if (together.length > 0) await runLanes(lanes, { all });
