@@ -283,10 +283,12 @@ impl HeaderEdits {
 
 /// A request to the site, made of the client's GET or HEAD.
 pub enum UpstreamRequest {
-    /// To the Worker's own static assets, which get the client's request unchanged.
+    /// To the Worker's own static assets.
     Assets {
         /// Another URL, in place of the client's.
         url: Option<String>,
+        /// Headers of the client that are left out of a request for another URL.
+        without: &'static [&'static str],
     },
     /// To the site's origin server.
     Origin(OriginRequest),
@@ -325,6 +327,10 @@ pub trait UpstreamAnswer {
     fn header(&self, name: &str) -> Option<String>;
     /// The `Set-Cookie` lines, one by one.
     fn set_cookies(&self) -> &[String];
+    /// Whether the answer has no body to show. An answer to HEAD has none either way.
+    fn is_empty(&self) -> bool;
+    /// Cancels the body, which nobody will read.
+    fn discard(self);
 }
 
 /// The site. `R` is the client's request as a runtime object.

@@ -140,11 +140,11 @@ fn the_assets_see_the_request_as_it_is_but_for_a_folders_page() {
     for (path, wanted) in
         [("/", Some("https://app.example.com/index.html")), ("/?a", Some("https://app.example.com/index.html?a"))]
     {
-        let UpstreamRequest::Assets { url } = asked(&[], &request(path, &[])) else { panic!("the origin") };
+        let UpstreamRequest::Assets { url, .. } = asked(&[], &request(path, &[])) else { panic!("the origin") };
         assert_eq!(url.as_deref(), wanted, "{path}");
     }
     let rules = [("RULES", r#"[{"path":"/*","allow":"public"}]"#)];
-    let UpstreamRequest::Assets { url } = asked(&rules, &request("/a.css?v=1", &[])) else { panic!("the origin") };
+    let UpstreamRequest::Assets { url, .. } = asked(&rules, &request("/a.css?v=1", &[])) else { panic!("the origin") };
     assert_eq!(url, None);
 }
 
@@ -231,6 +231,12 @@ impl UpstreamAnswer for Noting {
     fn set_cookies(&self) -> &[String] {
         &[]
     }
+
+    fn is_empty(&self) -> bool {
+        false
+    }
+
+    fn discard(self) {}
 }
 
 #[test]

@@ -183,6 +183,12 @@ impl Pattern {
     }
 }
 
+/// Whether a text is an exact path, in the one spelling that rules, site and origin share.
+#[must_use]
+pub fn is_exact_path(text: &str) -> bool {
+    matches!(Pattern::parse(text), Some(Pattern::Exact(_)))
+}
+
 /// One name for the page of a folder, which the site serves under two: a rule for one of them must not leave the other open. The
 /// start page is an exception: `/` and `/index.html` have a rule each.
 fn page(path: &str) -> &str {

@@ -124,6 +124,8 @@ pub struct Config {
     pub allowed_origins: Vec<Origin>,
     /// Who may read which path.
     pub rules: Rules,
+    /// The path of the app's shell: the page for paths that the site does not have (`SPA_FALLBACK`).
+    pub spa_fallback: Option<String>,
 }
 
 /// The path of the gateway's own callback.
@@ -165,6 +167,7 @@ impl Config {
         let origin_secret = reader.optional(&row::ORIGIN_SECRET);
         let allowed_origins = reader.optional(&row::ALLOWED_ORIGINS);
         let rules = reader.rules().unwrap_or_default();
+        let spa_fallback = reader.optional(&row::SPA_FALLBACK);
         let redirect_uri = match (&public_url, redirect_uri) {
             (Some(public), Some(page)) => {
                 if is_redirect_page(public, &page, &rules) {
@@ -214,6 +217,7 @@ impl Config {
                     origin_secret: origin_secret.map(Secret),
                     allowed_origins: allowed_origins.unwrap_or_default(),
                     rules,
+                    spa_fallback,
                 })
             }
             _ => Err(reader.problems),

@@ -126,6 +126,22 @@ fn each_wrong_value_is_named_alone() {
                 "[{\"path\":\"/a\",\"allow\":\"signed-in\",\"allow\":\"public\"}]",
             ],
         ),
+        (
+            "SPA_FALLBACK",
+            vec![
+                "index.html",
+                "https://app.example.com/index.html",
+                "//evil.example/index.html",
+                "/index.html?v=1",
+                "/index.html#top",
+                "/a/../index.html",
+                "/app%2findex.html",
+                "/\u{e9}.html",
+                "/*",
+                "/auth/login",
+                "/config",
+            ],
+        ),
     ];
     for (name, values) in table {
         for value in values {

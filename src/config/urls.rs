@@ -4,6 +4,9 @@ use std::fmt;
 
 use url::Url;
 
+use super::is_own_path;
+use crate::access::rules::is_exact_path;
+
 /// A web origin (RFC 6454) as configured: scheme, host and port, no trailing slash.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Origin(String);
@@ -81,6 +84,12 @@ fn is_region(text: &str) -> bool {
 /// An issuer is compared as an exact string, so it must be in the form of Cognito's tokens.
 pub(super) fn issuer(text: &str) -> Option<String> {
     (is_page(&web_url(text)?) && !text.ends_with('/')).then(|| text.to_owned())
+}
+
+/// The path of a page of the site, in the one spelling that rules and origin share.
+pub(super) fn site_path(text: &str) -> Option<String> {
+    let url = Url::parse("https://site.invalid").and_then(|site| site.join(text)).ok()?;
+    (url.path() == text && is_exact_path(text) && !is_own_path(text)).then(|| text.to_owned())
 }
 
 /// A page: no query, no fragment.

@@ -75,6 +75,8 @@ variables! {
         "exact origins separated by commas", "https://admin.example.com,https://www.example.com";
     RULES: Rules = |text| Rules::parse(text).ok(),
         "a JSON list of rules", r#"[{"path":"/assets/*","allow":"public"},{"path":"/*","allow":"signed-in"}]"#;
+    SPA_FALLBACK: String = urls::site_path,
+        "the path of a page of the site, without query, fragment and `%`, and none of the gateway's own", "/index.html";
 }
 
 /// Letters, digits, `_` and `+`, as Cognito makes client ids and secrets (API model).

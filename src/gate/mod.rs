@@ -57,7 +57,6 @@ where
             Outcome::Respond(response.secured(is_https(&gateway.config, &request)))
         }
         Ok(Outcome::Forward(answer, edits)) => {
-            site::note_status(gateway, answer.status(), request.now);
             log(gateway, Level::Info, route, &request, answer.status(), &[]);
             Outcome::Forward(answer, edits)
         }

@@ -196,6 +196,11 @@ impl<'r, R: IncomingRequest> RequestContext<'r, R> {
         fetch_metadata::is_navigation(self.incoming)
     }
 
+    /// Whether a page is asked for, by a browser's window or by a client that says no more than that it accepts HTML.
+    pub(super) fn asks_for_page(&self) -> bool {
+        fetch_metadata::asks_for_page(self.incoming)
+    }
+
     /// Whether a page is being loaded into a frame of another one.
     pub(super) fn is_frame_navigation(&self) -> bool {
         fetch_metadata::is_frame_navigation(self.incoming)

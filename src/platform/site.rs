@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 use js_sys::{Array, Promise, Reflect};
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{Request, RequestCache, RequestInit, RequestRedirect, Response};
 use worker::Env;
 
@@ -55,12 +55,23 @@ impl UpstreamAnswer for SiteAnswer {
     fn set_cookies(&self) -> &[String] {
         &self.set_cookies
     }
+
+    fn is_empty(&self) -> bool {
+        self.response.body().is_none() || self.header("content-length").as_deref() == Some("0")
+    }
+
+    fn discard(self) {
+        if let Some(body) = self.response.body() {
+            // Whether the stream was closed in order matters to nobody.
+            spawn_local(async move { drop(JsFuture::from(body.cancel()).await) });
+        }
+    }
 }
 
 /// Sends one request to the site.
 pub(super) async fn send(env: &Env, client: &NativeRequest, request: UpstreamRequest) -> Result<SiteAnswer, UpstreamError> {
     let asked = match request {
-        UpstreamRequest::Assets { url } => ask_assets(env, client.native(), url),
+        UpstreamRequest::Assets { url, without } => ask_assets(env, client.native(), url, without),
         UpstreamRequest::Origin(wanted) => ask_origin(client.native(), &wanted),
     };
     let answered = match asked {
@@ -78,10 +89,14 @@ extern "C" {
     fn fetch(this: &Assets, request: &Request) -> Result<Promise, JsValue>;
 }
 
-fn ask_assets(env: &Env, client: &Request, url: Option<String>) -> Result<Promise, JsValue> {
+fn ask_assets(env: &Env, client: &Request, url: Option<String>, without: &[&str]) -> Result<Promise, JsValue> {
     let ask = |assets: &Assets| match url {
         None => assets.fetch(client),
-        Some(url) => assets.fetch(&Request::new_with_str_and_init(&url, client.unchecked_ref::<RequestInit>())?),
+        Some(url) => {
+            let request = Request::new_with_str_and_init(&url, client.unchecked_ref::<RequestInit>())?;
+            without.iter().try_for_each(|name| request.headers().delete(name))?;
+            assets.fetch(&request)
+        }
     };
     ASSETS_BINDING.with(|known| {
         if let Some(assets) = known.get() {

@@ -24,6 +24,18 @@ pub fn is_navigation(request: &impl IncomingRequest) -> bool {
     }
 }
 
+/// Whether a page is asked for by GET or HEAD: [`is_navigation`], and a HEAD of a client without these headers.
+#[must_use]
+pub fn asks_for_page(request: &impl IncomingRequest) -> bool {
+    let plain_head = || {
+        request.method() == "HEAD"
+            && request.header("sec-fetch-mode").is_none()
+            && request.header("sec-fetch-dest").is_none()
+            && request.header("accept").is_some_and(|accept| accept.contains("text/html"))
+    };
+    matches!(request.method(), "GET" | "HEAD") && (is_navigation(request) || plain_head())
+}
+
 /// Whether a page loads into a frame: `iframe`, `frame`, `embed` or `object`, and not speculative.
 #[must_use]
 pub fn is_frame_navigation(request: &impl IncomingRequest) -> bool {

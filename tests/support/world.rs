@@ -8,8 +8,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use edgegate::ports::{
-    Background, Clock, Guard, GuardError, Http, HttpError, HttpRequest, HttpResponse, JwksCache, Kv, KvError, Level, Limiter,
-    Log, Random, RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs, Upstream, UpstreamError, UpstreamRequest,
+    Background, Clock, Guard, GuardError, Http, HttpError, HttpRequest, HttpResponse, IncomingRequest, JwksCache, Kv, KvError,
+    Level, Limiter, Log, Random, RsaPublicKey, SignatureCheckFailed, Signatures, UnixSecs, Upstream, UpstreamError,
+    UpstreamRequest,
 };
 
 use super::cognito::{Cognito, fake_signature};
@@ -299,10 +300,10 @@ impl Log for Ports {
     }
 }
 
-impl<R> Upstream<R> for Ports {
+impl<R: IncomingRequest> Upstream<R> for Ports {
     type Answer = SiteAnswer;
 
-    async fn upstream_send(&self, _client: &R, request: UpstreamRequest) -> Result<SiteAnswer, UpstreamError> {
-        self.0.site.answer(request)
+    async fn upstream_send(&self, client: &R, request: UpstreamRequest) -> Result<SiteAnswer, UpstreamError> {
+        self.0.site.answer(client.url(), request)
     }
 }

@@ -1,5 +1,6 @@
 //! The site, under its rules.
 
+mod miss;
 pub(super) mod plan;
 
 use crate::access::decision::{Decision, Verdict};
@@ -7,8 +8,8 @@ use crate::auth::Gateway;
 use crate::auth::error::{Error, ErrorCode};
 use crate::auth::refresh::{Need, live};
 use crate::auth::session::Session;
-use crate::config::Site;
-use crate::ports::{IncomingRequest, Level, Ports, UnixSecs, Upstream, UpstreamError};
+use crate::config::{Config, Site};
+use crate::ports::{IncomingRequest, Level, Ports, UnixSecs, Upstream, UpstreamAnswer, UpstreamError, UpstreamRequest};
 
 use super::cors::site_preflight;
 use super::login_loop::is_login_loop;
@@ -25,7 +26,8 @@ use plan::{CachePolicy, request_for_site};
 /// 3. Signed out: a navigation goes to the login (unless a login loop is under way), any other request gets 401.
 /// 4. GET and HEAD only, of a public path OPTIONS too, after the rules: a POST that meets an ended session must get 401, not
 ///    become a GET.
-/// 5. Ask the site; its answer passes, with other headers where the policy says so.
+/// 5. Ask the site; its answer passes, with other headers where the policy says so. For a page that it does not have, see
+///    [`miss::answer`].
 pub(super) async fn answer<P, R>(gateway: &Gateway<P>, request: &RequestContext<'_, R>) -> Result<Outcome<P::Answer>, Failure>
 where
     P: Ports + Upstream<R>,
@@ -35,26 +37,59 @@ where
     if let Some(response) = page_to_public_origin(request, config).or_else(|| site_preflight(request, config)) {
         return Ok(Outcome::Respond(response));
     }
-    if config.redirect_page_path() == Some(request.path()) {
-        return ask_site(gateway, request, CachePolicy::NoStore, PUBLIC_METHODS).await;
+    let entry = if config.redirect_page_path() == Some(request.path()) {
+        Entry { session: None, policy: CachePolicy::NoStore }
+    } else {
+        match admit(gateway, request, request.path(), None).await {
+            Ok(entry) => entry,
+            Err(failure) => return unauthenticated(request, failure).map(Outcome::Respond),
+        }
+    };
+    check_method(request, if entry.session.is_none() { PUBLIC_METHODS } else { GATED_METHODS })?;
+    let answer = send(gateway, request, request_for_site(config, request, entry.policy)).await?;
+    if miss::is_miss(config, &answer) && request.asks_for_page() {
+        return miss::answer(gateway, request, answer, entry).await;
     }
-    let decision = Decision::about(&config.rules, request.path());
+    Ok(forward(config, answer, entry.policy))
+}
+
+/// A caller whom a path's rule lets in.
+struct Entry {
+    /// The caller's session; `None` if nobody asked for it.
+    session: Option<Session>,
+    /// Which caches may keep the answer.
+    policy: CachePolicy,
+}
+
+/// Applies the rule of `path`. `known` is the caller's session, where a rule has asked for it before.
+///
+/// # Errors
+/// 401 and 403 as the rule says; 5xx when KV or Cognito cannot answer.
+async fn admit<P: Ports, R: IncomingRequest>(
+    gateway: &Gateway<P>,
+    request: &RequestContext<'_, R>,
+    path: &str,
+    known: Option<Session>,
+) -> Result<Entry, Failure> {
+    let config = &gateway.config;
+    let decision = Decision::about(&config.rules, path);
     if decision.about_anybody() == Verdict::Open {
-        return ask_site(gateway, request, CachePolicy::Public, PUBLIC_METHODS).await;
+        return Ok(Entry { session: known, policy: CachePolicy::Public });
     }
     let need = if decision.needs_claims() { Need::Identity } else { Need::Page };
-    let session = match signed_in(gateway, request, need).await {
-        Ok(session) => session,
-        Err(failure) => return unauthenticated(request, failure).map(Outcome::Respond),
+    let session = match known {
+        Some(session) => session,
+        None => request.find_session(gateway).await?.required()?,
     };
+    let session = live(gateway, session, need).await?;
     if decision.about_groups(&session.record.profile.groups) == Verdict::Forbidden {
         return Err(ErrorCode::Forbidden.into());
     }
-    ask_site(gateway, request, CachePolicy::gated(config, request), GATED_METHODS).await
+    Ok(Entry { session: Some(session), policy: CachePolicy::gated(config, request) })
 }
 
 /// Notes the status of an answer of `ORIGIN_URL`. An origin that refuses everything is told of in the log, at most once a minute.
-pub(super) fn note_status<P: Ports>(gateway: &Gateway<P>, status: u16, now: UnixSecs) {
+fn note_status<P: Ports>(gateway: &Gateway<P>, status: u16, now: UnixSecs) {
     if gateway.config.site == Site::Assets {
         return;
     }
@@ -67,30 +102,21 @@ pub(super) fn note_status<P: Ports>(gateway: &Gateway<P>, status: u16, now: Unix
     }
 }
 
-async fn signed_in<P: Ports, R: IncomingRequest>(
-    gateway: &Gateway<P>,
-    request: &RequestContext<'_, R>,
-    need: Need,
-) -> Result<Session, Failure> {
-    let session = request.find_session(gateway).await?.required()?;
-    Ok(live(gateway, session, need).await?)
-}
-
-async fn ask_site<P, R>(
-    gateway: &Gateway<P>,
-    request: &RequestContext<'_, R>,
-    policy: CachePolicy,
-    allow: &'static str,
-) -> Result<Outcome<P::Answer>, Failure>
+/// Asks the site, and notes what its status says about the origin.
+async fn send<P, R>(gateway: &Gateway<P>, request: &RequestContext<'_, R>, wanted: UpstreamRequest) -> Result<P::Answer, Failure>
 where
     P: Ports + Upstream<R>,
     R: IncomingRequest,
 {
-    check_method(request, allow)?;
-    let wanted = request_for_site(&gateway.config, request, policy);
     let answer = gateway.runtime.upstream_send(request.incoming, wanted).await?;
-    let edits = policy.edit_answer(&gateway.config, &answer);
-    Ok(Outcome::Forward(answer, edits))
+    note_status(gateway, answer.status(), request.now);
+    Ok(answer)
+}
+
+/// The site's answer, with the changes that the policy asks for.
+fn forward<A: UpstreamAnswer>(config: &Config, answer: A, policy: CachePolicy) -> Outcome<A> {
+    let edits = policy.edit_answer(config, &answer);
+    Outcome::Forward(answer, edits)
 }
 
 /// One answer for every unauthenticated caller. A failure of KV or Cognito (5xx) stays one: it is not "signed out".

@@ -31,6 +31,11 @@ impl CachePolicy {
         if readable { Self::PrivateCors } else { Self::Private }
     }
 
+    /// The policy of a page that is served in place of another: the stricter of the two.
+    pub(super) fn stricter(self, other: Self) -> Self {
+        if self == Self::Public { other } else { self }
+    }
+
     /// The changes to an answer.
     #[must_use]
     pub fn edit_answer(self, config: &Config, answer: &impl UpstreamAnswer) -> HeaderEdits {
@@ -107,21 +112,46 @@ pub(super) fn request_for_site<R: IncomingRequest>(
     request: &RequestContext<'_, R>,
     policy: CachePolicy,
 ) -> UpstreamRequest {
-    let (path, query) = (request.raw_path(), if policy == CachePolicy::NoStore { "" } else { request.query_with_mark() });
+    let query = if policy == CachePolicy::NoStore { "" } else { request.query_with_mark() };
+    request_for(config, request, &[request.raw_path(), query].concat(), policy, &[])
+}
+
+/// The request for another page in place of the path's own: the whole page, whatever part of the path the client asked for.
+pub(super) fn request_for_page<R: IncomingRequest>(
+    config: &Config,
+    request: &RequestContext<'_, R>,
+    path: &str,
+    policy: CachePolicy,
+) -> UpstreamRequest {
+    request_for(config, request, path, policy, &["range", "if-range"])
+}
+
+fn request_for<R: IncomingRequest>(
+    config: &Config,
+    request: &RequestContext<'_, R>,
+    path_and_query: &str,
+    policy: CachePolicy,
+    without: &'static [&'static str],
+) -> UpstreamRequest {
     match &config.site {
         Site::Assets => {
             // The assets know files only: a folder's page is its `index.html`, under the rule of the folder's own path.
+            let (path, query) = path_and_query.split_at(path_and_query.find('?').unwrap_or(path_and_query.len()));
             let index = if path.ends_with('/') { "index.html" } else { "" };
             let wanted = [config.public_url.as_str(), path, index, query].concat();
-            UpstreamRequest::Assets { url: Some(wanted).filter(|wanted| wanted != request.incoming.url()) }
+            UpstreamRequest::Assets { url: Some(wanted).filter(|wanted| wanted != request.incoming.url()), without }
         }
-        Site::Origin(origin) => UpstreamRequest::Origin(OriginRequest {
-            url: [origin.as_str(), path, query].concat(),
-            passes: passes_to_origin,
-            headers: own_request_headers(config, request.incoming),
-            may_be_cached: policy == CachePolicy::Public,
-            timeout_ms: ORIGIN_TIMEOUT_MS,
-        }),
+        Site::Origin(origin) => {
+            let mut headers = own_request_headers(config, request.incoming);
+            headers.remove_each(without.iter().copied());
+            UpstreamRequest::Origin(OriginRequest {
+                url: [origin.as_str(), path_and_query].concat(),
+                passes: passes_to_origin,
+                headers,
+                may_be_cached: policy == CachePolicy::Public,
+                timeout_ms: ORIGIN_TIMEOUT_MS,
+            })
+        }
     }
 }
 
