@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 
 use serde::{Serialize, Serializer};
 
@@ -250,7 +251,9 @@ pub trait IncomingRequest {
     fn url(&self) -> &str;
     /// A header's value. The runtime joins several lines.
     fn header(&self, name: &str) -> Option<String>;
-    /// The body, up to `max_bytes`.
+    /// Whether there is a body, perhaps an empty one.
+    fn has_body(&self) -> bool;
+    /// The body, up to `max_bytes`. It can be read once.
     ///
     /// # Errors
     /// The body is longer, or the client disconnected.
@@ -281,7 +284,7 @@ impl HeaderEdits {
     }
 }
 
-/// A request to the site, made of the client's GET or HEAD.
+/// A request to the site or to an API behind the gate, made of the client's.
 pub enum UpstreamRequest {
     /// To the Worker's own static assets.
     Assets {
@@ -290,25 +293,39 @@ pub enum UpstreamRequest {
         /// Headers of the client that are left out of a request for another URL.
         without: &'static [&'static str],
     },
-    /// To the site's origin server.
+    /// To another server: the site's origin, or an API.
     Origin(OriginRequest),
 }
 
-/// A request to the site's origin. It holds the origin's secret, so it is not printed.
+/// A request to another server. It holds the origin's secret or a token, so it is not printed.
 pub struct OriginRequest {
-    /// The absolute URL. The origin is configuration; path and query are the client's.
+    /// The absolute URL. Its origin is configuration; path and query are the client's.
     pub url: String,
     /// Which of the client's headers pass, by name. The result depends on the name alone, so that it can be cached.
     pub passes: fn(&str) -> bool,
     /// Changes to the headers that pass.
     pub headers: HeaderEdits,
+    /// What is sent on of the client's body.
+    pub body: ForwardedBody,
     /// Whether Cloudflare's own cache may store the answer.
     pub may_be_cached: bool,
     /// Time limit for the start of the answer, in milliseconds.
     pub timeout_ms: u32,
 }
 
-/// Why the site gave no answer.
+/// The body of a request to another server.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub enum ForwardedBody {
+    /// None.
+    #[default]
+    Empty,
+    /// The client's, unread: it streams through.
+    Streamed,
+    /// The client's, read before, so that it can be sent again.
+    Whole(Rc<[u8]>),
+}
+
+/// Why the site or an API gave no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpstreamError {
     /// The answer did not start within the limit; the request was cancelled.
@@ -319,7 +336,7 @@ pub enum UpstreamError {
     Unreachable,
 }
 
-/// An answer of the site. The core reads status and headers; the platform streams the body.
+/// An answer of the site or of an API. The core reads status and headers; the platform streams the body.
 pub trait UpstreamAnswer {
     /// The HTTP status.
     fn status(&self) -> u16;
@@ -333,7 +350,7 @@ pub trait UpstreamAnswer {
     fn discard(self);
 }
 
-/// The site. `R` is the client's request as a runtime object.
+/// The site, and the APIs behind the gate. `R` is the client's request as a runtime object.
 pub trait Upstream<R> {
     /// The site's answer.
     type Answer: UpstreamAnswer;

@@ -39,6 +39,10 @@ impl IncomingRequest for Request {
         self.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
     }
 
+    fn has_body(&self) -> bool {
+        false
+    }
+
     async fn body(&self, _: usize) -> Result<Vec<u8>, BodyError> {
         Ok(Vec::new())
     }

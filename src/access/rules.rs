@@ -28,8 +28,9 @@ struct Rule {
     access: Access,
 }
 
+/// The paths of a rule or of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Pattern {
+pub enum Pattern {
     /// This path alone. For the page of a folder, both `/docs/` and `/docs/index.html`.
     Exact(String),
     /// `/admin/*`: `/admin` and everything below; stored as `/admin`. `/*` is stored as the empty string.
@@ -78,6 +79,20 @@ impl Rules {
     pub fn find(&self, path: &str) -> (usize, &Access) {
         let found = self.0.iter().zip(1..).find(|(rule, _)| rule.pattern.matches(path));
         found.map_or((0, &Access::SignedIn), |(rule, number)| (number, &rule.access))
+    }
+
+    /// The first public rule that decides about one of these paths, counted from 1.
+    #[must_use]
+    pub fn first_public(&self, paths: &Pattern) -> Option<usize> {
+        for (rule, number) in self.0.iter().zip(1..) {
+            if rule.pattern.overlaps(paths) && rule.access == Access::Public {
+                return Some(number);
+            }
+            if rule.pattern.covers(paths) {
+                return None;
+            }
+        }
+        None
     }
 
     /// The access to `path`.
@@ -160,7 +175,9 @@ const WANTED_ACCESS: &str = r#""public", "signed-in" or {"groups":["name"]}"#;
 const WANTED_GROUPS: &str = "the name of at least one group, and no empty one";
 
 impl Pattern {
-    fn parse(text: &str) -> Option<Self> {
+    /// Parses `/about` or `/admin/*`; `None` for any other text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let (path, below) = text.strip_suffix("/*").map_or((text, false), |path| (path, true));
         let rooted = path.starts_with('/') || (below && path.is_empty());
         // A pattern with characters that no normal path has would never match. `*` and `%` look like something they are not. S3
@@ -173,12 +190,32 @@ impl Pattern {
         Some(if below { Self::Below(path.to_owned()) } else { Self::Exact(path.to_owned()) })
     }
 
-    fn matches(&self, path: &str) -> bool {
+    /// Whether a normal path is one of these.
+    #[must_use]
+    pub fn matches(&self, path: &str) -> bool {
         match self {
             Self::Exact(exact) => page(path) == page(exact),
             Self::Below(folder) => {
                 path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             }
+        }
+    }
+}
+
+impl Pattern {
+    /// Whether all of `others` are among these paths.
+    fn covers(&self, others: &Self) -> bool {
+        match (self, others) {
+            (Self::Exact(_), Self::Below(_)) => false,
+            (_, Self::Exact(other) | Self::Below(other)) => self.matches(other),
+        }
+    }
+
+    /// Whether some of `others` are among these paths.
+    fn overlaps(&self, others: &Self) -> bool {
+        match self {
+            Self::Exact(path) => others.matches(path),
+            Self::Below(folder) => self.covers(others) || others.matches(folder),
         }
     }
 }

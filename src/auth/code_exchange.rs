@@ -71,6 +71,7 @@ async fn create_session<P: Ports>(gateway: &Gateway<P>, login: &LoginState, code
 
 /// A session under a new secret; a value that a client brought is never adopted.
 fn new_session<P: Ports>(gateway: &Gateway<P>, tokens: VerifiedTokens, nonce: &str) -> Session {
+    let (id_token, id_expires_at) = tokens.id_token_to_keep(&gateway.config);
     let VerifiedTokens { id, access, set } = tokens;
     let now = gateway.runtime.now();
     let cognito = &gateway.config.cognito;
@@ -83,6 +84,8 @@ fn new_session<P: Ports>(gateway: &Gateway<P>, tokens: VerifiedTokens, nonce: &s
         profile,
         auth_time,
         nonce: nonce.to_owned(),
+        id_token,
+        id_expires_at,
         access_token: set.access_token,
         refresh_token: set.refresh_token,
         created_at: now,

@@ -12,6 +12,7 @@ pub(crate) mod isolate;
 pub(crate) mod jwks;
 pub(crate) mod refresh;
 pub(crate) mod retry;
+pub(crate) mod route_token;
 pub(crate) mod session;
 pub(crate) mod sessions;
 pub(crate) mod single_flight;

@@ -258,7 +258,7 @@ async fn accept_new_tokens<P: Ports>(gateway: &Gateway<P>, session: &Session, to
     let new_refresh_token = tokens.refresh_token.clone();
     let old = &session.record;
     let error = match tokens::verify(gateway, tokens, Nonce::AbsentOr(&old.nonce)).await {
-        Ok(verified) => match renewed_record(old, verified, gateway.runtime.now()) {
+        Ok(verified) => match renewed_record(gateway, old, verified) {
             Ok(record) => {
                 // OpenID asks for the same one (Core §12.2); subject, issuer and client decide whose the tokens are.
                 if old.auth_time.is_some() && record.auth_time != old.auth_time {
@@ -363,7 +363,8 @@ fn note_failure<P: Ports>(gateway: &Gateway<P>, session: &Session, error: Error,
 }
 
 /// The record with its new tokens, if they are the same person's (OIDC Core §12.2).
-fn renewed_record(old: &Record, tokens: VerifiedTokens, now: u64) -> Result<Record, &'static str> {
+fn renewed_record<P: Ports>(gateway: &Gateway<P>, old: &Record, tokens: VerifiedTokens) -> Result<Record, &'static str> {
+    let (id_token, id_expires_at) = tokens.id_token_to_keep(&gateway.config);
     let VerifiedTokens { id, access, set } = tokens;
     if access.subject != old.subject {
         return Err("refresh_sub_differs");
@@ -384,9 +385,11 @@ fn renewed_record(old: &Record, tokens: VerifiedTokens, now: u64) -> Result<Reco
     Ok(Record {
         profile,
         auth_time,
+        id_token,
+        id_expires_at,
         access_token: set.access_token,
         refresh_token: set.refresh_token.or_else(|| old.refresh_token.clone()),
-        renewed_at: now,
+        renewed_at: gateway.runtime.now(),
         access_issued_at: access.times.issued_at,
         access_expires_at: access.times.expires_at,
         version: old.version.saturating_add(1),

@@ -1,13 +1,14 @@
 //! Cognito's tokens: verifying them, by structure, key, signature and times (`jose`), then by their claims (`oidc::claims`); and
 //! revoking a refresh token.
 
+use crate::config::Config;
 use crate::jose::jws::{StructureError, UnverifiedToken};
 use crate::jose::times::TimeError;
 use crate::jose::verify::{SignedClaims, VerifyError, verify as verify_token};
 use crate::oidc::claims::{AccessToken, ClaimError, IdToken, Nonce, check_access_token, check_id_token};
 use crate::oidc::token_request::build_revocation;
 use crate::oidc::token_response::TokenSet;
-use crate::ports::{HttpError, HttpResponse, Level, Ports, RsaPublicKey};
+use crate::ports::{HttpError, HttpResponse, Level, Ports, RsaPublicKey, UnixSecs};
 use crate::session::record::Record;
 
 use super::Gateway;
@@ -41,6 +42,16 @@ pub(crate) struct VerifiedTokens {
     pub access: AccessToken,
     /// The tokens themselves.
     pub set: TokenSet,
+}
+
+impl VerifiedTokens {
+    /// The ID token and its `exp`, where a route asks for it.
+    pub(crate) fn id_token_to_keep(&self, config: &Config) -> (Option<String>, UnixSecs) {
+        match (&self.id, &self.set.id_token) {
+            (Some(id), Some(token)) if config.api_routes.need_id_token() => (Some(token.clone()), id.times.expires_at),
+            _ => (None, 0),
+        }
+    }
 }
 
 /// A token whose signature and times hold.

@@ -2,6 +2,7 @@
 //!
 //! `platform/` hands in the look-up of variables. A problem never repeats a value, because some values are secrets.
 
+mod api_routes;
 mod key_ring;
 mod urls;
 mod variables;
@@ -14,6 +15,7 @@ use crate::access::rules::{Access, Rules};
 
 use variables::{self as row, Variable};
 
+pub use api_routes::{ApiRoute, ApiRoutes, RouteToken, TokenPlace};
 pub use key_ring::{KeyRing, RingKey};
 pub use urls::Origin;
 pub use variables::VARIABLES;
@@ -126,6 +128,8 @@ pub struct Config {
     pub rules: Rules,
     /// The path of the app's shell: the page for paths that the site does not have (`SPA_FALLBACK`).
     pub spa_fallback: Option<String>,
+    /// APIs and sockets behind the gate.
+    pub api_routes: ApiRoutes,
 }
 
 /// The path of the gateway's own callback.
@@ -168,6 +172,7 @@ impl Config {
         let allowed_origins = reader.optional(&row::ALLOWED_ORIGINS);
         let rules = reader.rules().unwrap_or_default();
         let spa_fallback = reader.optional(&row::SPA_FALLBACK);
+        let api_routes = reader.api_routes(&rules).unwrap_or_default();
         let redirect_uri = match (&public_url, redirect_uri) {
             (Some(public), Some(page)) => {
                 if is_redirect_page(public, &page, &rules) {
@@ -218,6 +223,7 @@ impl Config {
                     allowed_origins: allowed_origins.unwrap_or_default(),
                     rules,
                     spa_fallback,
+                    api_routes,
                 })
             }
             _ => Err(reader.problems),
@@ -287,6 +293,13 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     fn rules(&mut self) -> Option<Rules> {
         let text = self.text(row::RULES.name)?;
         Rules::parse(&text).map_err(|problem| self.problem(row::RULES.name, problem.to_string(), row::RULES.example)).ok()
+    }
+
+    /// A wrong route is named by its number and member.
+    fn api_routes(&mut self, rules: &Rules) -> Option<ApiRoutes> {
+        let text = self.text(row::ROUTES.name)?;
+        let problem = |reader: &mut Self, problem: String| reader.problem(row::ROUTES.name, problem, row::ROUTES.example);
+        ApiRoutes::parse(&text, rules).map_err(|wrong| problem(self, wrong.to_string())).ok()
     }
 }
 

@@ -97,6 +97,11 @@ pub(super) fn page(text: &str) -> Option<Url> {
     web_url(text).filter(|url| is_page(url) && url.as_str() == text)
 }
 
+/// A server and a path there, which other paths are appended to.
+pub(super) fn upstream(text: &str) -> Option<Url> {
+    web_url(text).filter(is_page)
+}
+
 /// Any absolute URL without fragment; kept as written, since Cognito compares registered URLs as strings.
 pub(super) fn absolute(text: &str) -> Option<String> {
     web_url(text).filter(|url| url.fragment().is_none()).map(|_| text.to_owned())

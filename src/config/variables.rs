@@ -77,6 +77,9 @@ variables! {
         "a JSON list of rules", r#"[{"path":"/assets/*","allow":"public"},{"path":"/*","allow":"signed-in"}]"#;
     SPA_FALLBACK: String = urls::site_path,
         "the path of a page of the site, without query, fragment and `%`, and none of the gateway's own", "/index.html";
+    // Read by `Reader::api_routes`: a route must agree with RULES, and a problem names it.
+    ROUTES: () = |_| None,
+        "a JSON list of routes", r#"[{"path":"/api/*","to":"https://abc123.execute-api.us-east-1.amazonaws.com/prod"}]"#;
 }
 
 /// Letters, digits, `_` and `+`, as Cognito makes client ids and secrets (API model).

@@ -41,7 +41,7 @@ pub(super) fn site_preflight<R: IncomingRequest>(request: &RequestContext<'_, R>
     (is_preflight(request) && allowed()).then(|| Response::empty(204).with("allow", "GET, HEAD"))
 }
 
-fn is_preflight<R: IncomingRequest>(request: &RequestContext<'_, R>) -> bool {
+pub(super) fn is_preflight<R: IncomingRequest>(request: &RequestContext<'_, R>) -> bool {
     request.method == "OPTIONS" && request.incoming.header("access-control-request-method").is_some()
 }
 
@@ -55,6 +55,6 @@ fn requested_headers<R: IncomingRequest>(request: &RequestContext<'_, R>) -> Opt
 }
 
 /// The headers that the client module reads, beside the few that every script may.
-const EXPOSED_HEADERS: &str = "Retry-After, Location";
+pub(super) const EXPOSED_HEADERS: &str = "Retry-After, Location";
 /// Some fifty names.
 const MAX_REQUESTED_HEADERS_BYTES: usize = 1024;

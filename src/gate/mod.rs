@@ -3,6 +3,7 @@
 //! A request goes [`handle`] → limits → its route → its handler → [`Outcome`]. Handlers read like the standard that they
 //! implement; they ask `auth` for sessions, and decide with `oidc`, `access` and `web`.
 
+mod api;
 mod cors;
 mod error_page;
 mod failure;
@@ -48,7 +49,7 @@ where
 {
     let request = RequestContext::new(incoming, &gateway.config, &gateway.runtime);
     gateway.isolate.drop_expired(request.now);
-    let route = Route::of_request(&request);
+    let route = Route::of_request(&request, &gateway.config);
     match dispatch(gateway, route, &request).await {
         Ok(Outcome::Respond(response)) => {
             let reason = Some(("reason", request.log_reason.get())).filter(|(_, reason)| !reason.is_empty());
@@ -104,7 +105,7 @@ where
         // Browsers keep an answer of success for the click.
         return Ok(Outcome::Respond(Response::empty(503)));
     }
-    if request.method == "POST" && !matches!(route, Route::Site | Route::Unknown) {
+    if request.method == "POST" && !matches!(route, Route::Site | Route::Api | Route::Unknown) {
         request.check_own_page(&gateway.config)?;
     }
     // Boxed, all but the route of nearly every request.
@@ -120,6 +121,7 @@ where
         Route::Healthz => routes::health::healthz(),
         Route::Readyz => boxed(routes::health::readyz(gateway)).await?,
         Route::Unknown => return Err(ErrorCode::NotFound.into()),
+        Route::Api => return boxed(api::answer(gateway, request)).await,
         Route::Site => return site::answer(gateway, request).await,
     };
     Ok(Outcome::Respond(response))

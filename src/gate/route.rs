@@ -1,7 +1,7 @@
 //! All routes, visible at once. Any other path is the site's.
 
 use crate::auth::error::ErrorCode;
-use crate::config::{CALLBACK_PATH, is_own_path};
+use crate::config::{CALLBACK_PATH, Config, is_own_path};
 use crate::ports::IncomingRequest;
 
 use super::request::RequestContext;
@@ -32,6 +32,8 @@ pub(super) enum Route {
     Readyz,
     /// An unknown path below one of ours: never the site, so that no cache takes `/user-info/x.css` for a style sheet.
     Unknown,
+    /// An API behind the gate (`ROUTES`).
+    Api,
     /// The site.
     Site,
 }
@@ -39,15 +41,18 @@ pub(super) enum Route {
 impl Route {
     /// The route of a request; [`RequestContext::check`] refuses the requests without a normal path.
     #[must_use]
-    pub(super) fn of_request<R: IncomingRequest>(request: &RequestContext<'_, R>) -> Self {
+    pub(super) fn of_request<R: IncomingRequest>(request: &RequestContext<'_, R>, config: &Config) -> Self {
         match request.normal_path() {
-            Some(path) => Self::of(path),
+            Some(path) => match Self::of(path) {
+                Self::Site if config.api_routes.find(path).is_some() => Self::Api,
+                route => route,
+            },
             None if request.has_url() => Self::Site,
             None => Self::Unknown,
         }
     }
 
-    /// The route of a normal path.
+    /// The route of a normal path, `ROUTES` aside.
     #[must_use]
     pub(super) fn of(path: &str) -> Self {
         match path {
@@ -81,6 +86,7 @@ impl Route {
             Self::Healthz => "healthz",
             Self::Readyz => "readyz",
             Self::Unknown => "unknown",
+            Self::Api => "api",
             Self::Site => "site",
         }
     }
@@ -88,7 +94,7 @@ impl Route {
     /// Whether pages call it with scripts: JSON for everybody, CORS for allowed origins.
     #[must_use]
     pub(super) fn is_json(self) -> bool {
-        matches!(self, Self::Config | Self::UserInfo | Self::Token | Self::Refresh | Self::Logout | Self::Status)
+        matches!(self, Self::Config | Self::UserInfo | Self::Token | Self::Refresh | Self::Logout | Self::Status | Self::Api)
     }
 
     /// Whether monitors call it.
@@ -109,12 +115,12 @@ impl Route {
             // A HEAD that spends a code or begins a login would be a trap (RFC 9110 §9.2.1).
             Self::Login | Self::Callback => Some("GET"),
             Self::Token | Self::Refresh | Self::Logout => Some("POST, OPTIONS"),
-            Self::Unknown | Self::Site => None,
+            Self::Unknown | Self::Api | Self::Site => None,
         }
     }
 
-    /// Answers preflights and refuses methods that the route does not have. The site's methods are checked after its
-    /// rules.
+    /// Answers preflights and refuses methods that the route does not have. The methods of the site and of an API
+    /// are checked with their rules.
     pub(super) fn check_method<R: IncomingRequest>(self, request: &RequestContext<'_, R>) -> Result<Option<Response>, Failure> {
         let Some(allow) = self.allow() else { return Ok(None) };
         if !allow.split(", ").any(|method| method == request.method) {

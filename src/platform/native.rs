@@ -25,7 +25,7 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub(super) fn edited(response: &Response, edits: &str) -> Result<Response, JsValue>;
 
-    /// Sends the client's method and headers to another server, without the headers that `stopped` picks from a list of names and
+    /// Sends the client's method and headers, and a body, to another server, without the headers that `stopped` picks from a list of names and
     /// with `edits`. The promise fails with a `TimeoutError` when no answer has started in time.
     #[wasm_bindgen(catch)]
     pub(super) fn pass(
@@ -34,6 +34,7 @@ extern "C" {
         init: &RequestInit,
         stopped: &Closure<dyn Fn(Array) -> Array>,
         edits: &str,
+        body: &JsValue,
         timeout_ms: u32,
     ) -> Result<Promise, JsValue>;
 }

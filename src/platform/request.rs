@@ -46,6 +46,10 @@ impl IncomingRequest for NativeRequest {
         }
     }
 
+    fn has_body(&self) -> bool {
+        self.request.body().is_some()
+    }
+
     async fn body(&self, max_bytes: usize) -> Result<Vec<u8>, BodyError> {
         let announced = self.header("content-length").and_then(|length| length.parse::<usize>().ok());
         if announced.is_some_and(|length| length > max_bytes) {

@@ -3,7 +3,7 @@
 
 use std::cell::OnceCell;
 
-use js_sys::{Array, Promise, Reflect};
+use js_sys::{Array, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -11,7 +11,7 @@ use web_sys::{Request, RequestCache, RequestInit, RequestRedirect, Response};
 use worker::Env;
 
 use crate::gate::ANSWER_HEADERS;
-use crate::ports::{HeaderEdits, OriginRequest, UpstreamAnswer, UpstreamError, UpstreamRequest};
+use crate::ports::{ForwardedBody, HeaderEdits, OriginRequest, UpstreamAnswer, UpstreamError, UpstreamRequest};
 
 use super::env::ASSETS;
 use super::http::is_timeout;
@@ -109,6 +109,11 @@ fn ask_assets(env: &Env, client: &Request, url: Option<String>, without: &[&str]
 
 fn ask_origin(client: &Request, wanted: &OriginRequest) -> Result<Promise, JsValue> {
     let edits = json(&wanted.headers)?;
+    let body: JsValue = match &wanted.body {
+        ForwardedBody::Empty => JsValue::UNDEFINED,
+        ForwardedBody::Streamed => client.body().into(),
+        ForwardedBody::Whole(bytes) => Uint8Array::from(&**bytes).into(),
+    };
     let passes = wanted.passes;
     let new = || {
         Closure::new(move |names: Array| -> Array {
@@ -118,7 +123,7 @@ fn ask_origin(client: &Request, wanted: &OriginRequest) -> Result<Promise, JsVal
     let init = if wanted.may_be_cached { &CACHED } else { &NOT_CACHED };
     STOPPED.with(|stopped| {
         let stopped = stopped.get_or_init(new);
-        init.with(|init| native::pass(client, &wanted.url, init, stopped, &edits, wanted.timeout_ms))
+        init.with(|init| native::pass(client, &wanted.url, init, stopped, &edits, &body, wanted.timeout_ms))
     })
 }
 

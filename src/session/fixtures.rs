@@ -17,6 +17,8 @@ pub(super) fn record() -> Record {
         auth_time: None,
         nonce: String::new(),
         access_token: "token".to_owned(),
+        id_token: None,
+        id_expires_at: 0,
         refresh_token: None,
         created_at: 10_000,
         renewed_at: 10_000,

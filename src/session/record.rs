@@ -28,6 +28,12 @@ pub struct Record {
     pub nonce: String,
     /// The access token.
     pub access_token: String,
+    /// The ID token, kept only where a route of `ROUTES` asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token: Option<String>,
+    /// `exp` of the ID token; 0 without one.
+    #[serde(default)]
+    pub id_expires_at: UnixSecs,
     /// The refresh token, which never leaves the gateway.
     pub refresh_token: Option<String>,
     /// The time of the login.

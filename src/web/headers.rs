@@ -75,6 +75,17 @@ pub const ORIGIN_VERIFY: &str = "x-origin-verify";
 /// Response headers that let scripts of other origins read an answer (Fetch Standard).
 pub const LEAVE_TO_READ: [&str; 2] = ["access-control-allow-origin", "access-control-allow-credentials"];
 
+/// All response headers of CORS (Fetch Standard, Private Network Access).
+pub const CORS_HEADERS: [&str; 7] = [
+    "access-control-allow-origin",
+    "access-control-allow-credentials",
+    "access-control-allow-methods",
+    "access-control-allow-headers",
+    "access-control-allow-private-network",
+    "access-control-expose-headers",
+    "access-control-max-age",
+];
+
 /// Response headers for shared caches, apart from `Cache-Control`.
 pub const SHARED_CACHE_HEADERS: [&str; 4] = ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control", "expires"];
 
@@ -126,12 +137,11 @@ const HOP_BY_HOP: [&str; 9] = [
     "transfer-encoding",
     "upgrade",
 ];
-/// Headers that the gateway sets itself, or that are not for the origin. A body is never sent.
-const STOPPED: [&str; 12] = [
+/// Headers that the gateway or the runtime sets itself, or that are not for the origin.
+const STOPPED: [&str; 11] = [
     "authorization",
     "cookie",
     "content-length",
-    "content-type",
     "expect",
     "forwarded",
     "host",

@@ -31,6 +31,13 @@ impl<'a> Query<'a> {
     }
 }
 
+/// The query without the parameters of this name; the others stay as they are written.
+#[must_use]
+pub fn without(query: &str, name: &str) -> String {
+    let is_other = |pair: &&str| form_urlencoded::parse(pair.as_bytes()).all(|(key, _)| key != name);
+    query.split('&').filter(is_other).collect::<Vec<_>>().join("&")
+}
+
 /// Encodes one value for a query or a form body.
 #[must_use]
 pub fn encode(value: &str) -> String {
@@ -84,6 +91,19 @@ mod tests {
             assert_eq!(Query::new(raw).one("code"), Err(Repeated), "{raw}");
         }
         assert_eq!(Query::new("state=1&code=2&state=3").one("code"), Ok(Some("2".into())), "another one is no matter");
+    }
+
+    #[test]
+    fn a_parameter_is_removed_in_every_spelling_and_the_rest_stays_as_written() {
+        for (query, rest) in [
+            ("", ""),
+            ("token=x", ""),
+            ("a=%7E&token=x&b=+&token", "a=%7E&b=+"),
+            ("%74oken=x&Token=y&tokens=z", "Token=y&tokens=z"),
+            ("a=token&token=", "a=token"),
+        ] {
+            assert_eq!(without(query, "token"), rest, "{query}");
+        }
     }
 
     #[test]

@@ -313,6 +313,10 @@ impl IncomingRequest for Request {
         }
     }
 
+    fn has_body(&self) -> bool {
+        !matches!(self.ask, Ask::Page | Ask::Login)
+    }
+
     async fn body(&self, _max_bytes: usize) -> Result<Vec<u8>, BodyError> {
         let body = if self.ask == (Ask::Refresh { force: true }) { r#"{"force":true}"# } else { "" };
         Ok(body.as_bytes().to_vec())

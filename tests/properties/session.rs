@@ -65,6 +65,8 @@ pub fn record() -> Record {
         auth_time: None,
         nonce: "nonce".to_owned(),
         access_token: "access".to_owned(),
+        id_token: None,
+        id_expires_at: 0,
         refresh_token: Some("refresh".to_owned()),
         created_at: START,
         renewed_at: START,

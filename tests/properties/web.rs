@@ -318,6 +318,10 @@ impl IncomingRequest for Visitor {
         None
     }
 
+    fn has_body(&self) -> bool {
+        false
+    }
+
     async fn body(&self, _max_bytes: usize) -> Result<Vec<u8>, BodyError> {
         Ok(Vec::new())
     }

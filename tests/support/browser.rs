@@ -19,6 +19,8 @@ use super::{PUBLIC_URL, config};
 pub struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
+    /// The names of the site's headers that do not pass.
+    pub removed: Vec<String>,
     pub body: String,
     pub site: bool,
 }
@@ -59,6 +61,10 @@ impl IncomingRequest for Request {
 
     fn header(&self, name: &str) -> Option<String> {
         self.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone())
+    }
+
+    fn has_body(&self) -> bool {
+        !self.body.is_empty()
     }
 
     async fn body(&self, max_bytes: usize) -> Result<Vec<u8>, BodyError> {
@@ -216,6 +222,12 @@ impl Browser {
         futures_executor::block_on(self.send_to(method, url.to_owned(), headers, Vec::new()))
     }
 
+    /// The same with a body.
+    pub fn send_body(&self, method: &'static str, path: &str, headers: &[(&'static str, &str)], body: &str) -> Reply {
+        let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        futures_executor::block_on(self.send(method, path, headers, body.as_bytes().to_vec()))
+    }
+
     async fn send(&self, method: &'static str, path: &str, headers: Vec<(&'static str, String)>, body: Vec<u8>) -> Reply {
         self.send_to(method, format!("{PUBLIC_URL}{path}"), headers, body).await
     }
@@ -230,13 +242,14 @@ impl Browser {
         let reply = match handle(&gate, &request).await {
             Outcome::Forward(answer, edits) => Reply {
                 status: answer.status,
-                headers: edits.set.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+                headers: edits.set.into_iter().chain(edits.add).map(|(name, value)| (name.to_owned(), value)).collect(),
+                removed: edits.remove.into_iter().map(Into::into).collect(),
                 body: String::new(),
                 site: true,
             },
             Outcome::Respond(answer) => {
                 let headers = answer.headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-                Reply { status: answer.status, headers, body: answer.body, site: false }
+                Reply { status: answer.status, headers, removed: Vec::new(), body: answer.body, site: false }
             }
         };
         for (_, line) in reply.headers.iter().filter(|(name, _)| name == "set-cookie") {

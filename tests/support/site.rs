@@ -1,7 +1,7 @@
 //! The site, faked: it keeps what it is asked for, and answers as a test says.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use edgegate::ports::{UpstreamAnswer, UpstreamError, UpstreamRequest};
@@ -13,7 +13,7 @@ pub struct SiteAnswer {
     pub status: u16,
     pub headers: Vec<(&'static str, &'static str)>,
     pub set_cookies: Vec<String>,
-    discarded: Rc<Cell<usize>>,
+    pub discarded: Rc<Cell<usize>>,
 }
 
 impl SiteAnswer {
@@ -57,6 +57,8 @@ pub struct FakeSite {
     pub next: RefCell<SiteAnswer>,
     /// The answers for some paths, in place of `next`.
     pub pages: RefCell<BTreeMap<&'static str, SiteAnswer>>,
+    /// The next answers, before all others.
+    pub first: RefCell<VecDeque<SiteAnswer>>,
     pub asked: RefCell<Vec<UpstreamRequest>>,
     /// How many bodies were cancelled.
     pub discarded: Rc<Cell<usize>>,
@@ -71,7 +73,9 @@ impl FakeSite {
         };
         self.asked.borrow_mut().push(request);
         let url = Url::parse(&url).expect("an absolute URL");
-        let answer = self.pages.borrow().get(url.path()).cloned().unwrap_or_else(|| self.next.borrow().clone());
+        let first = self.first.borrow_mut().pop_front();
+        let page = || self.pages.borrow().get(url.path()).cloned();
+        let answer = first.or_else(page).unwrap_or_else(|| self.next.borrow().clone());
         match *self.failure.borrow() {
             Some(error) => Err(error),
             None => Ok(SiteAnswer { discarded: self.discarded.clone(), ..answer }),

@@ -54,18 +54,18 @@ where
 }
 
 /// A caller whom a path's rule lets in.
-struct Entry {
+pub(super) struct Entry {
     /// The caller's session; `None` if nobody asked for it.
-    session: Option<Session>,
+    pub(super) session: Option<Session>,
     /// Which caches may keep the answer.
-    policy: CachePolicy,
+    pub(super) policy: CachePolicy,
 }
 
 /// Applies the rule of `path`. `known` is the caller's session, where a rule has asked for it before.
 ///
 /// # Errors
 /// 401 and 403 as the rule says; 5xx when KV or Cognito cannot answer.
-async fn admit<P: Ports, R: IncomingRequest>(
+pub(super) async fn admit<P: Ports, R: IncomingRequest>(
     gateway: &Gateway<P>,
     request: &RequestContext<'_, R>,
     path: &str,
@@ -134,7 +134,7 @@ fn unauthenticated<R: IncomingRequest>(request: &RequestContext<'_, R>, failure:
     Ok(Response::redirect(302, &login_to(&return_path)))
 }
 
-fn check_method<R: IncomingRequest>(request: &RequestContext<'_, R>, allow: &'static str) -> Result<(), Failure> {
+pub(super) fn check_method<R: IncomingRequest>(request: &RequestContext<'_, R>, allow: &'static str) -> Result<(), Failure> {
     if allow.split(", ").any(|method| method == request.method) {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! The request for the site, and the changes to its answer. The platform streams bodies; they never come here.
 
 use crate::config::{Config, Site};
-use crate::ports::{HeaderEdits, IncomingRequest, OriginRequest, UpstreamAnswer, UpstreamRequest};
+use crate::ports::{ForwardedBody, HeaderEdits, IncomingRequest, OriginRequest, UpstreamAnswer, UpstreamRequest};
 use crate::web::cookie::CookieStyle;
 use crate::web::headers::{
     LEAVE_TO_READ, ORIGIN_VERIFY, SHARED_CACHE_HEADERS, connection_options, passes_to_origin, private_cache_control,
@@ -73,7 +73,7 @@ pub const ANSWER_HEADERS: [&str; 10] = {
 
 /// For the browser alone, and there for scripts of our own origin and the allowed ones: CORS headers of the site that let every
 /// sibling host read would give away pages that the user's Lax cookie has opened.
-fn keep_private(edits: &mut HeaderEdits, readable: bool, answer: &impl UpstreamAnswer) {
+pub(in crate::gate) fn keep_private(edits: &mut HeaderEdits, readable: bool, answer: &impl UpstreamAnswer) {
     let there = |name: &&str| answer.header(name).is_some();
     let sent = answer.header("cache-control");
     let private = private_cache_control(sent.as_deref());
@@ -94,7 +94,7 @@ fn keep_private(edits: &mut HeaderEdits, readable: bool, answer: &impl UpstreamA
 }
 
 /// The site's cookies without those that have our names.
-fn keep_our_cookies(edits: &mut HeaderEdits, config: &Config, lines: &[String]) {
+pub(in crate::gate) fn keep_our_cookies(edits: &mut HeaderEdits, config: &Config, lines: &[String]) {
     let style = CookieStyle::of(&config.public_url);
     // A line without a name (`=__Host-session=x`) would come back as one that has it.
     let named = |line: &str| line.trim_start_matches(['=', ' ', '\t']).split('=').next().unwrap_or_default().to_owned();
@@ -148,6 +148,7 @@ fn request_for<R: IncomingRequest>(
                 url: [origin.as_str(), path_and_query].concat(),
                 passes: passes_to_origin,
                 headers,
+                body: ForwardedBody::Empty,
                 may_be_cached: policy == CachePolicy::Public,
                 timeout_ms: ORIGIN_TIMEOUT_MS,
             })
@@ -159,6 +160,19 @@ fn request_for<R: IncomingRequest>(
 /// without ours.
 #[must_use]
 pub fn own_request_headers(config: &Config, request: &impl IncomingRequest) -> HeaderEdits {
+    let mut edits = forwarded_headers(config, request);
+    // The assets need none: only this Worker can ask them.
+    if let (Some(secret), Site::Origin(_)) = (&config.origin_secret, &config.site) {
+        edits.set.push((ORIGIN_VERIFY, secret.expose().to_owned()));
+    }
+    if let Some(cookie) = request.header("cookie").and_then(|cookie| CookieStyle::of(&config.public_url).without_ours(&cookie)) {
+        edits.set.push(("cookie", cookie));
+    }
+    edits
+}
+
+/// The client's address and host, for any server behind the gate.
+pub(in crate::gate) fn forwarded_headers(config: &Config, request: &impl IncomingRequest) -> HeaderEdits {
     let public_url = &config.public_url;
     let scheme = if public_url.is_https() { "https" } else { "http" };
     let mut edits = HeaderEdits::default();
@@ -168,13 +182,6 @@ pub fn own_request_headers(config: &Config, request: &impl IncomingRequest) -> H
     edits.set.extend([("x-forwarded-host", public_url.host().to_owned()), ("x-forwarded-proto", scheme.to_owned())]);
     if let Some(client) = request.header("cf-connecting-ip") {
         edits.set.push(("x-forwarded-for", client));
-    }
-    // The assets need none: only this Worker can ask them.
-    if let (Some(secret), Site::Origin(_)) = (&config.origin_secret, &config.site) {
-        edits.set.push((ORIGIN_VERIFY, secret.expose().to_owned()));
-    }
-    if let Some(cookie) = request.header("cookie").and_then(|cookie| CookieStyle::of(public_url).without_ours(&cookie)) {
-        edits.set.push(("cookie", cookie));
     }
     edits
 }
