@@ -281,9 +281,9 @@ impl HeaderEdits {
     }
 }
 
-/// A request to the site, made of the client's GET or HEAD.
+/// A request to the site, made of the client's.
 pub enum UpstreamRequest {
-    /// To the Worker's own static assets, which get the client's request unchanged.
+    /// To the Worker's own static assets, which get the client's GET or HEAD unchanged.
     Assets {
         /// Another URL, in place of the client's.
         url: Option<String>,
@@ -300,6 +300,8 @@ pub struct OriginRequest {
     pub passes: fn(&str) -> bool,
     /// Changes to the headers that pass.
     pub headers: HeaderEdits,
+    /// Whether the client's body is sent on, as it streams in.
+    pub sends_body: bool,
     /// Whether Cloudflare's own cache may store the answer.
     pub may_be_cached: bool,
     /// Time limit for the start of the answer, in milliseconds.

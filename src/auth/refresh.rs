@@ -27,7 +27,7 @@ use super::{Gateway, boxed};
 pub(crate) enum Need {
     /// A plain page under a signed-in rule: stays open for the outage grace.
     Page,
-    /// A token, claims, or a page for a group: only while the access token lives.
+    /// A token, claims, or a page under a rule with conditions or identity: only while the access token lives.
     Identity,
 }
 
@@ -364,7 +364,7 @@ fn note_failure<P: Ports>(gateway: &Gateway<P>, session: &Session, error: Error,
 
 /// The record with its new tokens, if they are the same person's (OIDC Core §12.2).
 fn renewed_record(old: &Record, tokens: VerifiedTokens, now: u64) -> Result<Record, &'static str> {
-    let VerifiedTokens { id, access, set } = tokens;
+    let VerifiedTokens { id, rule_claims, access, set } = tokens;
     if access.subject != old.subject {
         return Err("refresh_sub_differs");
     }
@@ -383,6 +383,7 @@ fn renewed_record(old: &Record, tokens: VerifiedTokens, now: u64) -> Result<Reco
     }
     Ok(Record {
         profile,
+        rule_claims,
         auth_time,
         access_token: set.access_token,
         refresh_token: set.refresh_token.or_else(|| old.refresh_token.clone()),

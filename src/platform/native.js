@@ -28,8 +28,11 @@ export function edited(response, edits) {
   return copy;
 }
 
-/** Sends the client's method and headers to another server, without the headers that `stopped` picks and with `edits`. */
-export function pass(request, url, init, stopped, edits, timeoutMs) {
+/**
+ * Sends the client's method and headers to another server, without the headers that `stopped` picks and with `edits`; the body,
+ * if `sendsBody`, as it streams in.
+ */
+export function pass(request, url, init, stopped, edits, sendsBody, timeoutMs) {
   const headers = new Headers(request.headers);
   for (const name of namesToStop(headers, stopped)) headers.delete(name);
   edit(headers, edits);
@@ -37,7 +40,8 @@ export function pass(request, url, init, stopped, edits, timeoutMs) {
   const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(new DOMException('no answer yet', 'TimeoutError')), timeoutMs);
   const clear = () => clearTimeout(timer);
-  const answered = fetch(url, { ...init, method, headers, signal: limit.signal });
+  const body = sendsBody ? request.body : null;
+  const answered = fetch(url, { ...init, method, headers, body, signal: limit.signal });
   answered.then(clear, clear);
   return answered;
 }

@@ -103,7 +103,7 @@ fn ask_origin(client: &Request, wanted: &OriginRequest) -> Result<Promise, JsVal
     let init = if wanted.may_be_cached { &CACHED } else { &NOT_CACHED };
     STOPPED.with(|stopped| {
         let stopped = stopped.get_or_init(new);
-        init.with(|init| native::pass(client, &wanted.url, init, stopped, &edits, wanted.timeout_ms))
+        init.with(|init| native::pass(client, &wanted.url, init, stopped, &edits, wanted.sends_body, wanted.timeout_ms))
     })
 }
 

@@ -3,11 +3,12 @@
 pub(super) mod plan;
 
 use crate::access::decision::{Decision, Verdict};
+use crate::access::rules::Mode;
 use crate::auth::Gateway;
 use crate::auth::error::{Error, ErrorCode};
 use crate::auth::refresh::{Need, live};
 use crate::auth::session::Session;
-use crate::config::Site;
+use crate::config::{Config, Site};
 use crate::ports::{IncomingRequest, Level, Ports, UnixSecs, Upstream, UpstreamError};
 
 use super::cors::site_preflight;
@@ -21,11 +22,12 @@ use plan::{CachePolicy, request_for_site};
 
 /// A page load at another origin than the public one goes there first, and a preflight of an allowed origin gets leave. Then:
 /// 1. The app page that is the redirect URI: public, fetched without its query, never stored.
-/// 2. Who may read the path: everybody, or a session whose access token lives, and for a group rule its groups.
-/// 3. Signed out: a navigation goes to the login (unless a login loop is under way), any other request gets 401.
-/// 4. GET and HEAD only, of a public path OPTIONS too, after the rules: a POST that meets an ended session must get 401, not
-///    become a GET.
-/// 5. Ask the site; its answer passes, with other headers where the policy says so.
+/// 2. An unsafe method that the rule opens must come from a page of ours, before anything is looked up.
+/// 3. Who may read the path: everybody, or a session whose access token lives and whose user meets the rule's conditions. A rule
+///    that only reports logs the refusal, and its request passes; not knowing (5xx) is such a refusal too.
+/// 4. Signed out: a navigation goes to the login (unless a login loop is under way), any other request gets 401.
+/// 5. The methods that the rule opens only, after the rules: a POST that meets an ended session must get 401, not become a GET.
+/// 6. Ask the site; its answer passes, with other headers where the policy says so.
 pub(super) async fn answer<P, R>(gateway: &Gateway<P>, request: &RequestContext<'_, R>) -> Result<Outcome<P::Answer>, Failure>
 where
     P: Ports + Upstream<R>,
@@ -36,21 +38,62 @@ where
         return Ok(Outcome::Respond(response));
     }
     if config.redirect_page_path() == Some(request.path()) {
-        return ask_site(gateway, request, CachePolicy::NoStore, PUBLIC_METHODS).await;
+        request.outcome.set(ALLOWED);
+        if is_unsafe(request.method) {
+            return Err(not_allowed(SAFE_METHODS));
+        }
+        return ask_site(gateway, request, CachePolicy::NoStore, None).await;
     }
-    let decision = Decision::about(&config.rules, request.path());
+    let decision = Decision::about(&config.rules, request.path(), request.method);
+    request.rule.set(Some(decision.rule));
+    if is_unsafe(request.method) && opens(config, decision, request.method) {
+        request.check_own_page(config)?;
+    }
+    let (session, refusal) = judge(gateway, request, decision).await;
+    if let Some(failure) = refusal {
+        if decision.mode() == Mode::Enforce {
+            return refuse(request, failure).map(Outcome::Respond);
+        }
+        request.outcome.set("reported");
+        request.log_reason.set(if failure.error.reason.is_empty() { failure.code().name() } else { failure.error.reason });
+    } else {
+        request.outcome.set(ALLOWED);
+    }
+    if !opens(config, decision, request.method) {
+        return Err(not_allowed(opened_methods(config, request.path())));
+    }
+    let public = decision.about_anybody() == Verdict::Open;
+    let policy = if public { CachePolicy::Public } else { CachePolicy::gated(config, request) };
+    let identity = session.filter(|_| decision.gives_identity());
+    ask_site(gateway, request, policy, identity).await
+}
+
+/// The methods of requests for `path` that reach the site, from whoever may send them.
+pub(super) fn opened_methods(config: &Config, path: &str) -> impl Iterator<Item = &'static str> {
+    config.rules.opened(path).filter(|method| config.site != Site::Assets || !is_unsafe(method))
+}
+
+/// The session, where the rule asks for one and there is one; and the refusal, if the rule does not let the caller in.
+async fn judge<P: Ports, R: IncomingRequest>(
+    gateway: &Gateway<P>,
+    request: &RequestContext<'_, R>,
+    decision: Decision<'_>,
+) -> (Option<Session>, Option<Failure>) {
     if decision.about_anybody() == Verdict::Open {
-        return ask_site(gateway, request, CachePolicy::Public, PUBLIC_METHODS).await;
+        return (None, None);
     }
     let need = if decision.needs_claims() { Need::Identity } else { Need::Page };
-    let session = match signed_in(gateway, request, need).await {
-        Ok(session) => session,
-        Err(failure) => return unauthenticated(request, failure).map(Outcome::Respond),
-    };
-    if decision.about_groups(&session.record.profile.groups) == Verdict::Forbidden {
-        return Err(ErrorCode::Forbidden.into());
+    match signed_in(gateway, request, need).await {
+        Ok(session) => {
+            let refusal = match decision.about_user(&session.record.profile.groups, &session.record.rule_claims) {
+                Verdict::Open => None,
+                Verdict::SignInNeeded => Some(ErrorCode::SessionRequired.into()),
+                Verdict::Forbidden(lack) => Some(Failure::new(ErrorCode::Forbidden, lack.reason())),
+            };
+            (Some(session), refusal)
+        }
+        Err(failure) => (None, Some(failure)),
     }
-    ask_site(gateway, request, CachePolicy::gated(config, request), GATED_METHODS).await
 }
 
 /// Notes the status of an answer of `ORIGIN_URL`. An origin that refuses everything is told of in the log, at most once a minute.
@@ -80,23 +123,25 @@ async fn ask_site<P, R>(
     gateway: &Gateway<P>,
     request: &RequestContext<'_, R>,
     policy: CachePolicy,
-    allow: &'static str,
+    identity: Option<Session>,
 ) -> Result<Outcome<P::Answer>, Failure>
 where
     P: Ports + Upstream<R>,
     R: IncomingRequest,
 {
-    check_method(request, allow)?;
-    let wanted = request_for_site(&gateway.config, request, policy);
+    let wanted = request_for_site(&gateway.config, request, policy, identity.as_ref().map(|session| &*session.record));
     let answer = gateway.runtime.upstream_send(request.incoming, wanted).await?;
     let edits = policy.edit_answer(&gateway.config, &answer);
     Ok(Outcome::Forward(answer, edits))
 }
-
-/// One answer for every unauthenticated caller. A failure of KV or Cognito (5xx) stays one: it is not "signed out".
-fn unauthenticated<R: IncomingRequest>(request: &RequestContext<'_, R>, failure: Failure) -> Result<Response, Failure> {
+/// One answer for every caller whom a rule does not let in. A failure of KV or Cognito (5xx) stays one: it is not "signed out".
+fn refuse<R: IncomingRequest>(request: &RequestContext<'_, R>, failure: Failure) -> Result<Response, Failure> {
+    let (forbidden, signed_out) = (failure.code() == ErrorCode::Forbidden, failure.code().is_signed_out());
+    if forbidden || signed_out {
+        request.outcome.set(if forbidden { "forbidden" } else { "sign_in" });
+    }
     let readable = matches!(request.method, "GET" | "HEAD");
-    if !failure.code().is_signed_out() || !request.is_navigation() || !readable {
+    if !signed_out || !request.is_navigation() || !readable {
         return Err(failure);
     }
     if is_login_loop(request) {
@@ -108,11 +153,19 @@ fn unauthenticated<R: IncomingRequest>(request: &RequestContext<'_, R>, failure:
     Ok(Response::redirect(302, &login_to(&return_path)))
 }
 
-fn check_method<R: IncomingRequest>(request: &RequestContext<'_, R>, allow: &'static str) -> Result<(), Failure> {
-    if allow.split(", ").any(|method| method == request.method) {
-        return Ok(());
-    }
-    Err(Failure { allow: Some(allow), ..ErrorCode::MethodNotAllowed.into() })
+fn not_allowed(methods: impl IntoIterator<Item = &'static str>) -> Failure {
+    let allow = methods.into_iter().collect::<Vec<_>>().join(", ");
+    Failure { allow: Some(allow.into()), ..ErrorCode::MethodNotAllowed.into() }
+}
+
+/// Whether requests of this method reach the site. The embedded one has nothing that they could change.
+fn opens(config: &Config, decision: Decision<'_>, method: &str) -> bool {
+    decision.opens(method) && (config.site != Site::Assets || !is_unsafe(method))
+}
+
+/// Whether a request of this method may change something (RFC 9110 §9.2.1).
+pub(super) fn is_unsafe(method: &str) -> bool {
+    !SAFE_METHODS.contains(&method)
 }
 
 impl From<UpstreamError> for Failure {
@@ -124,6 +177,6 @@ impl From<UpstreamError> for Failure {
     }
 }
 
-const GATED_METHODS: &str = "GET, HEAD";
-/// An `OPTIONS` of a public path is the site's to answer, the preflight of a stranger too.
-const PUBLIC_METHODS: &str = "GET, HEAD, OPTIONS";
+/// The methods that change nothing: those of a public page.
+const SAFE_METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
+const ALLOWED: &str = "allowed";

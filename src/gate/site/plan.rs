@@ -2,14 +2,17 @@
 
 use crate::config::{Config, Site};
 use crate::ports::{HeaderEdits, IncomingRequest, OriginRequest, UpstreamAnswer, UpstreamRequest};
+use crate::session::record::Record;
 use crate::web::cookie::CookieStyle;
 use crate::web::headers::{
-    LEAVE_TO_READ, ORIGIN_VERIFY, SHARED_CACHE_HEADERS, connection_options, passes_to_origin, private_cache_control,
-    public_location, varying_by, varying_by_cookie,
+    LEAVE_TO_READ, ORIGIN_VERIFY, SHARED_CACHE_HEADERS, connection_options, header_value, passes_to_origin,
+    private_cache_control, public_location, varying_by, varying_by_cookie,
 };
 use crate::web::same_origin::readable_by;
 
 use crate::gate::request::RequestContext;
+
+use super::is_unsafe;
 
 /// Which caches may keep an answer of the site, and which origins may read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,11 +104,13 @@ fn keep_our_cookies(edits: &mut HeaderEdits, config: &Config, lines: &[String]) 
     edits.add.extend(lines.iter().filter(theirs).map(|line| (SET_COOKIE, line.clone())));
 }
 
-/// The request for the site. Code and state stay here: the query of a page that no cache may keep is not sent on.
+/// The request for the site. Code and state stay here: the query of a page that no cache may keep is not sent on. `identity` is
+/// the session of which the origin is told.
 pub(super) fn request_for_site<R: IncomingRequest>(
     config: &Config,
     request: &RequestContext<'_, R>,
     policy: CachePolicy,
+    identity: Option<&Record>,
 ) -> UpstreamRequest {
     let (path, query) = (request.raw_path(), if policy == CachePolicy::NoStore { "" } else { request.query_with_mark() });
     match &config.site {
@@ -115,14 +120,38 @@ pub(super) fn request_for_site<R: IncomingRequest>(
             let wanted = [config.public_url.as_str(), path, index, query].concat();
             UpstreamRequest::Assets { url: Some(wanted).filter(|wanted| wanted != request.incoming.url()) }
         }
-        Site::Origin(origin) => UpstreamRequest::Origin(OriginRequest {
-            url: [origin.as_str(), path, query].concat(),
-            passes: passes_to_origin,
-            headers: own_request_headers(config, request.incoming),
-            may_be_cached: policy == CachePolicy::Public,
-            timeout_ms: ORIGIN_TIMEOUT_MS,
-        }),
+        Site::Origin(origin) => {
+            let mut headers = own_request_headers(config, request.incoming);
+            headers.set.extend(identity.into_iter().flat_map(identity_headers));
+            let sends_body = is_unsafe(request.method);
+            if let Some(content_type) = request.incoming.header(CONTENT_TYPE).filter(|_| sends_body) {
+                headers.set.push((CONTENT_TYPE, content_type));
+            }
+            UpstreamRequest::Origin(OriginRequest {
+                url: [origin.as_str(), path, query].concat(),
+                passes: passes_to_origin,
+                headers,
+                sends_body,
+                may_be_cached: policy == CachePolicy::Public && !sends_body,
+                timeout_ms: if sends_body { UPLOAD_TIMEOUT_MS } else { ORIGIN_TIMEOUT_MS },
+            })
+        }
     }
+}
+
+/// Who the user is, for the origin: only an e-mail address that Cognito has verified, and only a user's groups, if there are any.
+/// A client's own headers of these names never pass (see `web::headers`).
+fn identity_headers(record: &Record) -> Vec<(&'static str, String)> {
+    let mut headers = vec![("x-auth-subject", header_value(&record.subject))];
+    let profile = &record.profile;
+    if let Some(email) = profile.email.as_deref().filter(|_| profile.email_verified == Some(true)) {
+        headers.push(("x-auth-email", header_value(email)));
+    }
+    let groups: Vec<String> = profile.groups.iter().map(|group| header_value(group)).collect();
+    if !groups.is_empty() {
+        headers.push(("x-auth-groups", groups.join(",")));
+    }
+    headers
 }
 
 /// Changes to the client's headers for the origin: the client's address and host, the origin's secret, and the client's cookies
@@ -150,5 +179,8 @@ pub fn own_request_headers(config: &Config, request: &impl IncomingRequest) -> H
 }
 
 const SET_COOKIE: &str = "set-cookie";
+const CONTENT_TYPE: &str = "content-type";
 /// A static site begins to answer at once. A long download may take its time.
 const ORIGIN_TIMEOUT_MS: u32 = 10_000;
+/// The time for a body to arrive at the origin, and for the answer to begin.
+const UPLOAD_TIMEOUT_MS: u32 = 30_000;
