@@ -289,6 +289,11 @@ fn a_line_of_the_log_has_method_and_path_and_no_query() {
         ("POST", "/auth/refresh", r#"("method", "POST"), ("path", "/auth/refresh"), ("rule", ""), ("outcome", "")"#.to_owned()),
         ("GET", "/a%2fb?SeCrEt", r#"("method", "GET"), ("path", ""), ("rule", ""), ("outcome", "")"#.to_owned()),
         (
+            "GET",
+            "/u/alice%40example.com/a.css",
+            r#"("method", "GET"), ("path", "/u/[e-mail]/a.css"), ("rule", "1"), ("outcome", "allowed")"#.to_owned(),
+        ),
+        (
             "VERSION-CONTROL-AND-MORE",
             long.as_str(),
             format!(

@@ -125,7 +125,7 @@ where
     Ok(Outcome::Respond(response))
 }
 
-/// One line a request, with its method and path, cut, and what the rules made of it. Never the query: it may hold secrets.
+/// One line a request, with its method and path, and what the rules made of it. Never the query: it may hold secrets.
 fn log<P: Ports, R: IncomingRequest>(
     gateway: &Gateway<P>,
     level: Level,
@@ -136,8 +136,8 @@ fn log<P: Ports, R: IncomingRequest>(
 ) {
     let duration_ms = gateway.runtime.now_ms().saturating_sub(request.started_ms).to_string();
     let (status, session) = (status.to_string(), request.session_name.borrow());
-    let cut = |text: &str, max_chars: usize| text.chars().take(max_chars).collect::<String>();
-    let (method, path) = (cut(request.method, MAX_LOGGED_METHOD_CHARS), cut(request.path(), MAX_LOGGED_PATH_CHARS));
+    let method: String = request.method.chars().take(MAX_LOGGED_METHOD_CHARS).collect();
+    let path = path_for_log(request.path());
     let rule = match request.rule.get() {
         None => String::new(),
         Some(0) => "default".to_owned(),
@@ -156,6 +156,12 @@ fn log<P: Ports, R: IncomingRequest>(
     ];
     fields.extend(more);
     gateway.runtime.log(level, "request", &fields);
+}
+
+/// A normal path for the log: cut, and without segments that look like an e-mail address.
+fn path_for_log(path: &str) -> String {
+    let segment = |segment| if str::contains(segment, ['@', '\u{ff20}', '\u{fe6b}']) { "[e-mail]" } else { segment };
+    path.split('/').map(segment).collect::<Vec<_>>().join("/").chars().take(MAX_LOGGED_PATH_CHARS).collect()
 }
 
 const MAX_LOGGED_METHOD_CHARS: usize = 16;
