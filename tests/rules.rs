@@ -290,8 +290,8 @@ fn a_line_of_the_log_has_method_and_path_and_no_query() {
         ("GET", "/a%2fb?SeCrEt", r#"("method", "GET"), ("path", ""), ("rule", ""), ("outcome", "")"#.to_owned()),
         (
             "GET",
-            "/u/alice%40example.com/a.css",
-            r#"("method", "GET"), ("path", "/u/[e-mail]/a.css"), ("rule", "1"), ("outcome", "allowed")"#.to_owned(),
+            "/u/alice%40example.com/a%E2%80%A8b%E2%80%AEc.css",
+            r#"("method", "GET"), ("path", "/u/[e-mail]/a?b?c.css"), ("rule", "1"), ("outcome", "allowed")"#.to_owned(),
         ),
         (
             "VERSION-CONTROL-AND-MORE",

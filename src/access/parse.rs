@@ -16,12 +16,9 @@ impl Rules {
     /// # Errors
     /// The text is not such a list: the first wrong rule, and its fault.
     pub fn parse(json: &str) -> Result<Self, RulesProblem> {
-        let of_list = |fault| RulesProblem { rule: 0, fault };
         let written: Vec<&RawValue> = serde_json::from_str(json).map_err(|error| {
-            of_list(match error.classify() {
-                serde_json::error::Category::Data => WANTED_LIST.to_owned(),
-                _ => format!("not JSON at line {}, column {}", error.line(), error.column()),
-            })
+            let place = || format!("not JSON at line {}, column {}", error.line(), error.column());
+            RulesProblem { rule: 0, fault: if error.is_data() { WANTED_LIST.to_owned() } else { place() } }
         })?;
         let rules = written
             .into_iter()

@@ -158,10 +158,14 @@ fn log<P: Ports, R: IncomingRequest>(
     gateway.runtime.log(level, "request", &fields);
 }
 
-/// A normal path for the log: cut, and without segments that look like an e-mail address.
+/// A normal path for the log: cut, and without segments that look like an e-mail address and characters that break or turn a line.
 fn path_for_log(path: &str) -> String {
     let segment = |segment| if str::contains(segment, ['@', '\u{ff20}', '\u{fe6b}']) { "[e-mail]" } else { segment };
-    path.split('/').map(segment).collect::<Vec<_>>().join("/").chars().take(MAX_LOGGED_PATH_CHARS).collect()
+    let plain = |c: char| match c {
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => '?',
+        _ => c,
+    };
+    path.split('/').map(segment).collect::<Vec<_>>().join("/").chars().take(MAX_LOGGED_PATH_CHARS).map(plain).collect()
 }
 
 const MAX_LOGGED_METHOD_CHARS: usize = 16;

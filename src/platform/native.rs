@@ -26,7 +26,8 @@ extern "C" {
     pub(super) fn edited(response: &Response, edits: &str) -> Result<Response, JsValue>;
 
     /// Sends the client's method and headers to another server, without the headers that `stopped` picks from a list of names and
-    /// with `edits`; the client's body too if `sends_body`. The promise fails with a `TimeoutError` when no answer has started in time.
+    /// with `edits`; the client's body too if `sends_body`. The promise fails with a `TimeoutError` when no answer has started in
+    /// time.
     #[wasm_bindgen(catch)]
     pub(super) fn pass(
         request: &Request,
