@@ -38,19 +38,19 @@ const OPTIONS = {
 const SUB = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
- * The KV entry that ends the sessions which a user has made up to `now`: `{ key, value, ttlSecs }`. The gateway's own code makes it
+ * The KV entry that ends the sessions which a user has made up to `now()`, asked once all is built: `{ key, value, ttlSecs }`. The gateway's own code makes it
  * (dev/end_marker.rs), from the variables of `wrangler.toml`.
  */
 export async function endMarker({ vars, sub, now }) {
   await ensureRust({ forTests: false });
   const texts = Object.entries(vars).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]);
-  const input = JSON.stringify({ vars: Object.fromEntries(texts), sub, now });
-  if (!existsSync(path.join(ROOT, 'target', 'debug', 'end-marker'))) {
-    console.error('Building the part of the gateway that makes the marker (the first time takes half a minute) …');
-  }
-  const args = ['run', '--quiet', '--locked', '--bin', 'end-marker', '--target-dir', path.join(ROOT, 'target')];
-  const { ok, missing, output } = await run('cargo', args, { quiet: true, input });
-  if (missing) throw new Stop('Rust is missing: install it as https://rustup.rs says (one command) and run this again.');
+  const program = path.join(ROOT, 'target', 'debug', 'end-marker');
+  if (!existsSync(program)) console.error('Building the part of the gateway that makes the marker (the first time takes half a minute) …');
+  const built = await run('cargo', ['build', '--quiet', '--locked', '--bin', 'end-marker', '--target-dir', path.join(ROOT, 'target')], { quiet: true });
+  if (built.missing) throw new Stop('Rust is missing: install it as https://rustup.rs says (one command) and run this again.');
+  if (!built.ok) throw new Stop(`The marker could not be made.\n${built.output}`);
+  const input = JSON.stringify({ vars: Object.fromEntries(texts), sub, now: now() });
+  const { ok, output } = await run(program, [], { quiet: true, input });
   if (!ok) throw new Stop(`The marker could not be made.\n${output}`);
   return JSON.parse(output);
 }
@@ -82,6 +82,7 @@ export async function commandOf(options, now) {
   }
   const env = options.env ?? (local ? undefined : 'production');
   if (options['persist-to'] && !local) throw new Stop('--persist-to is for --local.');
+  if (options.issuer === '') throw new Stop('--issuer is empty: name the issuer, or leave the option out.');
   const vars = await variables(env);
   const issuer = options.issuer === undefined ? {} : { COGNITO_ISSUER: options.issuer };
   const { key, value, ttlSecs } = await endMarker({ vars: { ...vars, ...issuer }, sub, now });
@@ -98,7 +99,7 @@ async function endSessions(args) {
     console.log(HELP);
     return;
   }
-  const command = await commandOf(options, Math.floor(Date.now() / 1000));
+  const command = await commandOf(options, () => Math.floor(Date.now() / 1000));
   if (options['dry-run']) {
     console.log(`wrangler ${command.join(' ')}`);
     return;

@@ -26,7 +26,7 @@
 //! | Where is a variable added? | a row in `config/variables.rs`, a field in `config/mod.rs` |
 //! | Where is a header for the origin added? | `gate/site/plan.rs`, `own_request_headers` |
 //! | Where is an error code added? | `auth/error.rs`, its sentences in `gate/messages.rs` |
-//! | Where is a rule's condition added? | `access/rules.rs` reads it, `access/decision.rs` applies it |
+//! | Where is a rule's condition added? | `access/parse.rs` reads it into `access/rules.rs`, `access/decision.rs` applies it |
 //! | Where is a request's body read? | `gate/request.rs`, `RequestContext::body` |
 //!
 //! # Glossary
@@ -54,7 +54,7 @@
 //! | refresh | new tokens for a refresh token (RFC 6749 §6) |
 //! | return path | the path of the site to which a login leads back |
 //! | rotation | Cognito's habit of replacing the refresh token at each refresh |
-//! | rule | a row of `RULES`: a path, and who may read it |
+//! | rule | an object of `RULES`: paths, perhaps methods, and who may read them |
 //! | session id | the cookie's value: user tag and secret |
 //! | site, upstream | the server behind the gateway: the Worker's assets or `ORIGIN_URL` |
 //! | strict mode | sessions with a guard: a sign-out is seen everywhere at once |

@@ -286,7 +286,7 @@ impl HeaderEdits {
 
 /// A request to the site or to an API behind the gate, made of the client's.
 pub enum UpstreamRequest {
-    /// To the Worker's own static assets.
+    /// To the Worker's own static assets: a GET or HEAD.
     Assets {
         /// Another URL, in place of the client's.
         url: Option<String>,

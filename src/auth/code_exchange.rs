@@ -72,7 +72,7 @@ async fn create_session<P: Ports>(gateway: &Gateway<P>, login: &LoginState, code
 /// A session under a new secret; a value that a client brought is never adopted.
 fn new_session<P: Ports>(gateway: &Gateway<P>, tokens: VerifiedTokens, nonce: &str) -> Session {
     let (id_token, id_expires_at) = tokens.id_token_to_keep(&gateway.config);
-    let VerifiedTokens { id, access, set } = tokens;
+    let VerifiedTokens { id, rule_claims, access, set } = tokens;
     let now = gateway.runtime.now();
     let cognito = &gateway.config.cognito;
     let (auth_time, profile) = id.map_or((None, access.profile), |id| (id.auth_time, id.profile));
@@ -82,6 +82,7 @@ fn new_session<P: Ports>(gateway: &Gateway<P>, tokens: VerifiedTokens, nonce: &s
         subject: access.subject,
         client_id: cognito.client_id.clone(),
         profile,
+        rule_claims,
         auth_time,
         nonce: nonce.to_owned(),
         id_token,

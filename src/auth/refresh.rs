@@ -27,7 +27,7 @@ use super::{Gateway, boxed};
 pub(crate) enum Need {
     /// A plain page under a signed-in rule: stays open for the outage grace.
     Page,
-    /// A token, claims, or a page for a group: only while the access token lives.
+    /// A token, claims, or a page under a rule with conditions or identity: only while the access token lives.
     Identity,
 }
 
@@ -365,7 +365,7 @@ fn note_failure<P: Ports>(gateway: &Gateway<P>, session: &Session, error: Error,
 /// The record with its new tokens, if they are the same person's (OIDC Core §12.2).
 fn renewed_record<P: Ports>(gateway: &Gateway<P>, old: &Record, tokens: VerifiedTokens) -> Result<Record, &'static str> {
     let (id_token, id_expires_at) = tokens.id_token_to_keep(&gateway.config);
-    let VerifiedTokens { id, access, set } = tokens;
+    let VerifiedTokens { id, rule_claims, access, set } = tokens;
     if access.subject != old.subject {
         return Err("refresh_sub_differs");
     }
@@ -384,6 +384,7 @@ fn renewed_record<P: Ports>(gateway: &Gateway<P>, old: &Record, tokens: Verified
     }
     Ok(Record {
         profile,
+        rule_claims,
         auth_time,
         id_token,
         id_expires_at,

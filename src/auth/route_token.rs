@@ -34,7 +34,7 @@ pub(crate) async fn with_living<P: Ports>(gateway: &Gateway<P>, session: Session
 }
 
 fn has_living_id_token<P: Ports>(gateway: &Gateway<P>, session: &Session) -> bool {
-    session.record.id_token.is_some() && gateway.runtime.now() < session.record.id_expires_at
+    session.record.id_token.is_some() && session.record.id_expires_at.is_some_and(|end| gateway.runtime.now() < end)
 }
 
 /// The token of this kind; `None` if none is attached.

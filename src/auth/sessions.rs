@@ -96,7 +96,11 @@ pub(crate) fn end_in_background<P: Ports>(gateway: &Gateway<P>, id: SessionId) {
         }
         let stored = last_known_record(&beside, &id, &names).await;
         let newest = [stored, cached].into_iter().flatten().max_by_key(|record| record.version);
-        if end_with_record(&beside, &names, newest).await.is_err() {
+        // First of all, in case the runtime cuts the rest off.
+        if let Some(record) = &newest {
+            tokens::revoke(&beside, record);
+        }
+        if end(&beside, &names, latest_end(&beside, newest.as_deref())).await.is_err() {
             beside.runtime.log(Level::Warn, "older_session_not_ended", &[("session", &names.log_name())]);
         }
     }));
@@ -128,10 +132,13 @@ async fn last_known_record<P: Ports>(gateway: &Gateway<P>, id: &SessionId, names
     guard::ask_newest(gateway, id, names, newest.clone()).await.ok().flatten().or(newest)
 }
 
+/// When a session ends at the latest, for the marker's life.
+fn latest_end<P: Ports>(gateway: &Gateway<P>, record: Option<&Record>) -> UnixSecs {
+    record.map_or_else(|| gateway.runtime.now().saturating_add(gateway.config.session.ttl_secs), |record| record.expires_at)
+}
+
 async fn end_with_record<P: Ports>(gateway: &Gateway<P>, names: &SessionNames, record: Option<Rc<Record>>) -> Result<(), Error> {
-    let latest_end = gateway.runtime.now().saturating_add(gateway.config.session.ttl_secs);
-    let ends_at = record.as_ref().map_or(latest_end, |record| record.expires_at);
-    let ended = end(gateway, names, ends_at).await;
+    let ended = end(gateway, names, latest_end(gateway, record.as_deref())).await;
     if let Some(record) = record {
         tokens::revoke(gateway, &record);
     }

@@ -1,11 +1,12 @@
 //! Cognito's tokens: verifying them, by structure, key, signature and times (`jose`), then by their claims (`oidc::claims`); and
 //! revoking a refresh token.
 
+use crate::access::Claims;
 use crate::config::Config;
 use crate::jose::jws::{StructureError, UnverifiedToken};
 use crate::jose::times::TimeError;
 use crate::jose::verify::{SignedClaims, VerifyError, verify as verify_token};
-use crate::oidc::claims::{AccessToken, ClaimError, IdToken, Nonce, check_access_token, check_id_token};
+use crate::oidc::claims::{AccessToken, ClaimError, IdToken, Nonce, check_access_token, check_id_token, claims_for_rules};
 use crate::oidc::token_request::build_revocation;
 use crate::oidc::token_response::TokenSet;
 use crate::ports::{HttpError, HttpResponse, Level, Ports, RsaPublicKey, UnixSecs};
@@ -38,6 +39,8 @@ impl TokenError {
 pub(crate) struct VerifiedTokens {
     /// The ID token's claims; a refresh may come without.
     pub id: Option<IdToken>,
+    /// The claims of the ID token that rules name; none of a refresh without one, because what decides about access must be new.
+    pub rule_claims: Claims,
     /// The access token's claims.
     pub access: AccessToken,
     /// The tokens themselves.
@@ -46,10 +49,10 @@ pub(crate) struct VerifiedTokens {
 
 impl VerifiedTokens {
     /// The ID token and its `exp`, where a route asks for it.
-    pub(crate) fn id_token_to_keep(&self, config: &Config) -> (Option<String>, UnixSecs) {
+    pub(crate) fn id_token_to_keep(&self, config: &Config) -> (Option<String>, Option<UnixSecs>) {
         match (&self.id, &self.set.id_token) {
-            (Some(id), Some(token)) if config.api_routes.need_id_token() => (Some(token.clone()), id.times.expires_at),
-            _ => (None, 0),
+            (Some(id), Some(token)) if config.api_routes.need_id_token() => (Some(token.clone()), Some(id.times.expires_at)),
+            _ => (None, None),
         }
     }
 }
@@ -76,17 +79,18 @@ pub(crate) async fn verify<P: Ports>(
     let cognito = &gateway.config.cognito;
     let access = verify_signed(gateway, &set.access_token).await?;
     let access = check_access_token(&access.claims, cognito).map_err(refused)?;
-    let id = match &set.id_token {
+    let (id, rule_claims) = match &set.id_token {
         Some(text) => {
-            let signed = verify_signed(gateway, text).await?;
-            Some(check_id_token(&signed.claims, cognito, nonce, Some(&set.access_token)).map_err(refused)?)
+            let claims = verify_signed(gateway, text).await?.claims;
+            let id = check_id_token(&claims, cognito, nonce, Some(&set.access_token)).map_err(refused)?;
+            (Some(id), claims_for_rules(&claims, gateway.config.rules.claim_names()))
         }
-        None => None,
+        None => (None, Claims::new()),
     };
     if id.as_ref().is_some_and(|id| id.subject != access.subject) {
         return Err(TokenError::Refused("subjects_differ"));
     }
-    Ok(VerifiedTokens { id, access, set })
+    Ok(VerifiedTokens { id, rule_claims, access, set })
 }
 
 /// Verifies signature and times of any token of the user pool (RFC 7515 §5.2, RFC 7519 §7.2).

@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use url::Url;
 
-use crate::access::rules::{Pattern, Rules};
+use crate::access::pattern::Pattern;
+use crate::access::rules::Rules;
 use crate::jose::unique_json;
 
 use super::{is_own_path, urls};
@@ -132,7 +133,12 @@ impl ApiRoute {
         let written: WrittenRoute<'_> = unique_json::object(&mut deserializer).map_err(|_| ("", WANTED_ROUTE))?;
         let text = |member: Option<&RawValue>| member.and_then(|member| serde_json::from_str::<String>(member.get()).ok());
         let path = text(written.path).filter(|path| !is_own_path(path.trim_end_matches("/*")));
-        let paths = path.as_deref().and_then(Pattern::parse).filter(|paths| *paths != Pattern::Below(String::new()));
+        let is_of_a_route = |paths: &Pattern| match paths {
+            Pattern::Exact(_) => true,
+            Pattern::Below(folder) => !folder.is_empty(),
+            Pattern::Ending(_) => false,
+        };
+        let paths = path.as_deref().and_then(Pattern::parse).filter(is_of_a_route);
         let to = text(written.to).as_deref().and_then(urls::upstream);
         let token = written.token.map_or(Some(RouteToken::Access), |token| serde_json::from_str(token.get()).ok());
         let token_in = match written.token_in {
@@ -151,7 +157,7 @@ impl ApiRoute {
     #[must_use]
     pub fn path(&self) -> &str {
         match &self.paths {
-            Pattern::Exact(path) | Pattern::Below(path) => path,
+            Pattern::Exact(path) | Pattern::Below(path) | Pattern::Ending(path) => path,
         }
     }
 
@@ -228,6 +234,7 @@ mod tests {
             (r#"[{"path":"/*","to":"https://a.example"}]"#, "route 1, `path`"),
             (r#"[{"path":"/auth/*","to":"https://a.example"}]"#, "route 1, `path`"),
             (r#"[{"path":"/config","to":"https://a.example"}]"#, "route 1, `path`"),
+            (r#"[{"path":"/*.json","to":"https://a.example"}]"#, "route 1, `path`"),
             (r#"[{"path":"api/*","to":"https://a.example"}]"#, "route 1, `path`"),
             (r#"[{"path":"/api","to":"http://a.example"}]"#, "route 1, `to`"),
             (r#"[{"path":"/api","to":"https://a.example/?x"}]"#, "route 1, `to`"),

@@ -5,7 +5,7 @@ use std::fmt;
 use url::Url;
 
 use super::is_own_path;
-use crate::access::rules::is_exact_path;
+use crate::access::pattern::is_exact_path;
 
 /// A web origin (RFC 6454) as configured: scheme, host and port, no trailing slash.
 #[derive(Clone, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use crate::web::same_origin;
 use super::Response;
 use super::request::RequestContext;
 use super::route::Route;
+use super::site::opened_methods;
 
 /// Adds CORS headers for scripts of allowed origins, and none for others.
 pub(super) fn readable<R: IncomingRequest>(
@@ -38,7 +39,12 @@ pub(super) fn readable<R: IncomingRequest>(
 /// the session's cookie. The preflight of another origin is left to the site, on a public path.
 pub(super) fn site_preflight<R: IncomingRequest>(request: &RequestContext<'_, R>, config: &Config) -> Option<Response> {
     let allowed = || same_origin::readable_by(config, request.incoming.header("origin").as_deref()).is_some();
-    (is_preflight(request) && allowed()).then(|| Response::empty(204).with("allow", "GET, HEAD"))
+    (is_preflight(request) && allowed()).then(|| Response::empty(204).with("allow", script_methods(config, request.path())))
+}
+
+/// The methods with which a script may ask for a path of the site.
+fn script_methods(config: &Config, path: &str) -> String {
+    opened_methods(config, path).filter(|method| *method != "OPTIONS").collect::<Vec<_>>().join(", ")
 }
 
 pub(super) fn is_preflight<R: IncomingRequest>(request: &RequestContext<'_, R>) -> bool {

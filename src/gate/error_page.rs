@@ -66,8 +66,8 @@ pub(super) fn answer<R: IncomingRequest>(
     if failure.logout_url.is_some() && request.is_form_post() {
         answer = answer.with("clear-site-data", CLEAR_SITE_DATA);
     }
-    if let Some(allow) = failure.allow {
-        answer = answer.with("allow", allow);
+    if let Some(allow) = &failure.allow {
+        answer = answer.with("allow", &**allow);
     }
     answer.with_cookies(failure.set_cookies.clone())
 }

@@ -20,7 +20,7 @@ pub struct Failure {
     /// Cognito's sign-out page, when signing out was not complete.
     pub logout_url: Option<Box<str>>,
     /// `Allow` of a 405.
-    pub allow: Option<&'static str>,
+    pub allow: Option<Box<str>>,
     /// A sentence that says more than the code's own.
     pub(super) detail: Option<Detail>,
     /// Several sign-ins in a row have not mended it: the page names the likely cause, and no other login is begun.

@@ -52,13 +52,12 @@ where
     let route = Route::of_request(&request, &gateway.config);
     match dispatch(gateway, route, &request).await {
         Ok(Outcome::Respond(response)) => {
-            let reason = Some(("reason", request.log_reason.get())).filter(|(_, reason)| !reason.is_empty());
-            log(gateway, Level::Info, route, &request, response.status, reason.as_slice());
+            log(gateway, Level::Info, route, &request, response.status, &[("reason", request.log_reason.get())]);
             let response = readable(response, route, &request, &gateway.config);
             Outcome::Respond(response.secured(is_https(&gateway.config, &request)))
         }
         Ok(Outcome::Forward(answer, edits)) => {
-            log(gateway, Level::Info, route, &request, answer.status(), &[]);
+            log(gateway, Level::Info, route, &request, answer.status(), &[("reason", request.log_reason.get())]);
             Outcome::Forward(answer, edits)
         }
         Err(failure) => Outcome::Respond(failed(gateway, route, &request, &failure)),
@@ -127,7 +126,7 @@ where
     Ok(Outcome::Respond(response))
 }
 
-/// One line a request.
+/// One line a request, with its method and path, and what the rules made of it. Never the query: it may hold secrets.
 fn log<P: Ports, R: IncomingRequest>(
     gateway: &Gateway<P>,
     level: Level,
@@ -138,9 +137,20 @@ fn log<P: Ports, R: IncomingRequest>(
 ) {
     let duration_ms = gateway.runtime.now_ms().saturating_sub(request.started_ms).to_string();
     let (status, session) = (status.to_string(), request.session_name.borrow());
+    let method: String = request.method.chars().take(MAX_LOGGED_METHOD_CHARS).collect();
+    let path = path_for_log(request.path());
+    let rule = match request.rule.get() {
+        None => String::new(),
+        Some(0) => "default".to_owned(),
+        Some(number) => number.to_string(),
+    };
     let mut fields = vec![
         ("route", route.name()),
         ("status", &status),
+        ("method", &method),
+        ("path", &path),
+        ("rule", &rule),
+        ("outcome", request.outcome.get()),
         ("request_id", &request.request_id),
         ("duration_ms", &duration_ms),
         ("session", &session),
@@ -148,6 +158,19 @@ fn log<P: Ports, R: IncomingRequest>(
     fields.extend(more);
     gateway.runtime.log(level, "request", &fields);
 }
+
+/// A normal path for the log: cut, and without segments that look like an e-mail address and characters that break or turn a line.
+fn path_for_log(path: &str) -> String {
+    let segment = |segment| if str::contains(segment, ['@', '\u{ff20}', '\u{fe6b}']) { "[e-mail]" } else { segment };
+    let plain = |c: char| match c {
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => '?',
+        _ => c,
+    };
+    path.split('/').map(segment).collect::<Vec<_>>().join("/").chars().take(MAX_LOGGED_PATH_CHARS).map(plain).collect()
+}
+
+const MAX_LOGGED_METHOD_CHARS: usize = 16;
+const MAX_LOGGED_PATH_CHARS: usize = 200;
 
 /// The answer to every request while the configuration is wrong: nothing is served, and the details are in the log only.
 pub fn config_invalid<R: IncomingRequest>(runtime: &(impl Log + Random), incoming: &R, problems: &[ConfigProblem]) -> Response {

@@ -37,6 +37,10 @@ pub(super) struct RequestContext<'r, R> {
     pub session_name: RefCell<String>,
     /// Finer than the response, for the log alone: a static word, never a value. Mostly empty.
     pub log_reason: Cell<&'static str>,
+    /// The number of the rule that matched, 0 if none did. `None`: no rule was asked. For the log.
+    pub rule: Cell<Option<usize>>,
+    /// What the rules made of the request, for the log: `allowed`, `sign_in`, `forbidden` or `reported`. Empty: nothing.
+    pub outcome: Cell<&'static str>,
     /// Cognito's `error_description`, cleaned, for the log alone.
     pub log_hint: RefCell<String>,
     /// The names of the cookies.
@@ -72,6 +76,8 @@ impl<'r, R: IncomingRequest> RequestContext<'r, R> {
             request_id: runtime.random_name(),
             session_name: RefCell::default(),
             log_reason: Cell::default(),
+            rule: Cell::default(),
+            outcome: Cell::default(),
             log_hint: RefCell::default(),
             cookie_style,
             url,

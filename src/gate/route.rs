@@ -124,7 +124,7 @@ impl Route {
     pub(super) fn check_method<R: IncomingRequest>(self, request: &RequestContext<'_, R>) -> Result<Option<Response>, Failure> {
         let Some(allow) = self.allow() else { return Ok(None) };
         if !allow.split(", ").any(|method| method == request.method) {
-            return Err(Failure { allow: Some(allow), ..ErrorCode::MethodNotAllowed.into() });
+            return Err(Failure { allow: Some(allow.into()), ..ErrorCode::MethodNotAllowed.into() });
         }
         Ok((request.method == "OPTIONS").then(|| Response::empty(204).with("allow", allow)))
     }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::access::Claims;
 use crate::config::Cognito;
 use crate::jose::times::TokenTimes;
 use crate::jose::verify::SignedClaims;
@@ -171,6 +172,21 @@ pub fn check_access_token(claims: &SignedClaims, cognito: &Cognito) -> Result<Ac
         return Err(ClaimError::WrongAudience);
     }
     Ok(AccessToken { subject: subject(members)?, times: claims.times, profile: Profile::read(members, "username") })
+}
+
+/// The claims of a verified ID token that rules name, as texts: a text, a number or a truth value is one, and a list of texts is
+/// each of its own. A claim of any other kind counts as absent, and has no text.
+#[must_use]
+pub fn claims_for_rules<'n>(claims: &SignedClaims, names: impl Iterator<Item = &'n str>) -> Claims {
+    let texts = |claim: &Value| match claim {
+        Value::String(text) => Some(vec![text.clone()]),
+        Value::Number(number) => Some(vec![number.to_string()]),
+        Value::Bool(truth) => Some(vec![truth.to_string()]),
+        Value::Array(list) => list.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
+        Value::Null | Value::Object(_) => None,
+    };
+    let read = |name: &str| (name.to_owned(), claims.members.get(name).and_then(texts).unwrap_or_default());
+    names.map(read).collect()
 }
 
 fn check_issuer_and_use(members: &Map<String, Value>, cognito: &Cognito, token_use: &str) -> Result<(), ClaimError> {

@@ -25,8 +25,8 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub(super) fn edited(response: &Response, edits: &str) -> Result<Response, JsValue>;
 
-    /// Sends the client's method and headers, and a body, to another server, without the headers that `stopped` picks from a list of names and
-    /// with `edits`. The promise fails with a `TimeoutError` when no answer has started in time.
+    /// Sends the client's method and headers to another server, without the headers that `stopped` picks from a list of names and
+    /// with `edits`, and a body. The promise fails with a `TimeoutError` when no answer has started in time.
     #[wasm_bindgen(catch)]
     pub(super) fn pass(
         request: &Request,

@@ -1,5 +1,6 @@
 //! Fixtures of this layer's unit tests.
 
+use crate::access::Claims;
 use crate::config::SessionLife;
 use crate::oidc::claims::Profile;
 
@@ -14,11 +15,12 @@ pub(super) fn record() -> Record {
         subject: "sub".to_owned(),
         client_id: "client".to_owned(),
         profile: Profile::default(),
+        rule_claims: Claims::new(),
         auth_time: None,
         nonce: String::new(),
         access_token: "token".to_owned(),
         id_token: None,
-        id_expires_at: 0,
+        id_expires_at: None,
         refresh_token: None,
         created_at: 10_000,
         renewed_at: 10_000,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::Claims;
 use crate::config::{Cognito, KeyRing, SessionLife};
 use crate::jose::unique_json;
 use crate::oidc::claims::Profile;
@@ -22,6 +23,9 @@ pub struct Record {
     /// Allow-listed claims.
     #[serde(deserialize_with = "unique_json::object")]
     pub profile: Profile,
+    /// The claims of the newest ID token that rules named when it came. A record of an older version has none.
+    #[serde(default, skip_serializing_if = "Claims::is_empty")]
+    pub rule_claims: Claims,
     /// `auth_time` of the login.
     pub auth_time: Option<UnixSecs>,
     /// The login's nonce, which a refreshed ID token may repeat.
@@ -31,9 +35,9 @@ pub struct Record {
     /// The ID token, kept only where a route of `ROUTES` asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_token: Option<String>,
-    /// `exp` of the ID token; 0 without one.
-    #[serde(default)]
-    pub id_expires_at: UnixSecs,
+    /// `exp` of the ID token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_expires_at: Option<UnixSecs>,
     /// The refresh token, which never leaves the gateway.
     pub refresh_token: Option<String>,
     /// The time of the login.
@@ -174,6 +178,16 @@ mod tests {
             let sealed = seal::seal(&ring(), Purpose::Session, id.secret(), &id.names().record_key(), plain.as_bytes(), &random);
             assert_eq!(Record::open(&sealed.expect("seals"), &ring(), &id).err(), Some(OpenError::UnknownFormat), "{plain}");
         }
+    }
+
+    #[test]
+    fn claims_for_rules_are_kept_and_a_record_without_them_opens() {
+        let without = record().encode();
+        assert!(!without.contains("rule_claims"), "{without}");
+        assert!(Record::parse(without.as_bytes()).is_some_and(|read| read == record()));
+        let claims = Claims::from([("custom:plan".to_owned(), vec!["pro".to_owned()]), ("x".to_owned(), Vec::new())]);
+        let with = Record { rule_claims: claims, ..record() };
+        assert!(Record::parse(with.encode().as_bytes()).is_some_and(|read| read == with));
     }
 
     #[test]

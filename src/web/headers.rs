@@ -29,6 +29,15 @@ pub fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
+/// A text as a header's value, also as one of a list: visible ASCII characters, and all else, commas and percent signs as `%XX`, so
+/// that two texts never have one value.
+#[must_use]
+pub fn header_value(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b',' && byte != b'%';
+    let encoded = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(encoded).collect()
+}
+
 /// `Cache-Control` for a gated answer: the origin's value, made private. `None` when it is private already.
 #[must_use]
 pub fn private_cache_control(sent: Option<&str>) -> Option<String> {
@@ -137,11 +146,12 @@ const HOP_BY_HOP: [&str; 9] = [
     "transfer-encoding",
     "upgrade",
 ];
-/// Headers that the gateway or the runtime sets itself, or that are not for the origin.
-const STOPPED: [&str; 11] = [
+/// Headers that the gateway sets itself, or that are not for the origin. Those of a body are for the few requests that have one.
+const STOPPED: [&str; 12] = [
     "authorization",
     "cookie",
     "content-length",
+    "content-type",
     "expect",
     "forwarded",
     "host",
@@ -218,6 +228,23 @@ mod tests {
         let listed = |value: &str| connection_options(value).collect::<Vec<_>>();
         assert_eq!(listed("close, X-Secret-Hop ,keep-alive"), ["close", "x-secret-hop", "keep-alive"]);
         assert_eq!(listed(", a b, ü, x:y,\"q\", ,"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_text_has_a_header_value_of_its_own() {
+        for (text, value) in [
+            ("user-1", "user-1"),
+            ("alice+x@example.com", "alice+x@example.com"),
+            ("a,b", "a%2Cb"),
+            ("a%2Cb", "a%252Cb"),
+            (" a b ", "%20a%20b%20"),
+            ("한", "%ED%95%9C"),
+            ("a\r\nx-auth-subject: b", "a%0D%0Ax-auth-subject:%20b"),
+            ("\0\t\u{7f}", "%00%09%7F"),
+            ("", ""),
+        ] {
+            assert_eq!(header_value(text), value, "{text:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The two cookies of the gateway, and what is sealed in them or behind them.
 
+use std::collections::BTreeMap;
+
 use edgegate::config::KeyRing;
 use edgegate::oidc::claims::Profile;
 use edgegate::oidc::login_state::{LOGIN_LIFE_SECS, LoginState, state_tag};
@@ -62,11 +64,12 @@ pub fn record() -> Record {
         subject: "subject".to_owned(),
         client_id: CLIENT.to_owned(),
         profile: Profile::default(),
+        rule_claims: BTreeMap::new(),
         auth_time: None,
         nonce: "nonce".to_owned(),
         access_token: "access".to_owned(),
         id_token: None,
-        id_expires_at: 0,
+        id_expires_at: None,
         refresh_token: Some("refresh".to_owned()),
         created_at: START,
         renewed_at: START,

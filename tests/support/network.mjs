@@ -6,6 +6,7 @@
 
 import { request as httpRequest } from 'node:http';
 import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { text } from 'node:stream/consumers';
 
 const LOOPBACK = new Set(['127.0.0.1', 'localhost']);
@@ -27,13 +28,13 @@ async function send(request) {
     strayRequests.push(`${request.method} ${request.url}`);
     throw new Error('the Worker asked beyond loopback');
   }
-  const body = Buffer.from(await request.arrayBuffer());
-  const headers = { ...Object.fromEntries(request.headers), host: url.host, ...(body.length > 0 && { 'content-length': body.length }) };
+  const headers = { ...Object.fromEntries(request.headers), host: url.host };
   return new Promise((resolve, reject) => {
-    const { method } = request;
+    const { method, body } = request;
     const sent = httpRequest(url, { method, headers, agent: false }, (received) => resolve(asResponse(url, received, method)));
     sent.on('error', reject);
-    sent.end(body);
+    if (body) pipeline(Readable.fromWeb(body), sent).catch(reject);
+    else sent.end();
   });
 }
 

@@ -39,6 +39,8 @@ const FULL = {
   ORIGIN_SECRET: 'known-to-the-origin-alone',
   ALLOWED_ORIGINS: 'https://admin.example.com, https://www.example.com',
   RULES: '[{"path":"/signed-in.html","allow":"public"},{"path":"/admin/*","allow":{"groups":["admin"]}}]',
+  SPA_FALLBACK: '/index.html',
+  ROUTES: '[{"path":"/api/*","to":"https://api.example.com/prod"}]',
 };
 
 /** Each of these, alone, is wrong. `null` leaves the variable out. */
@@ -70,6 +72,8 @@ const WRONG = {
     '{}', '[{"path":"/a"}]', '[{"path":"a","allow":"public"}]', '[{"path":"/a","allow":"everyone"}]',
     '[{"path":"/a","allow":{"groups":[]}}]', '[{"path":"/%61","allow":"public"}]',
   ],
+  SPA_FALLBACK: ['index.html', '/auth/login'],
+  ROUTES: ['{}', '[{"path":"/api/*","to":"http://api.example.com"}]', '[{"path":"/.well-known/*","to":"https://api.example.com"}]'],
 };
 const LIMITS = {
   SESSION_TTL_SECS: ['60', '2592000', 432000], SESSION_IDLE_SECS: ['60'], OUTAGE_GRACE_SECS: ['0', '3600', 600],

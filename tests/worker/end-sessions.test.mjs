@@ -47,7 +47,7 @@ describe('end-sessions', () => {
   test('ends the sessions of that user, in any isolate, and nobody else\'s', async () => {
     const [here, there, other] = [await gateway.signedIn(), await gateway.signedIn(), await gateway.signedIn(BOB)];
     const { issuer } = gateway.cognito;
-    await put(await commandOf({ sub: await subOf(here), issuer, local: true }, gateway.now()));
+    await put(await commandOf({ sub: await subOf(here), issuer, local: true }, () => gateway.now()));
     await gateway.passTime(FORGET_SECS);
     for (const browser of [here, there]) {
       await assertErrorJson(await browser.script('/user-info'), 401, 'session_expired');
@@ -66,7 +66,7 @@ describe('end-sessions', () => {
 
   test('does nothing for the same person at another issuer', async () => {
     const browser = await gateway.signedIn(BOB);
-    await put(await commandOf({ sub: await subOf(browser), issuer: `${gateway.cognito.issuer}x`, local: true }, gateway.now()));
+    await put(await commandOf({ sub: await subOf(browser), issuer: `${gateway.cognito.issuer}x`, local: true }, () => gateway.now()));
     await gateway.passTime(FORGET_SECS);
     assert.equal((await browser.script('/user-info')).status, 200);
   });
@@ -74,7 +74,7 @@ describe('end-sessions', () => {
   test('has the tag that is in the cookie and in the key of the record', async () => {
     const browser = await gateway.signedIn(BOB);
     const vars = { COGNITO_ISSUER: gateway.cognito.issuer, SESSION_TTL_SECS: 60 };
-    const { key, ...marker } = await endMarker({ vars, sub: await subOf(browser), now: 7 });
+    const { key, ...marker } = await endMarker({ vars, sub: await subOf(browser), now: () => 7 });
     const [, tag] = key.split('/');
     assert.equal(Buffer.from(browser.session, 'base64url').subarray(0, 16).toString('base64url'), tag);
     assert.ok((await gateway.sessionKeys()).some((key) => key.startsWith(`session/${tag}/`)));
@@ -94,7 +94,7 @@ describe('the script', () => {
     const { code, output } = await endSessions('--sub', SOMEBODY, '--dry-run');
     assert.equal(code, 0);
     const [, pool] = /^\[env\.production\.vars\][^[]*COGNITO_USER_POOL_ID = "([^"]+)"/m.exec(readFileSync(path.join(ROOT, 'wrangler.toml'), 'utf8'));
-    const { key } = await endMarker({ vars: { COGNITO_USER_POOL_ID: pool }, sub: SOMEBODY, now: 7 });
+    const { key } = await endMarker({ vars: { COGNITO_USER_POOL_ID: pool }, sub: SOMEBODY, now: () => 7 });
     const now = Math.floor(Date.now() / 1000);
     const [, at] = new RegExp(`^wrangler kv key put ${key} (\\d+) --binding SESSIONS --ttl ${FIVE_DAYS} --env production --remote\n$`).exec(output);
     assert.ok(now - Number(at) < 60 && Number(at) <= now);
@@ -108,7 +108,7 @@ describe('the script', () => {
       const wrangler = path.join(ROOT, 'node_modules/wrangler/bin/wrangler.js');
       const list = ['kv', 'key', 'list', '--binding', 'SESSIONS', '--local', '--persist-to', folder];
       const { stdout } = await promisify(execFile)(process.execPath, [wrangler, ...list], { cwd: ROOT, env: { ...process.env, WRANGLER_LOG: 'log' } });
-      const { key } = await endMarker({ vars: { COGNITO_ISSUER: 'http://127.0.0.1:9400/us-east-1_Local0001' }, sub: SOMEBODY, now: 7 });
+      const { key } = await endMarker({ vars: { COGNITO_ISSUER: 'http://127.0.0.1:9400/us-east-1_Local0001' }, sub: SOMEBODY, now: () => 7 });
       const [marker, ...more] = JSON.parse(stdout.slice(stdout.indexOf('[')));
       assert.deepEqual(more, []);
       assert.equal(marker.name, key);
@@ -137,12 +137,12 @@ describe('the script', () => {
   }
 
   test('takes a sub in capitals for the same', async () => {
-    const keyOf = async (sub) => (await commandOf({ sub }, 7))[3];
+    const keyOf = async (sub) => (await commandOf({ sub }, () => 7))[3];
     assert.equal(await keyOf(SOMEBODY.toUpperCase()), await keyOf(SOMEBODY));
   });
 
   test('says which variable is wrong', async () => {
-    await assert.rejects(endMarker({ vars: {}, sub: SOMEBODY, now: 7 }), /COGNITO_USER_POOL_ID: wanted is/);
-    await assert.rejects(endMarker({ vars: { COGNITO_ISSUER: 'nowhere' }, sub: SOMEBODY, now: 7 }), /COGNITO_ISSUER: wanted is/);
+    await assert.rejects(endMarker({ vars: {}, sub: SOMEBODY, now: () => 7 }), /COGNITO_USER_POOL_ID: wanted is/);
+    await assert.rejects(endMarker({ vars: { COGNITO_ISSUER: 'nowhere' }, sub: SOMEBODY, now: () => 7 }), /COGNITO_ISSUER: wanted is/);
   });
 });

@@ -5,14 +5,13 @@ mod plan;
 use std::rc::Rc;
 
 use crate::auth::error::ErrorCode;
-use crate::auth::session::Session;
 use crate::auth::{Gateway, route_token};
-use crate::config::ApiRoute;
+use crate::config::{ApiRoute, RouteToken};
 use crate::ports::{BodyError, ForwardedBody, IncomingRequest, Ports, Upstream, UpstreamAnswer};
 
 use super::cors::is_preflight;
 use super::request::RequestContext;
-use super::site::{admit, check_method};
+use super::site::{Entry, admit, is_unsafe, not_allowed};
 use super::{Failure, Outcome, Response};
 
 use plan::{edit_answer, request_for_api};
@@ -31,26 +30,30 @@ where
     let config = &gateway.config;
     let Some(route) = config.api_routes.find(request.path()) else { return Err(ErrorCode::NotFound.into()) };
     if is_preflight(request) {
-        return Ok(Outcome::Respond(Response::empty(204).with("allow", METHODS)));
+        return Ok(Outcome::Respond(Response::empty(204).with("allow", METHODS.join(", "))));
     }
-    check_method(request, METHODS)?;
-    if !matches!(request.method, "GET" | "HEAD" | "OPTIONS") {
+    if !METHODS.contains(&request.method) {
+        return Err(not_allowed(METHODS));
+    }
+    if is_unsafe(request.method) {
         request.check_own_page(config)?;
     }
-    let entry = admit(gateway, request, request.path(), None).await?;
-    let session = match entry.session {
-        Some(session) => Some(route_token::with_living(gateway, session, route.token).await?),
-        None => None,
-    };
+    let mut entry = admit(gateway, request, request.path(), None).await?;
+    if route.token != RouteToken::None
+        && let Some(session) = entry.session
+    {
+        entry.session = Some(route_token::with_living(gateway, session, route.token).await?);
+    }
     let body = body_to_forward(request).await?;
-    let mut answer = send(gateway, request, route, session.as_ref(), &body).await?;
+    let mut answer = send(gateway, request, route, &entry, &body).await?;
     if answer.status() == 401
-        && let Some(session) = session.filter(|session| route_token::of(session, route.token).is_some())
-        && let Some(newer) = route_token::after_refusal(gateway, &session).await
+        && let Some(session) = entry.session.as_ref().filter(|session| route_token::of(session, route.token).is_some())
+        && let Some(newer) = route_token::after_refusal(gateway, session).await
         && body != ForwardedBody::Streamed
     {
         answer.discard();
-        answer = send(gateway, request, route, Some(&newer), &body).await?;
+        entry.session = Some(newer);
+        answer = send(gateway, request, route, &entry, &body).await?;
     }
     let edits = edit_answer(config, request, route, entry.policy, &answer);
     Ok(Outcome::Forward(answer, edits))
@@ -60,15 +63,14 @@ async fn send<P, R>(
     gateway: &Gateway<P>,
     request: &RequestContext<'_, R>,
     route: &ApiRoute,
-    session: Option<&Session>,
+    entry: &Entry,
     body: &ForwardedBody,
 ) -> Result<P::Answer, Failure>
 where
     P: Ports + Upstream<R>,
     R: IncomingRequest,
 {
-    let token = session.and_then(|session| route_token::of(session, route.token));
-    let wanted = request_for_api(&gateway.config, request, route, token, body.clone());
+    let wanted = request_for_api(&gateway.config, request, route, entry, body.clone());
     Ok(gateway.runtime.upstream_send(request.incoming, wanted).await?)
 }
 
@@ -89,6 +91,6 @@ async fn body_to_forward<R: IncomingRequest>(request: &RequestContext<'_, R>) ->
 }
 
 /// `TRACE` and `CONNECT` cannot be sent on.
-const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 /// JSON calls are shorter; uploads are not held in memory.
 const MAX_REPEATED_BYTES: usize = 64 * 1024;

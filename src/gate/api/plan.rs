@@ -2,10 +2,12 @@
 
 use url::{Position, Url};
 
+use crate::auth::route_token;
 use crate::config::{ApiRoute, Config, TokenPlace};
 use crate::gate::cors::EXPOSED_HEADERS;
 use crate::gate::request::RequestContext;
-use crate::gate::site::plan::{CachePolicy, forwarded_headers, keep_our_cookies, keep_private};
+use crate::gate::site::Entry;
+use crate::gate::site::plan::{CachePolicy, content_type, forwarded_headers, identity_headers, keep_our_cookies, keep_private};
 use crate::ports::{ForwardedBody, HeaderEdits, IncomingRequest, OriginRequest, UpstreamAnswer, UpstreamRequest};
 use crate::web::headers::{CORS_HEADERS, passes_to_origin, varying_by};
 use crate::web::query;
@@ -16,10 +18,13 @@ pub(super) fn request_for_api<R: IncomingRequest>(
     config: &Config,
     request: &RequestContext<'_, R>,
     route: &ApiRoute,
-    token: Option<&str>,
+    entry: &Entry,
     body: ForwardedBody,
 ) -> UpstreamRequest {
+    let token = entry.session.as_ref().and_then(|session| route_token::of(session, route.token));
     let mut headers = forwarded_headers(config, request.incoming);
+    headers.set.extend(entry.identity().into_iter().flat_map(identity_headers));
+    headers.set.extend(content_type(request).filter(|_| body != ForwardedBody::Empty));
     let mut query = request.query().to_owned();
     match &route.token_in {
         TokenPlace::Header => headers.set.extend(token.map(|token| ("authorization", format!("Bearer {token}")))),

@@ -9,7 +9,7 @@ use crate::gate::request::RequestContext;
 use crate::gate::{Failure, Outcome, Response};
 
 use super::plan::request_for_page;
-use super::{Entry, admit, forward, send, unauthenticated};
+use super::{Entry, admit, forward, refuse, send};
 
 /// Whether the site says that it does not have the path. S3 behind an origin access control says 403 for it.
 pub(super) fn is_miss(config: &Config, answer: &impl UpstreamAnswer) -> bool {
@@ -62,7 +62,7 @@ where
         return Ok(None);
     }
     let folder = format!("{}/", request.raw_path());
-    let page = send(gateway, request, request_for_page(&gateway.config, request, &folder, entry.policy)).await?;
+    let page = send(gateway, request, request_for_page(&gateway.config, request, &folder, entry)).await?;
     let exists = matches!(page.status(), 200 | 304);
     page.discard();
     Ok(exists.then(|| Response::redirect(302, &[&folder, request.query_with_mark()].concat())))
@@ -79,14 +79,19 @@ where
     R: IncomingRequest,
 {
     let config = &gateway.config;
-    let policy = match admit(gateway, request, shell, entry.session).await {
-        Ok(shell_entry) => entry.policy.stricter(shell_entry.policy),
-        Err(failure) => return unauthenticated(request, failure).map(Outcome::Respond),
+    let (rule, outcome) = (request.rule.get(), request.outcome.get());
+    let shells = match admit(gateway, request, shell, entry.session.clone()).await {
+        Ok(entry) => entry,
+        Err(failure) => return refuse(request, failure).map(Outcome::Respond),
     };
-    let page = send(gateway, request, request_for_page(config, request, shell, policy)).await?;
+    // Where both let the caller in, the log names the rule of the path.
+    request.rule.set(rule);
+    request.outcome.set(outcome);
+    let entry = Entry { policy: entry.policy.stricter(shells.policy), ..entry };
+    let page = send(gateway, request, request_for_page(config, request, shell, &entry)).await?;
     if is_miss(config, &page) {
         page.discard();
         return Err(Failure::new(ErrorCode::OriginUnavailable, "fallback_missing"));
     }
-    Ok(forward(config, page, policy))
+    Ok(forward(config, page, entry.policy))
 }

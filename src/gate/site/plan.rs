@@ -2,14 +2,17 @@
 
 use crate::config::{Config, Site};
 use crate::ports::{ForwardedBody, HeaderEdits, IncomingRequest, OriginRequest, UpstreamAnswer, UpstreamRequest};
+use crate::session::record::Record;
 use crate::web::cookie::CookieStyle;
 use crate::web::headers::{
-    LEAVE_TO_READ, ORIGIN_VERIFY, SHARED_CACHE_HEADERS, connection_options, passes_to_origin, private_cache_control,
-    public_location, varying_by, varying_by_cookie,
+    LEAVE_TO_READ, ORIGIN_VERIFY, SHARED_CACHE_HEADERS, connection_options, header_value, passes_to_origin,
+    private_cache_control, public_location, varying_by, varying_by_cookie,
 };
 use crate::web::same_origin::readable_by;
 
 use crate::gate::request::RequestContext;
+
+use super::{Entry, is_unsafe};
 
 /// Which caches may keep an answer of the site, and which origins may read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,10 +113,10 @@ pub(in crate::gate) fn keep_our_cookies(edits: &mut HeaderEdits, config: &Config
 pub(super) fn request_for_site<R: IncomingRequest>(
     config: &Config,
     request: &RequestContext<'_, R>,
-    policy: CachePolicy,
+    entry: &Entry,
 ) -> UpstreamRequest {
-    let query = if policy == CachePolicy::NoStore { "" } else { request.query_with_mark() };
-    request_for(config, request, &[request.raw_path(), query].concat(), policy, &[])
+    let query = if entry.policy == CachePolicy::NoStore { "" } else { request.query_with_mark() };
+    request_for(config, request, (request.raw_path(), query), entry, &[])
 }
 
 /// The request for another page in place of the path's own: the whole page, whatever part of the path the client asked for.
@@ -121,22 +124,21 @@ pub(super) fn request_for_page<R: IncomingRequest>(
     config: &Config,
     request: &RequestContext<'_, R>,
     path: &str,
-    policy: CachePolicy,
+    entry: &Entry,
 ) -> UpstreamRequest {
-    request_for(config, request, path, policy, &["range", "if-range"])
+    request_for(config, request, (path, ""), entry, &["range", "if-range"])
 }
 
 fn request_for<R: IncomingRequest>(
     config: &Config,
     request: &RequestContext<'_, R>,
-    path_and_query: &str,
-    policy: CachePolicy,
+    (path, query): (&str, &str),
+    entry: &Entry,
     without: &'static [&'static str],
 ) -> UpstreamRequest {
     match &config.site {
         Site::Assets => {
             // The assets know files only: a folder's page is its `index.html`, under the rule of the folder's own path.
-            let (path, query) = path_and_query.split_at(path_and_query.find('?').unwrap_or(path_and_query.len()));
             let index = if path.ends_with('/') { "index.html" } else { "" };
             let wanted = [config.public_url.as_str(), path, index, query].concat();
             UpstreamRequest::Assets { url: Some(wanted).filter(|wanted| wanted != request.incoming.url()), without }
@@ -144,16 +146,39 @@ fn request_for<R: IncomingRequest>(
         Site::Origin(origin) => {
             let mut headers = own_request_headers(config, request.incoming);
             headers.remove_each(without.iter().copied());
+            headers.set.extend(entry.identity().into_iter().flat_map(identity_headers));
+            let sends_body = is_unsafe(request.method);
+            headers.set.extend(content_type(request).filter(|_| sends_body));
             UpstreamRequest::Origin(OriginRequest {
-                url: [origin.as_str(), path_and_query].concat(),
+                url: [origin.as_str(), path, query].concat(),
                 passes: passes_to_origin,
                 headers,
-                body: ForwardedBody::Empty,
-                may_be_cached: policy == CachePolicy::Public,
-                timeout_ms: ORIGIN_TIMEOUT_MS,
+                body: if sends_body { ForwardedBody::Streamed } else { ForwardedBody::Empty },
+                may_be_cached: entry.policy == CachePolicy::Public && !sends_body,
+                timeout_ms: if sends_body { UPLOAD_TIMEOUT_MS } else { ORIGIN_TIMEOUT_MS },
             })
         }
     }
+}
+
+/// The client's `Content-Type`, for a request with a body.
+pub(in crate::gate) fn content_type<R: IncomingRequest>(request: &RequestContext<'_, R>) -> Option<(&'static str, String)> {
+    request.incoming.header(CONTENT_TYPE).map(|content_type| (CONTENT_TYPE, content_type))
+}
+
+/// Who the user is, for the origin: only an e-mail address that Cognito has verified, and only a user's groups, if there are any.
+/// A client's own headers of these names never pass (see `web::headers`).
+pub(in crate::gate) fn identity_headers(record: &Record) -> Vec<(&'static str, String)> {
+    let mut headers = vec![("x-auth-subject", header_value(&record.subject))];
+    let profile = &record.profile;
+    if let Some(email) = profile.email.as_deref().filter(|_| profile.email_verified == Some(true)) {
+        headers.push(("x-auth-email", header_value(email)));
+    }
+    let groups: Vec<String> = profile.groups.iter().map(|group| header_value(group)).collect();
+    if !groups.is_empty() {
+        headers.push(("x-auth-groups", groups.join(",")));
+    }
+    headers
 }
 
 /// Changes to the client's headers for the origin: the client's address and host, the origin's secret, and the client's cookies
@@ -187,5 +212,8 @@ pub(in crate::gate) fn forwarded_headers(config: &Config, request: &impl Incomin
 }
 
 const SET_COOKIE: &str = "set-cookie";
+const CONTENT_TYPE: &str = "content-type";
 /// A static site begins to answer at once. A long download may take its time.
 const ORIGIN_TIMEOUT_MS: u32 = 10_000;
+/// The time for a body to arrive at the origin, and for the answer to begin.
+const UPLOAD_TIMEOUT_MS: u32 = 30_000;

@@ -260,3 +260,28 @@ fn the_name_falls_back_from_name_to_user_name() {
     }
     assert_eq!(name(json!({"name": "  Alice  Kim "})).as_deref(), Some("Alice  Kim"));
 }
+
+#[test]
+fn claims_that_rules_name_become_texts_and_odd_ones_count_as_absent() {
+    for (name, value, texts) in [
+        ("custom:plan", json!("pro"), &["pro"][..]),
+        ("custom:plan", json!(""), &[""]),
+        ("custom:seats", json!(42), &["42"]),
+        ("custom:rate", json!(-1.5), &["-1.5"]),
+        ("email_verified", json!(true), &["true"]),
+        ("email_verified", json!(false), &["false"]),
+        ("cognito:groups", json!(["admin", "users"]), &["admin", "users"]),
+        ("cognito:groups", json!([]), &[]),
+        ("x", json!(["a", 1]), &[]),
+        ("x", json!([["a"]]), &[]),
+        ("x", json!({"a": "b"}), &[]),
+    ] {
+        let kept = claims_for_rules(&changed(id_claims(), name, &value), [name, "not-there"].into_iter());
+        let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+        assert_eq!(kept, Claims::from([(name.to_owned(), texts), ("not-there".to_owned(), Vec::new())]), "{name}: {value}");
+    }
+    let mut with_null = changed(id_claims(), "x", &json!(1));
+    with_null.members.insert("x".to_owned(), Value::Null);
+    assert_eq!(claims_for_rules(&with_null, ["x"].into_iter()), Claims::from([("x".to_owned(), Vec::new())]));
+    assert_eq!(claims_for_rules(&with_null, std::iter::empty()), Claims::new(), "only what rules name");
+}
