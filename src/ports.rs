@@ -344,8 +344,6 @@ pub trait UpstreamAnswer {
     fn header(&self, name: &str) -> Option<String>;
     /// The `Set-Cookie` lines, one by one.
     fn set_cookies(&self) -> &[String];
-    /// Whether the answer has no body to show. An answer to HEAD has none either way.
-    fn is_empty(&self) -> bool;
     /// Cancels the body, which nobody will read.
     fn discard(self);
 }

@@ -156,7 +156,7 @@ fn the_assets_see_the_request_as_it_is_but_for_a_folders_page() {
 fn an_answer_of_the_site_is_logged_once_with_its_status() {
     let world = World::new();
     let browser = Browser::new(&world);
-    *world.site.next.borrow_mut() = SiteAnswer { status: 404, ..SiteAnswer::default() };
+    *world.site.next.borrow_mut() = SiteAnswer::of(404, &[("content-type", "text/html")]);
     let reply = browser.open("/");
     assert_eq!((reply.status, reply.site), (404, true));
     let logs = world.logs.borrow();
@@ -234,10 +234,6 @@ impl UpstreamAnswer for Noting {
 
     fn set_cookies(&self) -> &[String] {
         &[]
-    }
-
-    fn is_empty(&self) -> bool {
-        false
     }
 
     fn discard(self) {}

@@ -56,10 +56,6 @@ impl UpstreamAnswer for SiteAnswer {
         &self.set_cookies
     }
 
-    fn is_empty(&self) -> bool {
-        self.response.body().is_none() || self.header("content-length").as_deref() == Some("0")
-    }
-
     fn discard(self) {
         if let Some(body) = self.response.body() {
             // Whether the stream was closed in order matters to nobody.

@@ -41,10 +41,6 @@ impl UpstreamAnswer for SiteAnswer {
         &self.set_cookies
     }
 
-    fn is_empty(&self) -> bool {
-        self.header("content-length").as_deref() == Some("0")
-    }
-
     fn discard(self) {
         self.discarded.set(self.discarded.get() + 1);
     }

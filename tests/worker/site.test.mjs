@@ -194,9 +194,21 @@ describe('a path for groups', () => {
 });
 
 test('a page has one address: no file answers under a second one', async () => {
-  for (const path of ['/public/page', '/public/index', '/admin/index', '/app', '/public', '/app/index', '/404', '/admin.html/', '/private']) {
+  for (const path of ['/public/page', '/public/index', '/admin/index', '/app/index', '/404', '/admin.html/', '/private']) {
     assert.equal((await alice.navigate(path)).status, 404, path);
   }
+});
+
+test('a folder without its slash leads to its page, where it has one; for a script it is not there', async () => {
+  const response = await alice.navigate('/app?view=reports');
+  assert.deepEqual([response.status, response.headers.get('location')], [302, '/app/?view=reports']);
+  assert.equal((await alice.script('/app')).status, 404);
+});
+
+test('a page that is not there is the gateway\'s own page, which no cache keeps', async () => {
+  const response = await alice.navigate('/app/missing.html');
+  await assertErrorPage(response, 404, 'not_found');
+  assert.equal(response.headers.get('cache-control'), 'no-store');
 });
 
 describe('a path that another server could read differently is refused:', () => {

@@ -19,6 +19,11 @@ pub(super) fn is_miss(config: &Config, answer: &impl UpstreamAnswer) -> bool {
     }
 }
 
+/// Whether there is nothing to show: the answer says so, or has no type, as those of the assets.
+fn is_empty(answer: &impl UpstreamAnswer) -> bool {
+    answer.header("content-type").is_none() || answer.header("content-length").as_deref() == Some("0")
+}
+
 /// The answer where a page was asked for and the site does not have it.
 ///
 /// 1. The embedded site: a folder's path without its slash leads to the folder's page.
@@ -46,7 +51,7 @@ where
         missed.discard();
         return app_shell(gateway, request, shell, entry).await;
     }
-    if missed.is_empty() && request.method == "GET" {
+    if is_empty(&missed) && request.method == "GET" {
         return Err(ErrorCode::NotFound.into());
     }
     Ok(forward(config, missed, entry.policy))
