@@ -27,12 +27,15 @@
 //! | Where is a header for the origin added? | `gate/site/plan.rs`, `own_request_headers` |
 //! | Where is an error code added? | `auth/error.rs`, its sentences in `gate/messages.rs` |
 //! | Where is a rule's condition added? | `access/parse.rs` reads it into `access/rules.rs`, `access/decision.rs` applies it |
+//! | Where does an API of `ROUTES` get its token? | `gate/api/mod.rs` → `auth/route_token.rs` |
+//! | What becomes of a page that the site does not have? | `gate/site/miss.rs` |
 //! | Where is a request's body read? | `gate/request.rs`, `RequestContext::body` |
 //!
 //! # Glossary
 //! | word | meaning |
 //! |---|---|
 //! | access token | Cognito's token for APIs (RFC 6749 §1.4); a session opens something only while it lives |
+//! | API route | an object of `ROUTES`: paths, the server behind them, and the token that it gets |
 //! | callback | the browser's return from Cognito, with a code (RFC 6749 §4.1.2) |
 //! | claim | a member of a token's payload (RFC 7519 §4) |
 //! | generation | the version of a record, as the guard compares it |
