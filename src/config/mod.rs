@@ -124,6 +124,8 @@ pub struct Config {
     pub allowed_origins: Vec<Origin>,
     /// Who may read which path.
     pub rules: Rules,
+    /// Whether the fragment of an address survives the login.
+    pub keep_fragment: bool,
 }
 
 /// The path of the gateway's own callback.
@@ -165,6 +167,7 @@ impl Config {
         let origin_secret = reader.optional(&row::ORIGIN_SECRET);
         let allowed_origins = reader.optional(&row::ALLOWED_ORIGINS);
         let rules = reader.rules().unwrap_or_default();
+        let keep_fragment = reader.optional(&row::KEEP_FRAGMENT);
         let redirect_uri = match (&public_url, redirect_uri) {
             (Some(public), Some(page)) => {
                 if is_redirect_page(public, &page, &rules) {
@@ -214,6 +217,7 @@ impl Config {
                     origin_secret: origin_secret.map(Secret),
                     allowed_origins: allowed_origins.unwrap_or_default(),
                     rules,
+                    keep_fragment: keep_fragment.unwrap_or(false),
                 })
             }
             _ => Err(reader.problems),

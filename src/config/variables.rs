@@ -75,6 +75,8 @@ variables! {
         "exact origins separated by commas", "https://admin.example.com,https://www.example.com";
     RULES: Rules = |text| Rules::parse(text).ok(),
         "a JSON list of rules", r#"[{"path":"/assets/*","allow":"public"},{"path":"/*","allow":"signed-in"}]"#;
+    KEEP_FRAGMENT: bool = switch,
+        "`true` or `false`", "true";
 }
 
 /// Letters, digits, `_` and `+`, as Cognito makes client ids and secrets (API model).
@@ -112,6 +114,14 @@ fn browser_tokens(text: &str) -> Option<BrowserTokens> {
     match text {
         "access" => Some(BrowserTokens::Access),
         "none" => Some(BrowserTokens::None),
+        _ => None,
+    }
+}
+
+fn switch(text: &str) -> Option<bool> {
+    match text {
+        "true" => Some(true),
+        "false" => Some(false),
         _ => None,
     }
 }

@@ -39,6 +39,7 @@ const FULL = {
   ORIGIN_SECRET: 'known-to-the-origin-alone',
   ALLOWED_ORIGINS: 'https://admin.example.com, https://www.example.com',
   RULES: '[{"path":"/signed-in.html","allow":"public"},{"path":"/admin/*","allow":{"groups":["admin"]}}]',
+  KEEP_FRAGMENT: 'true',
 };
 
 /** Each of these, alone, is wrong. `null` leaves the variable out. */
@@ -70,6 +71,7 @@ const WRONG = {
     '{}', '[{"path":"/a"}]', '[{"path":"a","allow":"public"}]', '[{"path":"/a","allow":"everyone"}]',
     '[{"path":"/a","allow":{"groups":[]}}]', '[{"path":"/%61","allow":"public"}]',
   ],
+  KEEP_FRAGMENT: ['yes', 'TRUE', 1],
 };
 const LIMITS = {
   SESSION_TTL_SECS: ['60', '2592000', 432000], SESSION_IDLE_SECS: ['60'], OUTAGE_GRACE_SECS: ['0', '3600', 600],
@@ -77,6 +79,7 @@ const LIMITS = {
   ORIGIN_SECRET: ['sixteen-letters!', 'x'.repeat(256)],
   RULES: [[{ path: '/a', allow: 'public' }]],
   BROWSER_TOKENS: ['access', 'none', ''],
+  KEEP_FRAGMENT: ['true', 'false', true, ''],
 };
 
 // One harness with a Worker for each case: an isolate of its own each, at the price of one start.

@@ -1,5 +1,6 @@
 //! The site, under its rules.
 
+mod keep_fragment;
 pub(super) mod plan;
 
 use crate::access::decision::{Decision, Verdict};
@@ -7,7 +8,7 @@ use crate::auth::Gateway;
 use crate::auth::error::{Error, ErrorCode};
 use crate::auth::refresh::{Need, live};
 use crate::auth::session::Session;
-use crate::config::Site;
+use crate::config::{Config, Site};
 use crate::ports::{IncomingRequest, Level, Ports, UnixSecs, Upstream, UpstreamError};
 
 use super::cors::site_preflight;
@@ -45,7 +46,7 @@ where
     let need = if decision.needs_claims() { Need::Identity } else { Need::Page };
     let session = match signed_in(gateway, request, need).await {
         Ok(session) => session,
-        Err(failure) => return unauthenticated(request, failure).map(Outcome::Respond),
+        Err(failure) => return unauthenticated(config, request, failure).map(Outcome::Respond),
     };
     if decision.about_groups(&session.record.profile.groups) == Verdict::Forbidden {
         return Err(ErrorCode::Forbidden.into());
@@ -94,7 +95,11 @@ where
 }
 
 /// One answer for every unauthenticated caller. A failure of KV or Cognito (5xx) stays one: it is not "signed out".
-fn unauthenticated<R: IncomingRequest>(request: &RequestContext<'_, R>, failure: Failure) -> Result<Response, Failure> {
+fn unauthenticated<R: IncomingRequest>(
+    config: &Config,
+    request: &RequestContext<'_, R>,
+    failure: Failure,
+) -> Result<Response, Failure> {
     let readable = matches!(request.method, "GET" | "HEAD");
     if !failure.code().is_signed_out() || !request.is_navigation() || !readable {
         return Err(failure);
@@ -105,6 +110,9 @@ fn unauthenticated<R: IncomingRequest>(request: &RequestContext<'_, R>, failure:
         return Err(Failure { error, level: Level::Warn, return_path, login_loop: true, ..failure });
     }
     let return_path = request.return_path_or_default(request.path_and_query());
+    if config.keep_fragment && request.method == "GET" {
+        return Ok(keep_fragment::page(&return_path, request.language()));
+    }
     Ok(Response::redirect(302, &login_to(&return_path)))
 }
 
