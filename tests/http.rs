@@ -329,3 +329,91 @@ fn in_a_frame_other_errors_of_the_site_are_pages_as_well_and_nothing_else_may_be
     assert!(reply.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"), "the whole window");
     assert!(!reply.body.contains("target="), "{}", reply.body);
 }
+
+const LOGOUT: &str = "https://app.example.com/auth/logout";
+const SIGN_OUT_FORM: &str = "<form method=\"post\" action=\"/auth/logout\">";
+
+#[test]
+fn the_page_of_the_sign_out_ends_nothing_and_its_button_does() {
+    let browser = signed_in();
+    let (stored, cookies) = (browser.world.kv.entries.borrow().clone(), browser.cookies.borrow().clone());
+    for (method, from) in [("GET", "none"), ("HEAD", "none"), ("GET", "cross-site")] {
+        let reply = browser.ask(method, LOGOUT, &[&PAGE[..], &[("sec-fetch-site", from)]].concat());
+        assert_eq!((reply.status, reply.header("content-type")), (200, Some("text/html; charset=utf-8")), "{method} {from}");
+        assert_eq!(reply.header("cache-control"), Some("no-store"));
+        assert_eq!(reply.header("referrer-policy"), Some("same-origin"), "the form must carry its origin");
+        let policy = reply.header("content-security-policy").unwrap();
+        assert!(policy.contains("; form-action 'self' https://auth.example.com https://app.example.com;"), "{policy}");
+        assert!(policy.contains("; frame-ancestors 'none';"), "{policy}");
+        assert!(reply.body.contains(SIGN_OUT_FORM) && !reply.body.contains("error-code"), "{}", reply.body);
+        for header in ["set-cookie", "clear-site-data", "location"] {
+            assert_eq!(reply.header(header), None, "{method} {from}");
+        }
+    }
+    browser.world.finish_background();
+    assert_eq!(*browser.world.kv.entries.borrow(), stored);
+    assert_eq!(*browser.cookies.borrow(), cookies);
+    assert!(browser.restarted().is_served());
+
+    let form = [
+        ("origin", PUBLIC_URL),
+        ("sec-fetch-site", "same-origin"),
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("accept", "text/html"),
+        ("sec-fetch-mode", "navigate"),
+    ];
+    assert_eq!(browser.ask("POST", LOGOUT, &form).status, 303);
+    assert!(!browser.is_served());
+}
+
+#[test]
+fn who_is_signed_out_is_told_so_and_led_to_the_start_page() {
+    let ended = signed_in();
+    let marker = ended.session_id().unwrap().names().marker_key();
+    ended.world.kv.entries.borrow_mut().insert(marker, ("1".to_owned(), ended.world.now() + 500_000));
+    let made_up = Browser::new(&World::new());
+    made_up.cookies.borrow_mut().insert("__Host-session".to_owned(), "A".repeat(64));
+    for browser in [Browser::new(&World::new()), ended.restarted(), made_up] {
+        let reply = browser.ask("GET", LOGOUT, &PAGE);
+        assert_eq!((reply.status, reply.header("set-cookie")), (200, None));
+        assert!(reply.body.contains("<h1>You are not signed in</h1>") && !reply.body.contains("<form"), "{}", reply.body);
+        assert!(reply.body.contains("<a href=\"/\">To the start page</a>"), "{}", reply.body);
+        assert_eq!(reply.header("referrer-policy"), Some("no-referrer"));
+        let korean = browser.ask("GET", LOGOUT, &[&PAGE[..], &[("accept-language", "ko")]].concat());
+        assert!(korean.body.contains("<html lang=\"ko\">") && korean.body.contains("종료할 세션이 없습니다"), "{}", korean.body);
+    }
+}
+
+#[test]
+fn a_get_of_the_sign_out_is_a_page_for_people_alone() {
+    let browser = signed_in();
+    let prefetch = [&PAGE[..], &[("sec-purpose", "prefetch")]].concat();
+    let image = [("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")];
+    for headers in [&SCRIPT[..], &framed("iframe"), &prefetch, &image, &[]] {
+        for method in ["GET", "HEAD"] {
+            let reply = browser.ask(method, LOGOUT, headers);
+            assert_eq!((reply.status, reply.code().as_str()), (405, "method_not_allowed"), "{method} {headers:?}");
+            assert_eq!(reply.header("allow"), Some("POST, OPTIONS"), "{method} {headers:?}");
+            assert_eq!(reply.header("set-cookie"), None);
+        }
+    }
+    let reply = browser.ask("DELETE", LOGOUT, &PAGE);
+    assert_eq!((reply.status, reply.header("allow")), (405, Some("GET, HEAD, POST, OPTIONS")));
+    assert!(browser.restarted().is_served());
+}
+
+#[test]
+fn the_page_of_the_sign_out_is_not_guessed_at_where_the_session_cannot_be_known() {
+    let browser = signed_in();
+    let cold = browser.restarted();
+    cold.world.kv.will(9, "read session/", Fault::Refused(KvError::Unavailable));
+    let reply = cold.ask("GET", LOGOUT, &PAGE);
+    assert_eq!((reply.status, reply.header("set-cookie")), (503, None));
+    assert!(reply.header("retry-after").is_some());
+    assert!(reply.body.contains("<code id=\"error-code\">store_unavailable</code>"), "{}", reply.body);
+    assert!(reply.body.contains("<a class=\"main\" href=\"/auth/logout\">Try again</a>"), "{}", reply.body);
+
+    // The session's cookie is at the public origin.
+    let reply = browser.ask("GET", "https://www.example.com/auth/logout", &PAGE);
+    assert_eq!(status_and_location(&reply), (302, Some(LOGOUT)));
+}

@@ -6,11 +6,14 @@ mod support;
 
 use std::task::Poll;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use edgegate::ports::KvError;
 use futures_executor::block_on;
 use futures_util::future::join;
 use serde_json::json;
-use support::{Browser, Fault, Steps, Trouble, World};
+use sha2::{Digest, Sha256};
+use support::{Browser, Fault, Steps, Trouble, World, config};
 
 #[test]
 fn a_login_ends_at_its_deep_link_with_one_session() {
@@ -25,6 +28,89 @@ fn a_login_ends_at_its_deep_link_with_one_session() {
     let form = browser.world.cognito.token_forms.borrow().first().unwrap().clone();
     assert!(form.contains("redirect_uri=https%3A%2F%2Fapp.example.com%2Fauth%2Fcallback") && form.contains("code_verifier="));
     assert!(!form.contains("client_id="), "a confidential client names itself in Basic only");
+}
+
+const DEEP_LINK: &str = "/app/?view=reports#/a/b?c=d&e=%2F&access_token=f";
+
+fn keeping_fragments() -> Browser {
+    Browser::with(&World::new(), config(&[("KEEP_FRAGMENT", "true")]))
+}
+
+#[test]
+fn with_keep_fragment_a_page_goes_to_the_login_and_can_add_the_fragment() {
+    let browser = keeping_fragments();
+    let reply = browser.open_with("/app/?view=reports", &[("accept-language", "ko")]);
+    assert_eq!((reply.status, reply.header("location"), reply.site), (200, None, false));
+    assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    assert!(reply.body.contains("<html lang=\"ko\">"), "{}", reply.body);
+    let login = "/auth/login?return_to=%2Fapp%2F%3Fview%3Dreports";
+    let (before, after) = reply.body.split_once(&format!("<script data-login=\"{login}\">")).expect(&reply.body);
+    let (script, after) = after.split_once("</script>").unwrap();
+    assert!(!before.contains("<script") && !after.contains("<script"), "{}", reply.body);
+    assert!(!script.contains("reports"), "a constant: nothing from outside is script");
+    let hash = STANDARD.encode(Sha256::digest(script));
+    let policy = format!("default-src 'none'; script-src 'sha256-{hash}'; base-uri 'none'; frame-ancestors 'none'");
+    assert_eq!(reply.header("content-security-policy"), Some(policy.as_str()));
+    for without_script in
+        [format!("<noscript><meta http-equiv=\"refresh\" content=\"0;url={login}\"></noscript>"), format!("<a href=\"{login}\">")]
+    {
+        assert!(after.contains(&without_script), "{}", reply.body);
+    }
+    assert!(browser.cookies.borrow().is_empty(), "the login begins at its own address");
+}
+
+#[test]
+fn with_keep_fragment_everything_but_a_page_load_that_needs_a_login_is_as_without() {
+    let page = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+    let script = [("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")];
+    let frame = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")];
+    let prefetch = [&page[..], &[("sec-purpose", "prefetch")]].concat();
+    let (keeping, plain) = (keeping_fragments(), Browser::new(&World::new()));
+    for (method, url, headers, status) in [
+        ("HEAD", "https://app.example.com/app/", &page[..], 302),
+        ("GET", "https://www.example.com/app/", &page, 302),
+        ("GET", "https://app.example.com/app/", &script, 401),
+        ("GET", "https://app.example.com/app/", &frame, 401),
+        ("GET", "https://app.example.com/app/", &prefetch, 401),
+        ("POST", "https://app.example.com/app/", &page, 401),
+        ("GET", "https://app.example.com/", &page, 200),
+    ] {
+        let [kept, reply] = [&keeping, &plain].map(|browser| browser.ask(method, url, headers));
+        assert_eq!((kept.status, kept.header("location")), (status, reply.header("location")), "{method} {url} {headers:?}");
+        assert_eq!((reply.status, reply.site), (status, kept.site), "{method} {url} {headers:?}");
+    }
+    assert_eq!(keeping.sign_in("/app/").status, 303);
+    assert!(keeping.open("/app/").site);
+}
+
+#[test]
+fn a_fragment_goes_through_the_login_to_the_browser_and_to_nobody_else() {
+    let by_callback = keeping_fragments();
+    let reply = by_callback.sign_in(DEEP_LINK);
+    assert_eq!((reply.status, reply.location()), (303, DEEP_LINK));
+
+    let by_page = Browser::with(
+        &World::new(),
+        config(&[
+            ("KEEP_FRAGMENT", "true"),
+            ("REDIRECT_URI", "https://app.example.com/signed-in.html"),
+            ("RULES", r#"[{"path":"/signed-in.html","allow":"public"}]"#),
+        ]),
+    );
+    let callback = by_page.begin(DEEP_LINK);
+    let (_, state) = callback.split_once("&state=").unwrap();
+    let reply = by_page.post("/auth/token", &json!({"code": "c-1", "state": state}).to_string());
+    assert_eq!((reply.status, reply.location()), (200, DEEP_LINK));
+
+    for browser in [by_callback, by_page] {
+        let to_cognito = browser.open("/auth/login?return_to=%2Fapp%2F%23%2Fa%2Fb%3Faccess_token%3Df").location().to_owned();
+        let forms = browser.world.cognito.token_forms.borrow().join("\n");
+        assert!(to_cognito.starts_with("https://auth.example.com/") && forms.contains("code_verifier="));
+        for told in [to_cognito, forms, browser.world.logs.borrow().join("\n")] {
+            assert!(!told.contains("a/b") && !told.contains("%2Fb") && !told.contains("access_token"), "{told}");
+        }
+    }
 }
 
 #[test]

@@ -130,6 +130,8 @@ pub struct Config {
     pub spa_fallback: Option<String>,
     /// APIs and sockets behind the gate.
     pub api_routes: ApiRoutes,
+    /// Whether the fragment of an address survives the login.
+    pub keep_fragment: bool,
 }
 
 /// The path of the gateway's own callback.
@@ -173,6 +175,7 @@ impl Config {
         let rules = reader.rules().unwrap_or_default();
         let spa_fallback = reader.optional(&row::SPA_FALLBACK);
         let api_routes = reader.api_routes(&rules).unwrap_or_default();
+        let keep_fragment = reader.optional(&row::KEEP_FRAGMENT);
         let redirect_uri = match (&public_url, redirect_uri) {
             (Some(public), Some(page)) => {
                 if is_redirect_page(public, &page, &rules) {
@@ -224,6 +227,7 @@ impl Config {
                     rules,
                     spa_fallback,
                     api_routes,
+                    keep_fragment: keep_fragment.unwrap_or(false),
                 })
             }
             _ => Err(reader.problems),

@@ -32,6 +32,7 @@ fn the_defaults_are_those_of_the_table() {
     assert_eq!(config.guard_secs, 10);
     assert_eq!(config.browser_tokens, BrowserTokens::Access);
     assert_eq!(config.site, Site::Assets);
+    assert!(!config.keep_fragment);
     assert_eq!(config.rules.access("/robots.txt"), &Access::Public);
     assert_eq!(config.rules.access("/.well-known/x"), &Access::Public);
     assert_eq!(config.rules.access("/index.html"), &Access::SignedIn);
@@ -143,6 +144,7 @@ fn each_wrong_value_is_named_alone() {
                 "/config",
             ],
         ),
+        ("KEEP_FRAGMENT", vec!["yes", "1", "TRUE", "true "]),
     ];
     for (name, values) in table {
         for value in values {

@@ -80,6 +80,8 @@ variables! {
     // Read by `Reader::api_routes`: a route must agree with RULES, and a problem names it.
     ROUTES: () = |_| None,
         "a JSON list of routes", r#"[{"path":"/api/*","to":"https://abc123.execute-api.us-east-1.amazonaws.com/prod"}]"#;
+    KEEP_FRAGMENT: bool = switch,
+        "`true` or `false`", "true";
 }
 
 /// Letters, digits, `_` and `+`, as Cognito makes client ids and secrets (API model).
@@ -117,6 +119,14 @@ fn browser_tokens(text: &str) -> Option<BrowserTokens> {
     match text {
         "access" => Some(BrowserTokens::Access),
         "none" => Some(BrowserTokens::None),
+        _ => None,
+    }
+}
+
+fn switch(text: &str) -> Option<bool> {
+    match text {
+        "true" => Some(true),
+        "false" => Some(false),
         _ => None,
     }
 }

@@ -4,13 +4,16 @@ use crate::web::language::Language;
 
 use crate::auth::error::ErrorCode;
 
-/// The texts of a page, beside the error's sentence.
+/// The texts of the pages, beside an error's own sentence.
 pub(super) struct Words {
     pub(super) title: &'static str,
     pub(super) not_signed_in: &'static str,
     pub(super) sign_in: &'static str,
     pub(super) try_again: &'static str,
+    pub(super) change_account: &'static str,
     pub(super) sign_out: &'static str,
+    pub(super) what_sign_out_does: &'static str,
+    pub(super) nothing_to_sign_out: &'static str,
     pub(super) finish_sign_out: &'static str,
     pub(super) home: &'static str,
     pub(super) code: &'static str,
@@ -22,7 +25,10 @@ const ENGLISH: Words = Words {
     not_signed_in: "You are not signed in",
     sign_in: "Sign in",
     try_again: "Try again",
-    sign_out: "Sign out and use another account",
+    change_account: "Sign out and use another account",
+    sign_out: "Sign out",
+    what_sign_out_does: "You are signed in. Signing out ends your session here and at the sign-in service.",
+    nothing_to_sign_out: "There is no session to end in this browser.",
     finish_sign_out: "Finish signing out",
     home: "To the start page",
     code: "Code",
@@ -34,7 +40,10 @@ const KOREAN: Words = Words {
     not_signed_in: "로그인되어 있지 않습니다",
     sign_in: "로그인",
     try_again: "다시 시도",
-    sign_out: "로그아웃하고 다른 계정 사용",
+    change_account: "로그아웃하고 다른 계정 사용",
+    sign_out: "로그아웃",
+    what_sign_out_does: "로그인되어 있습니다. 로그아웃하면 이 사이트와 로그인 서비스의 세션이 종료됩니다.",
+    nothing_to_sign_out: "이 브라우저에는 종료할 세션이 없습니다.",
     finish_sign_out: "로그아웃 마치기",
     home: "시작 페이지로",
     code: "코드",

@@ -10,6 +10,7 @@ mod failure;
 mod login_cookies;
 mod login_loop;
 mod messages;
+mod page;
 mod public_origin;
 mod request;
 mod response;
@@ -115,7 +116,8 @@ where
         Route::Callback => boxed(routes::callback::answer(gateway, request)).await?,
         Route::Token => boxed(routes::token::answer(gateway, request)).await?,
         Route::Refresh => boxed(routes::refresh::answer(gateway, request)).await?,
-        Route::Logout => boxed(routes::logout::answer(gateway, request)).await?,
+        Route::Logout if request.method == "POST" => boxed(routes::logout::answer(gateway, request)).await?,
+        Route::Logout => boxed(routes::logout::page(gateway, request)).await?,
         Route::Status => boxed(routes::status::answer(gateway, request)).await?,
         Route::Healthz => routes::health::healthz(),
         Route::Readyz => boxed(routes::health::readyz(gateway)).await?,

@@ -5,6 +5,7 @@ use crate::config::{CALLBACK_PATH, Config, is_own_path};
 use crate::ports::IncomingRequest;
 
 use super::request::RequestContext;
+use super::routes::logout::LOGOUT_PATH;
 use super::{Failure, Response};
 
 /// A route.
@@ -22,7 +23,7 @@ pub(super) enum Route {
     Token,
     /// `POST /auth/refresh`
     Refresh,
-    /// `POST /auth/logout`
+    /// `POST /auth/logout`, and its page: `GET /auth/logout`
     Logout,
     /// `GET /auth/status`
     Status,
@@ -62,7 +63,7 @@ impl Route {
             CALLBACK_PATH => Self::Callback,
             "/auth/token" => Self::Token,
             "/auth/refresh" => Self::Refresh,
-            "/auth/logout" => Self::Logout,
+            LOGOUT_PATH => Self::Logout,
             "/auth/status" => Self::Status,
             "/healthz" => Self::Healthz,
             "/readyz" => Self::Readyz,
@@ -108,12 +109,14 @@ impl Route {
         matches!(self, Self::Login | Self::Callback | Self::Token | Self::Logout)
     }
 
-    fn allow(self) -> Option<&'static str> {
+    fn allow<R: IncomingRequest>(self, request: &RequestContext<'_, R>) -> Option<&'static str> {
         match self {
             Self::Config | Self::UserInfo | Self::Status => Some("GET, HEAD, OPTIONS"),
             Self::Healthz | Self::Readyz => Some("GET, HEAD"),
             // A HEAD that spends a code or begins a login would be a trap (RFC 9110 §9.2.1).
             Self::Login | Self::Callback => Some("GET"),
+            // For people there is a page; a script that signs out by GET has a mistake to be told of.
+            Self::Logout if request.is_navigation() => Some("GET, HEAD, POST, OPTIONS"),
             Self::Token | Self::Refresh | Self::Logout => Some("POST, OPTIONS"),
             Self::Unknown | Self::Api | Self::Site => None,
         }
@@ -122,7 +125,7 @@ impl Route {
     /// Answers preflights and refuses methods that the route does not have. The methods of the site and of an API
     /// are checked with their rules.
     pub(super) fn check_method<R: IncomingRequest>(self, request: &RequestContext<'_, R>) -> Result<Option<Response>, Failure> {
-        let Some(allow) = self.allow() else { return Ok(None) };
+        let Some(allow) = self.allow(request) else { return Ok(None) };
         if !allow.split(", ").any(|method| method == request.method) {
             return Err(Failure { allow: Some(allow.into()), ..ErrorCode::MethodNotAllowed.into() });
         }

@@ -17,7 +17,7 @@ impl Default for ReturnPath {
 impl ReturnPath {
     /// Reads a value that has been decoded once; `None` when it could lead anywhere but to a page of the site. The result is the
     /// path as the browser's own URL parser reads it, and it is not decoded again. A path that is too long for a cookie loses its
-    /// query and fragment.
+    /// fragment, and if that is not enough its query.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
         let (path, rest) = value.split_at_checked(value.find(['?', '#']).unwrap_or(value.len()))?;
@@ -28,8 +28,10 @@ impl ReturnPath {
         // After the path, browsers keep a backslash as it is; encoded, it cannot be read as a slash.
         let mut url = Url::parse(&[SITE, path, &rest.replace('\\', "%5C")].concat()).ok()?;
         if url[Position::BeforePath..].len() > MAX_BYTES {
-            url.set_query(None);
             url.set_fragment(None);
+        }
+        if url[Position::BeforePath..].len() > MAX_BYTES {
+            url.set_query(None);
         }
         let path = NormalPath::parse(url.path()).ok()?;
         // A login that returns to the login would loop for ever.
@@ -156,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_too_long_loses_its_query_and_beyond_that_is_refused() {
+    fn a_path_that_is_too_long_loses_its_fragment_then_its_query_and_beyond_that_is_refused() {
         let letters = |count: usize| "a".repeat(count);
         for (value, expected) in [
             (format!("/{}", letters(2047)), Some(format!("/{}", letters(2047)))),
@@ -164,7 +166,11 @@ mod tests {
             (format!("/a?{}", letters(2045)), Some(format!("/a?{}", letters(2045)))),
             (format!("/a?{}", letters(2046)), Some("/a".to_owned())),
             (format!("/a#{}", letters(2046)), Some("/a".to_owned())),
-            (format!("/a?b#{}", letters(2044)), Some("/a".to_owned())),
+            (format!("/a#{}", letters(2045)), Some(format!("/a#{}", letters(2045)))),
+            (format!("/a?b#{}", letters(2044)), Some("/a?b".to_owned())),
+            (format!("/a?{}#b", letters(2044)), Some(format!("/a?{}", letters(2044)))),
+            (format!("/a?{}#b", letters(2046)), Some("/a".to_owned())),
+            (format!("/{}#b", letters(2047)), Some(format!("/{}", letters(2047)))),
             (format!("/{}?", letters(2047)), Some(format!("/{}", letters(2047)))),
             (format!("/{}?b", letters(2048)), None),
             // A letter beyond ASCII is sent as six characters, a backslash as three.

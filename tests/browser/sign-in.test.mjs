@@ -132,6 +132,28 @@ scenario('the start page signs in, knows the user and signs out', async ({ visit
   assert.equal(await visitor.isSignedIn(), false);
 });
 
+scenario('the page of the sign-out signs out by its button, and then says so and leads to the start page', async ({
+  visitor, page, product,
+}) => {
+  await visitor.signInTo(DEEP_LINK, ALICE);
+  await visitor.open('/auth/logout');
+  await shows(page, 'h1', 'Sign out');
+  await screenshot(page, 'sign-out');
+  assert.equal(await visitor.isSignedIn(), true, 'by itself it ends nothing');
+  await page.click('form button');
+  await visitor.untilAt('/');
+  await shows(page, '#session-state', 'You are signed out.');
+  assert.equal((await product.requests('/logout')).length, 1);
+  assert.equal(await visitor.isSignedIn(), false);
+
+  await visitor.open('/auth/logout');
+  await shows(page, 'h1', 'You are not signed in');
+  await screenshot(page, 'signed-out');
+  assert.equal(await page.locator('form').count(), 0);
+  await page.click('.actions a');
+  await visitor.untilAt('/');
+});
+
 scenario('who lacks the group gets the page `forbidden`, and its button signs out for another account', async ({
   visitor, page, product,
 }) => {

@@ -41,6 +41,7 @@ const FULL = {
   RULES: '[{"path":"/signed-in.html","allow":"public"},{"path":"/admin/*","allow":{"groups":["admin"]}}]',
   SPA_FALLBACK: '/index.html',
   ROUTES: '[{"path":"/api/*","to":"https://api.example.com/prod"}]',
+  KEEP_FRAGMENT: 'true',
 };
 
 /** Each of these, alone, is wrong. `null` leaves the variable out. */
@@ -74,6 +75,7 @@ const WRONG = {
   ],
   SPA_FALLBACK: ['index.html', '/auth/login'],
   ROUTES: ['{}', '[{"path":"/api/*","to":"http://api.example.com"}]', '[{"path":"/.well-known/*","to":"https://api.example.com"}]'],
+  KEEP_FRAGMENT: ['yes', 'TRUE', 1],
 };
 const LIMITS = {
   SESSION_TTL_SECS: ['60', '2592000', 432000], SESSION_IDLE_SECS: ['60'], OUTAGE_GRACE_SECS: ['0', '3600', 600],
@@ -81,6 +83,7 @@ const LIMITS = {
   ORIGIN_SECRET: ['sixteen-letters!', 'x'.repeat(256)],
   RULES: [[{ path: '/a', allow: 'public' }]],
   BROWSER_TOKENS: ['access', 'none', ''],
+  KEEP_FRAGMENT: ['true', 'false', true, ''],
 };
 
 // One harness with a Worker for each case: an isolate of its own each, at the price of one start.

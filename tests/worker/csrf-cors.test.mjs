@@ -204,6 +204,10 @@ describe('a method that a route does not have is 405, with those that it has:', 
   test('a GET does not sign anybody out', async () => {
     const browser = await gateway.signedIn();
     await assertErrorJson(await browser.script('/auth/logout'), 405, 'method_not_allowed');
+    const page = await browser.navigate('/auth/logout');
+    assert.equal(page.status, 200);
+    assertOwnHeaders(page);
+    assert.match(await page.text(), /<form method="post" action="\/auth\/logout"><button/);
     assert.equal((await browser.script('/user-info')).status, 200);
   });
 });

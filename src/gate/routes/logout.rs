@@ -1,8 +1,12 @@
-//! `POST /auth/logout`: ends the session here, then at Cognito.
+//! `POST /auth/logout`: ends the session here, then at Cognito. `GET /auth/logout`: a page with the button for it.
 
 use serde::Serialize;
 
+use crate::auth::session::Found;
 use crate::auth::{Gateway, sessions};
+use crate::gate::messages::words;
+use crate::gate::page::{Action, Frame, Page, form_targets};
+use crate::gate::public_origin::to_public_origin;
 use crate::gate::request::RequestContext;
 use crate::gate::{Failure, Response};
 use crate::oidc::logout::build_logout_url;
@@ -52,6 +56,27 @@ pub(in crate::gate) async fn answer<P: Ports, R: IncomingRequest>(
     Ok(response.with_cookies(clear))
 }
 
+/// The page with the sign-out button. It ends nothing by itself: a link or an image of any site can lead here.
+/// 1. Under another origin than the public one, go there first: the session's cookie is there.
+/// 2. Not knowing whether there is a session is an answer of its own (503).
+/// 3. The button, or for who is signed out the way to the start page alone.
+pub(in crate::gate) async fn page<P: Ports, R: IncomingRequest>(
+    gateway: &Gateway<P>,
+    request: &RequestContext<'_, R>,
+) -> Result<Response, Failure> {
+    if let Some(response) = to_public_origin(request, &gateway.config) {
+        return Ok(response);
+    }
+    let language = request.language();
+    let words = words(language);
+    let (title, message, action) = match request.find_session(gateway).await? {
+        Found::Session(_) => (words.sign_out, words.what_sign_out_does, Action::SignOut(words.sign_out)),
+        Found::None | Found::Ended => (words.not_signed_in, words.nothing_to_sign_out, Action::None),
+    };
+    let form_targets = &form_targets(&gateway.config);
+    Ok(Page { title, message, language, error: None, action, form_targets, frame: Frame::None }.answer())
+}
+
 /// Whether a script asks for the clearing of the browser's cache. Chromium delays a response for it: some 100 ms for a thousand
 /// entries of all sites. So the response to a script's sign-out comes at once, and the script asks for the clearing beside it,
 /// with `?clear=cache`. That request may arrive after the next sign-in, in another tab, so it touches no session and no cookie. A
@@ -59,6 +84,9 @@ pub(in crate::gate) async fn answer<P: Ports, R: IncomingRequest>(
 fn asks_for_clearing<R: IncomingRequest>(request: &RequestContext<'_, R>) -> bool {
     matches!(Query::new(request.query()).one("clear"), Ok(Some(what)) if what == "cache")
 }
+
+/// The path of both.
+pub(in crate::gate) const LOGOUT_PATH: &str = "/auth/logout";
 
 /// A gated page in the browser's cache would open for the next user of the browser. The site's storage and other cookies are not
 /// ours to clear.

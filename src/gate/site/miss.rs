@@ -87,7 +87,7 @@ where
     let (rule, outcome) = (request.rule.get(), request.outcome.get());
     let shells = match admit(gateway, request, shell, entry.session.clone()).await {
         Ok(entry) => entry,
-        Err(failure) => return refuse(request, failure).map(Outcome::Respond),
+        Err(failure) => return refuse(config, request, failure).map(Outcome::Respond),
     };
     // Where both let the caller in, the log names the rule of the path.
     request.rule.set(rule);

@@ -1,5 +1,6 @@
 //! The site, under its rules.
 
+mod keep_fragment;
 mod miss;
 pub(super) mod plan;
 
@@ -54,7 +55,7 @@ where
         }
         let entry = match admit(gateway, request, request.path(), None).await {
             Ok(entry) => entry,
-            Err(failure) => return refuse(request, failure).map(Outcome::Respond),
+            Err(failure) => return refuse(config, request, failure).map(Outcome::Respond),
         };
         if !opens(config, decision, request.method) {
             return Err(not_allowed(opened_methods(config, request.path())));
@@ -190,7 +191,7 @@ fn forward<A: UpstreamAnswer>(config: &Config, answer: A, policy: CachePolicy) -
 }
 
 /// One answer for every caller whom a rule does not let in. A failure of KV or Cognito (5xx) stays one: it is not "signed out".
-fn refuse<R: IncomingRequest>(request: &RequestContext<'_, R>, failure: Failure) -> Result<Response, Failure> {
+fn refuse<R: IncomingRequest>(config: &Config, request: &RequestContext<'_, R>, failure: Failure) -> Result<Response, Failure> {
     let readable = matches!(request.method, "GET" | "HEAD");
     if !failure.code().is_signed_out() || !request.is_navigation() || !readable {
         return Err(failure);
@@ -201,6 +202,9 @@ fn refuse<R: IncomingRequest>(request: &RequestContext<'_, R>, failure: Failure)
         return Err(Failure { error, level: Level::Warn, return_path, login_loop: true, ..failure });
     }
     let return_path = request.return_path_or_default(request.path_and_query());
+    if config.keep_fragment && request.method == "GET" {
+        return Ok(keep_fragment::page(&return_path, request.language()));
+    }
     Ok(Response::redirect(302, &login_to(&return_path)))
 }
 
