@@ -83,7 +83,7 @@ const LIMITS = {
   ORIGIN_SECRET: ['sixteen-letters!', 'x'.repeat(256)],
   RULES: [[{ path: '/a', allow: 'public' }]],
   BROWSER_TOKENS: ['access', 'none', ''],
-  KEEP_FRAGMENT: ['true', 'false', true, ''],
+  KEEP_FRAGMENT: ['false', true, ''],
 };
 
 // One harness with a Worker for each case: an isolate of its own each, at the price of one start.
