@@ -313,6 +313,14 @@ fn a_location_that_names_the_api_comes_back_under_the_route_and_others_pass() {
 }
 
 #[test]
+fn a_location_that_repeats_the_token_of_the_query_comes_back_without_it() {
+    let browser = signed_in();
+    browser.world.site.next.replace(SiteAnswer::of(301, &[("location", "/x/?a=1&auth=the-token#b")]));
+    let reply = ask(&browser, "GET", "/in-query/x?a=1", &[]);
+    assert_eq!(reply.header("location"), Some("https://app.example.com/in-query/x/?a=1#b"));
+}
+
+#[test]
 fn a_preflight_is_the_gateways_to_answer() {
     let browser = browser(&[("ALLOWED_ORIGINS", "https://admin.example.com")]);
     let preflight = |origin| {

@@ -103,7 +103,13 @@ fn public_location(config: &Config, route: &ApiRoute, asked: &str, location: &st
     }
     let rest = url.path().strip_prefix(route.to.path().trim_end_matches('/'))?;
     let below = rest.is_empty() || rest.starts_with('/');
-    below.then(|| [config.public_url.as_str(), route.path(), rest, &url[Position::AfterPath..]].concat())
+    // The API may repeat the query that it was asked with: the token in it is not for the browser.
+    let query = match &route.token_in {
+        TokenPlace::Header => url.query().unwrap_or_default().to_owned(),
+        TokenPlace::Query(name) => query::without(url.query().unwrap_or_default(), name),
+    };
+    let mark = if query.is_empty() { "" } else { "?" };
+    below.then(|| [config.public_url.as_str(), route.path(), rest, mark, &query, &url[Position::AfterQuery..]].concat())
 }
 
 /// Until the answer begins; after that it may take its time.
