@@ -51,7 +51,7 @@ pub(super) struct Rule {
     pub(super) identity: bool,
 }
 
-/// The methods that a rule may name.
+/// The methods that a rule may name, and that an API route has. `TRACE` and `CONNECT` cannot be sent on.
 pub const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// The first wrong rule and its fault. What was written is repeated only where it is a short word, so that a secret put there by

@@ -158,7 +158,15 @@ impl<'r, R: IncomingRequest> RequestContext<'r, R> {
     /// # Errors
     /// It is longer, or broke off.
     pub(super) async fn body(&self) -> Result<Vec<u8>, Failure> {
-        self.incoming.body(MAX_BODY_BYTES).await.map_err(|error| match error {
+        self.body_up_to(MAX_BODY_BYTES).await
+    }
+
+    /// The body, within a limit in bytes.
+    ///
+    /// # Errors
+    /// It is longer, or broke off.
+    pub(super) async fn body_up_to(&self, max_bytes: usize) -> Result<Vec<u8>, Failure> {
+        self.incoming.body(max_bytes).await.map_err(|error| match error {
             BodyError::TooLarge => ErrorCode::PayloadTooLarge.into(),
             BodyError::Broken => Failure::new(ErrorCode::InvalidRequest, "body_broken"),
         })

@@ -4,10 +4,11 @@ mod plan;
 
 use std::rc::Rc;
 
+use crate::access::rules::METHODS;
 use crate::auth::error::ErrorCode;
 use crate::auth::{Gateway, route_token};
 use crate::config::{ApiRoute, RouteToken};
-use crate::ports::{BodyError, ForwardedBody, IncomingRequest, Ports, Upstream, UpstreamAnswer};
+use crate::ports::{ForwardedBody, IncomingRequest, Ports, Upstream, UpstreamAnswer};
 
 use super::cors::is_preflight;
 use super::request::RequestContext;
@@ -83,14 +84,8 @@ async fn body_to_forward<R: IncomingRequest>(request: &RequestContext<'_, R>) ->
     if length.is_none_or(|length| length > MAX_REPEATED_BYTES) {
         return Ok(ForwardedBody::Streamed);
     }
-    match request.incoming.body(MAX_REPEATED_BYTES).await {
-        Ok(bytes) => Ok(ForwardedBody::Whole(Rc::from(bytes))),
-        Err(BodyError::TooLarge) => Err(ErrorCode::PayloadTooLarge.into()),
-        Err(BodyError::Broken) => Err(Failure::new(ErrorCode::InvalidRequest, "body_broken")),
-    }
+    Ok(ForwardedBody::Whole(Rc::from(request.body_up_to(MAX_REPEATED_BYTES).await?)))
 }
 
-/// `TRACE` and `CONNECT` cannot be sent on.
-const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 /// JSON calls are shorter; uploads are not held in memory.
 const MAX_REPEATED_BYTES: usize = 64 * 1024;
